@@ -1,0 +1,318 @@
+"""Going backward: gradients flow along the tape from the last recorded op to the first."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from ..lazy import Tensor
+from ..lazy.functions.conversion import constant, full_like_type
+from ..lazy.graph import Node, Signature
+from ..lazy.record import GradNode, Leaf, mode, scratch, sockets, type_only, user_line, where_text, wrap
+from ..lazy.sync_points import backward_begins, backward_ends
+from .table import VJPS
+
+# --- what a rule reads ------------------------------------------------------------------------------------------
+
+
+def residuals(sig: Signature, mask: int) -> tuple[bool, ...]:
+    """Which operands, and last whether the result, the rules of the masked operands read; () if no derivative.
+
+    Found by running the rules once on values of which only the types are known, and seeing what is reached.
+    """
+    try:
+        rules = VJPS[sig.op]
+    except KeyError:
+        raise NotImplementedError(f"the derivative of {sig.op.name} is not implemented  ({user_line(4)})") from None
+    if rules == ():
+        return ()
+    with scratch():
+        operands = [type_only(a) for a in sig.inputs]
+        y, g = type_only(sig.aval), type_only(sig.aval)
+        reached: set[Node] = set()
+        any_flow = False
+        for i in range(len(operands)):
+            if mask >> i & 1:
+                out = _apply(rules, sig, g, y, operands, i)
+                if out is not None:
+                    any_flow = True
+                    _reach(out._node, reached)
+        if not any_flow:
+            return ()
+        return (*[t._node in reached for t in operands], y._node in reached)
+
+
+def _reach(node: Node, reached: set[Node]) -> None:
+    stack = [node]
+    while stack:
+        n = stack.pop()
+        if n not in reached:
+            reached.add(n)
+            stack.extend(n.inputs)
+
+
+def _apply(rules: Any, sig: Signature, g: Tensor, y: Tensor, operands: Sequence[Tensor], i: int) -> Any:
+    if callable(rules):
+        return rules(g, y, operands, i, **sig.keyword)
+    rule = rules[i]
+    return None if rule is None else rule(g, y, *operands, **sig.keyword)
+
+
+# --- the engine -------------------------------------------------------------------------------------------------
+
+
+def _gradients_of(entry: GradNode, g: Tensor, wanted: Sequence[bool]) -> Sequence[Any]:
+    """One op's step: the gradients of the operands that are wanted."""
+    if entry.rule is not None:
+        return entry.rule(g, entry)
+    sig = entry.sig
+    operands = [
+        wrap(n, e) if n is not None else type_only(a) for n, e, a in zip(entry.saved, entry.edges, sig.inputs)
+    ]
+    y = wrap(entry.out, entry) if entry.out is not None else type_only(sig.aval)
+    rules = VJPS[sig.op]
+    return [_apply(rules, sig, g, y, operands, i) if w else None for i, w in enumerate(wanted)]
+
+
+def _check_saved(entry: GradNode) -> None:
+    for i, node in enumerate((*entry.saved, entry.out)):
+        while node is not None:
+            if node.overwritten is not None:
+                aval = node.sig.aval
+                what = "its result" if i == len(entry.saved) else f"its operand {i}"
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"{aval!r}, which {entry.name()} recorded at {where_text(entry.code, entry.lasti)} needs as {what}, was "
+                    f"overwritten at {where_text(*node.overwritten)}. Hint: write to a clone() instead."
+                )
+            passed_on = node.buffer is None and len(node.inputs) == 1 and node.sig.op.name in ("broadcast_in_dim", "convert")
+            node = node.inputs[0] if passed_on else None
+
+
+def _reachable(edges: Sequence[Any], targets: set[int] | None) -> dict[int, bool]:
+    """By id, the tape entries behind the edges, and whether any target lies behind each (all do if None)."""
+    found: dict[int, GradNode] = {}
+    stack = [e for e in edges if type(e) is GradNode]
+    while stack:
+        entry = stack.pop()
+        if id(entry) not in found:
+            found[id(entry)] = entry
+            stack.extend(e for e in entry.edges if type(e) is GradNode)
+    if targets is None:
+        return dict.fromkeys(found, True)
+    needed: dict[int, bool] = {}
+    for key, entry in sorted(found.items(), key=lambda item: item[1].serial):
+        needed[key] = key in targets or any(
+            e is not None and (id(e) in targets or needed.get(id(e), False)) for e in entry.edges
+        )
+    return needed
+
+
+def run(
+    roots: Sequence[tuple[Any, Tensor]], keep: bool, create_graph: bool, targets: set[int] | None, accumulate: bool
+) -> dict[int, Tensor]:
+    """Flow from (edge, gradient) roots. Returns the gradients at the target edges, by id; with ``accumulate``, adds to
+    the ``.grad`` of leaves instead (of the target leaves only, if given)."""
+    needed = _reachable([e for e, _ in roots], targets)
+    pending: dict[int, Tensor] = {}
+    entries: dict[int, Any] = {}
+    heap: list[tuple[int, int]] = []
+    caught: dict[int, Tensor] = {}
+
+    def receive(edge: Any, g: Tensor) -> None:
+        key = id(edge)
+        known = pending.get(key)
+        pending[key] = g if known is None else known + g
+        if known is None:
+            entries[key] = edge
+            if type(edge) is GradNode:
+                heapq.heappush(heap, (-edge.serial, key))
+
+    saved_grad, saved_site = mode.grad, mode.site
+    mode.grad = create_graph
+    done: list[GradNode] = []
+    try:
+        for edge, g in roots:
+            receive(edge, g)
+        while heap:
+            _, key = heapq.heappop(heap)
+            entry, g = entries.pop(key), pending.pop(key)
+            mode.site = (entry.code, entry.lasti) if entry.code is not None else saved_site
+            g = _hooked(entry, g)
+            if targets is not None and key in targets:
+                caught[key] = g
+            if not needed.get(key, False):
+                continue
+            wanted = [
+                e is not None and (targets is None or id(e) in targets or needed.get(id(e), False)) for e in entry.edges
+            ]
+            if not any(wanted):
+                continue
+            if entry.freed:
+                raise RuntimeError(
+                    "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+                    "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+                    "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
+                    f"if you need to access saved tensors after calling backward.  ({entry.name()} recorded at "
+                    f"{where_text(entry.code, entry.lasti)})"
+                )
+            _check_saved(entry)
+            for i, (edge, dx, w) in enumerate(zip(entry.edges, _gradients_of(entry, g, wanted), wanted)):
+                if w and dx is not None:
+                    if entry.rule is None and dx._node.sig.aval is not entry.sig.inputs[i]:
+                        raise RuntimeError(
+                            f"internal error: the derivative of {entry.sig!r} for operand {i} is {dx._node.sig.aval!r}"
+                        )
+                    receive(edge, dx)
+            done.append(entry)
+        mode.site = saved_site
+        leaves = [(entries[k], g) for k, g in pending.items()]
+        for leaf, g in leaves:
+            g = _hooked(leaf, g)
+            if targets is not None and id(leaf) in targets:
+                caught[id(leaf)] = g
+            if accumulate and (targets is None or id(leaf) in targets):
+                _accumulate(leaf, g, create_graph)
+    finally:
+        mode.grad, mode.site = saved_grad, saved_site
+    if not keep:
+        for entry in done:
+            free(entry)
+    return caught
+
+
+def free(entry: GradNode) -> None:
+    entry.freed = True
+    entry.saved = (None,) * len(entry.saved)
+    entry.out = None
+
+
+def _hooked(edge: Any, g: Tensor) -> Tensor:
+    for hook in tuple((edge.hooks or {}).values()):
+        changed = hook(g)
+        g = g if changed is None else changed
+    return g
+
+
+def _accumulate(leaf: Leaf, g: Tensor, create_graph: bool) -> None:
+    tensor = leaf.tensor()
+    if tensor is None:
+        return
+    meta = leaf.meta
+    if g.dtype is not tensor.dtype:
+        g = g.to(tensor.dtype)
+    if not create_graph and g._edge is not None:
+        g = g.detach()
+    known = meta.grad
+    if known is None:
+        # its own tensor: writing to one .grad in place must not reach another
+        meta.grad = wrap(g._node or g._refresh(), g._edge)
+        _track(meta.grad)
+    elif create_graph:
+        meta.grad = known + g
+    else:
+        known.add_(g)
+    for hook in tuple((leaf.post_hooks or {}).values()):
+        hook(tensor)
+
+
+def _track(t: Tensor) -> None:
+    """Count a tensor made outside the recorder among the live ones."""
+    import weakref
+
+    from ..lazy import record
+
+    record.live.append(weakref.ref(t))
+
+
+# --- the public calls -------------------------------------------------------------------------------------------
+
+
+def _root(tensor: Any, gradient: Any, name: str) -> tuple[Any, Tensor]:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name}: a tensor is expected, not {type(tensor).__name__}  ({user_line(4)})")
+    if not tensor.requires_grad:
+        raise RuntimeError(f"element 0 of tensors does not require grad and does not have a grad_fn  ({user_line(4)})")
+    if gradient is None:
+        if tensor.numel() != 1:
+            raise RuntimeError(f"grad can be implicitly created only for scalar outputs, not for {list(tensor.shape)}  ({user_line(4)})")
+        if not tensor.dtype.is_floating_point:
+            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype.name}  ({user_line(4)})")
+        return tensor._edge, full_like_type(tensor, 1) if tensor.ndim else constant(1, tensor.dtype, tensor.device)
+    if tuple(gradient.shape) != tuple(tensor.shape):
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[0] has a shape of {list(gradient.shape)} and output[0] has a shape of "
+            f"{list(tensor.shape)}.  ({user_line(4)})"
+        )
+    if gradient.device is not tensor.device:
+        raise RuntimeError(f"the gradient is on {gradient.device}, the tensor on {tensor.device}  ({user_line(4)})")
+    return tensor._edge, gradient.to(tensor.dtype)
+
+
+def _sequence(x: Any) -> tuple[Any, ...]:
+    return tuple(x) if isinstance(x, (list, tuple)) else (x,)
+
+
+def backward(
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+) -> None:
+    """Add to ``.grad`` of the leaves (or of ``inputs``) the derivative of the sum of ``tensors`` times ``grad_tensors``.
+
+    Raises RuntimeError where nothing requires grad, for a graph already freed, and where a value that the derivative
+    needs was overwritten in place.
+    """
+    outputs = _sequence(tensors)
+    gradients = _sequence(grad_tensors) if grad_tensors is not None else (None,) * len(outputs)
+    backward_begins()
+    roots = [_root(t, g, "backward") for t, g in zip(outputs, gradients, strict=True)]
+    targets = None
+    if inputs is not None:
+        wanted = _sequence(inputs)
+        if not wanted:
+            raise RuntimeError(f"`inputs` argument to `backward` cannot be empty  ({user_line(3)})")
+        for t in wanted:
+            if type(t._edge) is GradNode:
+                t.retain_grad()
+        targets = {id(t._edge) for t in wanted}
+    keep = create_graph if retain_graph is None else retain_graph
+    run(roots, keep, create_graph, targets, accumulate=True)
+    backward_ends()
+
+
+def grad(
+    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The derivatives of the sum of ``outputs`` (times ``grad_outputs``) with respect to each of ``inputs``.
+
+    With ``create_graph`` they can be differentiated in turn. An input that the outputs do not depend on is an error
+    unless ``allow_unused`` (then None) or ``materialize_grads`` (then zeros).
+    """
+    outs, ins = _sequence(outputs), _sequence(inputs)
+    gradients = _sequence(grad_outputs) if grad_outputs is not None else (None,) * len(outs)
+    if is_grads_batched:
+        raise NotImplementedError("is_grads_batched is not supported")
+    for i, t in enumerate(ins):
+        if not t.requires_grad:
+            raise RuntimeError(f"One of the differentiated Tensors does not require grad: input {i}  ({user_line(2)})")
+    roots = [_root(t, g, "grad") for t, g in zip(outs, gradients, strict=True)]
+    keep = create_graph if retain_graph is None else retain_graph
+    caught = run(roots, keep, create_graph, {id(t._edge) for t in ins}, accumulate=False)
+    found = [caught.get(id(t._edge)) for t in ins]
+    for i, (t, g) in enumerate(zip(ins, found)):
+        if g is None:
+            if materialize_grads:
+                found[i] = full_like_type(t, 0)
+            elif not allow_unused:
+                raise RuntimeError(
+                    f"One of the differentiated Tensors appears to not have been used in the graph (input {i}). Set "
+                    f"allow_unused=True if this is the desired behavior.  ({user_line(2)})"
+                )
+    return tuple(found)
+
+
+sockets.residuals = residuals
+sockets.backward = backward
+__all__ = ["backward", "grad", "residuals", "run"]

@@ -1,0 +1,168 @@
+"""``Function``: an operation with a backward of the user's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..lazy import Tensor
+from ..lazy.record import GradNode, mode, user_line, user_site, wrap
+
+
+class Context:
+    """What ``forward`` leaves for ``backward``: saved tensors, marks, and any attributes."""
+
+    def __init__(self, needs: tuple[bool, ...]) -> None:
+        self.needs_input_grad = needs
+        self._saved: tuple[Any, ...] = ()
+        self._not_differentiable: tuple[Any, ...] = ()
+        self._dirty: tuple[Any, ...] = ()
+        self._materialize = True
+        self._freed = False
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        self._saved = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        if self._freed:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+                "been freed)."
+            )
+        return self._saved
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        self._not_differentiable = tensors
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        self._dirty = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        self._materialize = value
+
+
+class _Gate:
+    """Collects the gradients of a function's several results, then runs its ``backward`` once."""
+
+    def __init__(self, function: type, ctx: Context, count: int, name: str) -> None:
+        self.function, self.ctx, self.count, self.name = function, ctx, count, name
+        self.given: list[Any] = [None] * count
+        self.types: list[Any] = [None] * count
+
+    def __call__(self, g: Tensor, entry: GradNode) -> tuple[Any, ...]:
+        from ..lazy.functions.conversion import broadcast_to, constant
+
+        if self.ctx._materialize:
+            self.given = [
+                broadcast_to(constant(0, a.dtype, a.device), a.shape) if v is None and a is not None else v
+                for v, a in zip(self.given, self.types)
+            ]
+        gradients, self.given = self.given, [None] * self.count
+        found = self.function.backward(self.ctx, *gradients)  # type: ignore[attr-defined]
+        found = found if isinstance(found, tuple) else (found,)
+        if len(found) < len(self.ctx.needs_input_grad):
+            raise RuntimeError(
+                f"function {self.name}Backward returned an incorrect number of gradients (expected "
+                f"{len(self.ctx.needs_input_grad)}, got {len(found)})"
+            )
+        out = []
+        for i, (edge, dx) in enumerate(zip(entry.edges, found)):
+            if dx is not None and not isinstance(dx, Tensor):
+                raise TypeError(f"{self.name}.backward returned {type(dx).__name__} for input {i}; a tensor or None is expected")
+            if dx is not None and edge is not None and tuple(dx.shape) != entry.sig_shapes[i]:  # type: ignore[attr-defined]
+                raise RuntimeError(
+                    f"Function {self.name}Backward returned an invalid gradient at index {i} - got {list(dx.shape)} but "
+                    f"expected shape compatible with {list(entry.sig_shapes[i])}"  # type: ignore[attr-defined]
+                )
+            out.append(dx)
+        return tuple(out)
+
+
+class _FunctionNode(GradNode):
+    __slots__ = ("sig_shapes",)
+
+
+class _Port:
+    """The tape entry of one result: hands its gradient to the gate."""
+
+    def __init__(self, gate: _Gate, index: int) -> None:
+        self.gate, self.index, self.name = gate, index, gate.name
+
+    def __call__(self, g: Tensor, entry: GradNode) -> tuple[Any]:
+        known = self.gate.given[self.index]
+        self.gate.given[self.index] = g if known is None else known + g
+        from ..lazy.functions.conversion import constant
+
+        return (constant(0, g.dtype, g.device),)  # wakes the gate, which runs after all its ports
+
+
+class Function:
+    """Subclass with static ``forward(ctx, *args)`` and ``backward(ctx, *gradients)``; call with ``apply``.
+
+    ``forward`` runs without recording for autograd. ``setup_context(ctx, inputs, output)`` may be split off from it.
+    """
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        raise NotImplementedError("You must implement the backward function for custom autograd.Function.")
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        tensors = [a if isinstance(a, Tensor) else None for a in args]
+        edges = tuple(None if t is None or not t.requires_grad else t._edge for t in tensors)
+        ctx = Context(tuple(e is not None for e in edges))
+        recording = mode.grad
+        mode.grad = False
+        try:
+            if "setup_context" in cls.__dict__ or hasattr(cls, "setup_context"):
+                output = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, output)
+            else:
+                output = cls.forward(ctx, *args, **kwargs)
+        finally:
+            mode.grad = recording
+        if not recording or all(e is None for e in edges):
+            return output
+        outputs = output if isinstance(output, tuple) else (output,)
+        gate = _Gate(cls, ctx, len(outputs), cls.__name__)
+        code, lasti = user_site(2)
+        first = next((t for t in outputs if isinstance(t, Tensor)), None)
+        if first is None:
+            return output
+        node = first._node or first._refresh()
+        base = _FunctionNode(node.sig, edges, (), None, node.serial, code, lasti)
+        base.rule = gate
+        base.sig_shapes = tuple(None if t is None else tuple(t.shape) for t in tensors)
+        wrapped = []
+        for i, t in enumerate(outputs):
+            if not isinstance(t, Tensor) or not t.dtype.is_inexact or any(t is n for n in ctx._not_differentiable):
+                wrapped.append(t)
+                continue
+            value = t._node or t._refresh()
+            gate.types[i] = value.sig.aval
+            port = GradNode(value.sig, (base,), (), None, max(value.serial, node.serial) + 1, code, lasti)
+            port.rule = _Port(gate, i)
+            if any(t is d for d in ctx._dirty):
+                if t.is_leaf and t.requires_grad:
+                    raise RuntimeError(
+                        f"a leaf Variable that requires grad is being used in an in-place operation.  ({user_line(2)})"
+                    )
+                t._set_edge(port)
+                wrapped.append(t)
+            else:
+                fresh = wrap(value, port)
+                _track(fresh)
+                # tensors saved by forward that are its own results must lead back to here
+                ctx._saved = tuple(fresh if s is t else s for s in ctx._saved)
+                wrapped.append(fresh)
+        return tuple(wrapped) if isinstance(output, tuple) else wrapped[0]
+
+
+def _track(t: Tensor) -> None:
+    from .engine import _track as track
+
+    track(t)

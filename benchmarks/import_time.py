@@ -1,0 +1,40 @@
+"""How long `import lazyxla` takes beyond `import jax`: fresh interpreters, taking turns."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+from _timing import show
+from absl import app, flags
+
+_ROUNDS = flags.DEFINE_integer("rounds", 11, "Interpreters started for each.", lower_bound=2)
+
+# Timed inside, so that starting Python counts for neither; jax first, so that what it loads is not counted twice.
+_PROGRAM = """
+import time
+a = time.perf_counter()
+import jax
+b = time.perf_counter()
+import lazyxla
+c = time.perf_counter()
+print(b - a, c - b)
+"""
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    samples: dict[str, list[float]] = {"import jax": [], "import lazyxla, after jax": []}
+    for i in range(_ROUNDS.value + 1):
+        out = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True).stdout
+        if i:  # the first fills the file cache
+            for values, t in zip(samples.values(), map(float, out.split()), strict=True):
+                values.append(t)
+    show("import", samples, unit="ms")
+    extra = statistics.median(samples["import lazyxla, after jax"])
+    print(f"  target: at most 300 ms beyond jax -> {'met' if extra <= 0.3 else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,35 @@
+"""PJRT clients, devices, buffers and transfers: the only room that touches jaxlib's private names."""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from ._jaxlib import RuntimeFailure
+from .device import Device, canonical, devices, get_default_device, register_backend, set_default_device
+from .transfer import HostArray, move, put, put_small, to_numpy, wait
+
+__all__ = [
+    "Device",
+    "HostArray",
+    "RuntimeFailure",
+    "canonical",
+    "devices",
+    "get_default_device",
+    "move",
+    "put",
+    "put_small",
+    "register_backend",
+    "set_default_device",
+    "to_numpy",
+    "wait",
+]
+
+
+class _CallableModule(ModuleType):
+    """``lazyxla.devices()`` lists the devices; ``lazyxla.devices.NAME`` is this room."""
+
+    def __call__(self, kind: Any = None) -> list[Device]:
+        return devices(kind)
+
+
+sys.modules[__name__].__class__ = _CallableModule

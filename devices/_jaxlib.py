@@ -1,0 +1,186 @@
+"""The one module that knows jaxlib's private names and adapts to its versions (0.10.2 to the newest)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.extend.backend as jax_backend
+import jaxlib
+import jaxlib._jax as _jax
+import numpy as np
+from jax.extend.mlir import ir
+from jax.extend.mlir.dialects import chlo, func, stablehlo
+from jax.sharding import SingleDeviceSharding
+from jaxlib.mlir._mlir_libs import _jax_mlir_ext
+
+__all__ = [
+    "Array",
+    "Executable",
+    "RuntimeFailure",
+    "array_from_device_copy",
+    "compile_module",
+    "compile_only",
+    "deserialize",
+    "func",
+    "host_copy",
+    "host_share",
+    "ir",
+    "local_devices",
+    "mlir_context",
+    "register_plugin",
+    "runtime_version",
+    "serialize_portable",
+    "stablehlo",
+    "topology_devices",
+]
+
+Array = jax.Array
+RuntimeFailure = jax.errors.JaxRuntimeError
+
+_ShapedArray = jax.core.ShapedArray
+_HostSemantics = _jax.HostBufferSemantics
+_handler_options = {"_skip_checks": True} if "_skip_checks" in (_jax.array_result_handler.__doc__ or "") else {}
+_shardings: dict[Any, SingleDeviceSharding] = {}
+
+
+def runtime_version() -> str:
+    """The versions that decide whether a serialised executable can be loaded."""
+    return f"jax {jax.__version__}, jaxlib {jaxlib.__version__}, xla {jax_backend.backend_xla_version()}"
+
+
+def local_devices(platform: str) -> list[Any]:
+    """The PJRT devices of one platform ('cpu', 'gpu', 'tpu', or a registered one); empty where there is none."""
+    try:
+        return list(jax.local_devices(backend=platform))
+    except RuntimeError:
+        return []
+
+
+def register_plugin(name: str, library_path: str, options: Mapping[str, Any] | None) -> None:
+    """Make the PJRT plugin library known under ``name``; its client starts when first used."""
+    from jax._src import xla_bridge
+
+    xla_bridge.register_plugin(name, priority=0, library_path=library_path, options=dict(options or {}))
+    if xla_bridge.backends_are_initialized():
+        xla_bridge._backends[name] = xla_bridge._init_backend(name)
+
+
+def topology_devices(platform: str, topology_name: str, **options: Any) -> list[Any]:
+    """Compile-only devices of an accelerator that need not be present, e.g. ('tpu', 'v5e:2x2')."""
+    from jax.experimental import topologies
+
+    return list(topologies.get_topology_desc(platform=platform, topology_name=topology_name, **options).devices)
+
+
+# --- MLIR -------------------------------------------------------------------------------------------------------
+
+
+def mlir_context() -> ir.Context:
+    """A context with the dialects that our modules are made of."""
+    context = ir.Context()
+    registry = ir.DialectRegistry()
+    _jax_mlir_ext.register_dialects(registry)
+    context.append_dialect_registry(registry)
+    context.load_all_available_dialects()
+    stablehlo.register_dialect(context)
+    chlo.register_dialect(context)
+    return context
+
+
+def serialize_portable(module: ir.Module) -> bytes:
+    """StableHLO bytecode that later versions read too."""
+    return stablehlo.serialize_portable_artifact(module, stablehlo.get_minimum_version())
+
+
+# --- buffers ----------------------------------------------------------------------------------------------------
+
+
+def _sharding(device: Any) -> SingleDeviceSharding:
+    found = _shardings.get(device)
+    if found is None:
+        found = _shardings[device] = SingleDeviceSharding(device)
+    return found
+
+
+def _put(array: np.ndarray, device: Any, semantics: Any) -> Array:
+    # enable_x64: without it jax would truncate float64 and int64.
+    return _jax.batched_device_put(
+        _ShapedArray(array.shape, array.dtype), _sharding(device), [array], [device], True,
+        host_buffer_semantics=semantics, enable_x64=True,
+    )  # fmt: skip
+
+
+def host_share(array: np.ndarray, device: Any) -> Array:
+    """A buffer of ``array``'s contents that shares its memory where XLA can (64-byte aligned, on the CPU)."""
+    return _put(array, device, _HostSemantics.ZERO_COPY)
+
+
+def host_copy(array: np.ndarray, device: Any) -> Array:
+    """A buffer with a copy of ``array``; the caller may write to ``array`` as soon as this returns."""
+    return _put(array, device, _HostSemantics.IMMUTABLE_ONLY_DURING_CALL)
+
+
+def array_from_device_copy(array: Array, device: Any) -> Array:
+    """The same values on another device of any platform (copied without waiting)."""
+    return jax.device_put(array, device)
+
+
+# --- executables ------------------------------------------------------------------------------------------------
+
+
+class Executable:
+    """A loaded executable for one device: ``run(list of buffers) -> list of buffers``, asynchronously."""
+
+    __slots__ = ("_execute", "_handlers", "loaded")
+
+    def __init__(self, loaded: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], device: Any) -> None:
+        sharding = _sharding(device)
+        self.loaded = loaded
+        self._execute = loaded.execute_sharded
+        with jax.enable_x64(True):  # a float64 result type must not be truncated
+            self._handlers = [
+                _jax.array_result_handler(_ShapedArray(shape, dtype), sharding, committed=True, **_handler_options)
+                for shape, dtype in outputs
+            ]
+
+    def run(self, arguments: list[Array]) -> list[Array]:
+        return self._execute(arguments).consume_with_handlers(self._handlers)
+
+    def serialize(self) -> bytes:
+        return self.loaded.client.serialize_executable(self.loaded)
+
+    def cost_analysis(self) -> dict[str, float]:
+        return dict(self.loaded.cost_analysis())
+
+    def memory_stats(self) -> Any:
+        return self.loaded.get_compiled_memory_stats()
+
+    def hlo_text(self) -> str:
+        return self.loaded.hlo_modules()[0].to_string()
+
+
+def _options() -> Any:
+    return jax_backend.get_compile_options(num_replicas=1, num_partitions=1)
+
+
+def compile_module(
+    module: ir.Module, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
+) -> Executable:
+    """Compile a verified module for one device."""
+    loaded = device.client.compile_and_load(module, _jax.DeviceList((device,)), _options())
+    return Executable(loaded, outputs, device)
+
+
+def compile_only(module: ir.Module, device: Any) -> Any:
+    """Compile for a compile-only device; the result tells costs and memory but cannot run."""
+    return device.client.compile(module, _jax.DeviceList((device,)), _options())
+
+
+def deserialize(
+    payload: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
+) -> Executable:
+    loaded = device.client.deserialize_executable(payload, _jax.DeviceList((device,)), _options())
+    return Executable(loaded, outputs, device)
+

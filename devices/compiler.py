@@ -1,0 +1,57 @@
+"""What lowering needs of a device: the MLIR bindings, compiling, loading and storing executables."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+
+from ._jaxlib import (
+    Executable,
+    compile_module,
+    compile_only,
+    deserialize,
+    func,
+    ir,
+    mlir_context,
+    runtime_version,
+    serialize_portable,
+    stablehlo,
+    topology_devices,
+)
+from .device import Device
+
+
+@functools.cache
+def host_signature() -> str:
+    """What compiled CPU code depends on: the processor's kind and features."""
+    try:
+        with open("/proc/cpuinfo") as f:
+            flags = next((line for line in f if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        flags = ""
+    return f"{platform.machine()} {hashlib.sha256(flags.encode()).hexdigest()[:16]}"
+
+
+def target_signature(device: Device) -> str:
+    """Everything but the program that a serialised executable depends on."""
+    d = device.pjrt
+    kind = getattr(d, "device_kind", "")
+    return f"{runtime_version()} | {d.platform} {kind} id {d.id} of {len(d.client.devices())} | {host_signature()}"
+
+
+__all__ = [
+    "Executable",
+    "compile_module",
+    "compile_only",
+    "deserialize",
+    "func",
+    "host_signature",
+    "ir",
+    "mlir_context",
+    "runtime_version",
+    "serialize_portable",
+    "stablehlo",
+    "target_signature",
+    "topology_devices",
+]

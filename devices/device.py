@@ -1,0 +1,150 @@
+"""Devices by name: 'cpu', 'cuda' (also 'gpu'), 'tpu', registered plugins, and 'xla', the best one present."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import _jaxlib
+
+_PLATFORMS: dict[str, str] = {"cpu": "cpu", "cuda": "gpu", "tpu": "tpu"}  # our name -> PJRT's
+_BEST_FIRST = ["tpu", "cuda", "cpu"]
+_ALIASES = {"gpu": "cuda"}
+_interned: dict[tuple[str, int | None], Device] = {}
+_present: dict[str, list[Any]] = {}
+
+
+class Device:
+    """Where tensors live, as ``torch.device``: ``device('xla:0')``, ``device('xla', 1)``, ``device('cpu')``.
+
+    Equal devices are the same object. ``type`` is the name's first part, ``index`` its number or None.
+    """
+
+    __slots__ = ("_pjrt", "index", "type")
+    type: str
+    index: int | None
+
+    def __new__(cls, name: str | int | Device, index: int | None = None) -> Device:
+        if isinstance(name, Device):
+            return name
+        if isinstance(name, int):
+            name, index = "xla", name
+        if not isinstance(name, str):
+            raise TypeError(f"device(): a name such as 'xla:0' is expected, not {type(name).__name__}")
+        kind, _, number = name.partition(":")
+        if number:
+            if index is not None or not number.isdigit():
+                raise RuntimeError(f"Invalid device string: '{name}'")
+            index = int(number)
+        kind = _ALIASES.get(kind, kind)
+        if kind != "xla" and kind not in _PLATFORMS:
+            known = ", ".join(sorted(["xla", "gpu", *_PLATFORMS]))
+            raise RuntimeError(f"Expected one of {known} device type at start of device string: {name}")
+        found = _interned.get((kind, index))
+        if found is None:
+            found = super().__new__(cls)
+            found.type, found.index, found._pjrt = kind, index, None
+            _interned[kind, index] = found
+        return found
+
+    @property
+    def pjrt(self) -> Any:
+        """The PJRT device; RuntimeError where this machine has none such."""
+        if self._pjrt is None:
+            found = platform_devices(best_platform() if self.type == "xla" else self.type)
+            index = self.index or 0
+            if index >= len(found):
+                raise RuntimeError(
+                    f"device '{self}' is not available: this machine has "
+                    + (f"{len(found)} {self.type} device(s)" if found else f"no {self.type} device")
+                    + f" (present: {', '.join(map(str, devices()))})"
+                )
+            self._pjrt = found[index]
+        return self._pjrt
+
+    @property
+    def platform(self) -> str:
+        """What it really is: 'cpu', 'cuda' (also for ROCm), 'tpu' or a plugin's name."""
+        return best_platform() if self.type == "xla" else self.type
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Device, (self.type, self.index)
+
+    def __repr__(self) -> str:
+        suffix = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{suffix})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+
+def platform_devices(kind: str) -> list[Any]:
+    """The PJRT devices of one of our platform names, looked up once."""
+    found = _present.get(kind)
+    if found is None:
+        found = _present[kind] = _jaxlib.local_devices(_PLATFORMS[kind])
+    return found
+
+
+def best_platform() -> str:
+    """The platform behind 'xla': a registered plugin or TPU first, then GPU, then CPU."""
+    return next(kind for kind in _BEST_FIRST if platform_devices(kind))
+
+
+def canonical(name: Device | str | int | None) -> Device:
+    """The device of a tensor: with a number, except for the first CPU, as PyTorch writes them."""
+    d = _default if name is None else Device(name)
+    if d.type == "cpu":
+        d = Device("cpu", d.index or None)
+    elif d.index is None:
+        d = Device(d.type, 0)
+    d.pjrt  # noqa: B018  (fails here, at the user's line, where the device is missing)
+    return d
+
+
+def devices(kind: str | None = None) -> list[Device]:
+    """The devices of this machine, of one kind or all; as ``canonical`` names."""
+    kinds = [Device(kind).type] if kind is not None else list(_BEST_FIRST)
+    found = []
+    for k in kinds:
+        count = len(platform_devices(best_platform() if k == "xla" else k))
+        found += [Device(k, i if (i or k != "cpu") else None) for i in range(count)]
+    return found
+
+
+def register_backend(name: str, library_path: str, options: Mapping[str, Any] | None = None) -> None:
+    """Add a platform from a PJRT plugin library; ``device(name)`` then works, and 'xla' prefers it.
+
+    Raises RuntimeError where the name is taken, FileNotFoundError where the library is missing.
+    """
+    import os
+
+    if name in _PLATFORMS or name in _ALIASES or name == "xla":
+        raise RuntimeError(f"register_backend: the name '{name}' is taken")
+    if not name.isidentifier():
+        raise RuntimeError(f"register_backend: '{name}' is not a valid platform name")
+    if not os.path.exists(library_path):
+        raise FileNotFoundError(f"register_backend('{name}'): no library at {library_path}")
+    _jaxlib.register_plugin(name, library_path, options)
+    _PLATFORMS[name] = name
+    _BEST_FIRST.insert(0, name)
+    _forget_xla()
+
+
+def _forget_xla() -> None:
+    for (kind, _), d in _interned.items():
+        if kind == "xla":
+            d._pjrt = None
+
+
+_default = Device("cpu")
+
+
+def set_default_device(name: Device | str | None) -> None:
+    """The device of tensors created without ``device=``; None for the CPU."""
+    global _default
+    _default = canonical("cpu" if name is None else name)
+
+
+def get_default_device() -> Device:
+    return _default

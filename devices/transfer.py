@@ -1,0 +1,62 @@
+"""Buffers in and out: NumPy arrays, DLPack, jax.Array, from device to device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _jaxlib
+from .device import Device
+
+Array = _jaxlib.Array
+
+
+class HostArray:
+    """A NumPy array that stands for a buffer until a computation needs one.
+
+    Wrapping costs nothing; ``on(device)`` then shares the memory where XLA can (64-byte aligned) and copies once
+    where it cannot.
+    """
+
+    __slots__ = ("array", "placed")
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.placed: tuple[Device, Any] | None = None
+
+    def on(self, device: Device) -> Any:
+        if self.placed is None or self.placed[0] is not device:
+            array = self.array if self.array.flags.c_contiguous else np.ascontiguousarray(self.array)
+            self.placed = device, _jaxlib.host_share(array, device.pjrt)
+        return self.placed[1]
+
+
+def put(array: np.ndarray, device: Device) -> Any:
+    """A buffer on ``device`` holding a copy of ``array``."""
+    return _jaxlib.host_copy(np.asarray(array, order="C"), device.pjrt)
+
+
+def put_small(array: np.ndarray, device: Device) -> Any:
+    """A buffer for a small fresh array that nobody writes to."""
+    return _jaxlib.host_share(array, device.pjrt)
+
+
+def move(buffer: Any, device: Device) -> Any:
+    """The values of ``buffer`` on another device; the same buffer where the PJRT device is the same."""
+    if isinstance(buffer, HostArray):
+        return buffer.on(device)
+    target = device.pjrt
+    if buffer.devices() == {target}:
+        return buffer
+    return _jaxlib.array_from_device_copy(buffer, target)
+
+
+def to_numpy(buffer: Any) -> np.ndarray:
+    """The values as a NumPy array: waits; a read-only view of the buffer on the CPU, a copy from elsewhere."""
+    return buffer.array if isinstance(buffer, HostArray) else np.asarray(buffer)
+
+
+def wait(buffer: Any) -> None:
+    if not isinstance(buffer, HostArray):
+        buffer.block_until_ready()

@@ -1,0 +1,294 @@
+"""Types, devices and promotion: what stands between a user's mixed operands and a primitive's equal ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import devices
+from ...devices import Device
+from .. import dtypes, ops
+from .. import record as rec
+from ..dtypes import COMPLEX, DType, promote_types
+from ..graph import Aval, Signature, leaf
+from ..record import GradNode, mode, number, user_line, wrap
+from ..tensor import Tensor
+from ._register import method
+
+Number = bool | int | float | complex
+NUMBERS = (bool, int, float, complex)
+
+
+def convert(x: Tensor, dtype: DType) -> Tensor:
+    """The same numbers in another type (imaginary parts dropped on the way to a real one)."""
+    source = x.dtype
+    if source is dtype:
+        return x
+    if source.category == COMPLEX and dtype.category != COMPLEX:
+        x = ops.real(x)
+        return x if x.dtype is dtype else ops.convert(x, dtype=dtype)
+    if dtype is dtypes.bool_:
+        return ops.compare(x, full_like_type(x, 0), direction="NE")
+    return ops.convert(x, dtype=dtype)
+
+
+def full_like_type(x: Tensor, value: Number) -> Tensor:
+    """A constant of our own formulas, in the type of ``x``."""
+    return broadcast_to(constant(value, x.dtype, x.device), tuple(x.shape))
+
+
+_constants: dict[Any, Signature] = {}
+
+
+def constant(value: Any, dtype: DType, device: Device) -> Tensor:
+    """A number that never varies, baked into every program it occurs in."""
+    array = np.asarray(value, dtype.numpy)
+    data = array.tobytes()
+    key = (data, array.shape, dtype, device)
+    sig = _constants.get(key)
+    if sig is None:
+        sig = _constants[key] = rec.signature(ops.constant, (), (data, Aval(array.shape, dtype, device)))
+    return rec.record(sig, ())
+
+
+def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Repeated to ``shape`` by NumPy's rule; no view."""
+    if tuple(x.shape) == shape:
+        return x
+    return ops.broadcast_in_dim(x, shape=shape, dims=tuple(range(len(shape) - x.ndim, len(shape))))
+
+
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape; RuntimeError in PyTorch's words where there is none."""
+    out: list[int] = []
+    for shape in shapes:
+        for i in range(1, len(shape) + 1):
+            n = shape[-i]
+            if i > len(out):
+                out.insert(0, n)
+            elif out[-i] == 1:
+                out[-i] = n
+            elif n not in (1, out[-i]):
+                raise RuntimeError(
+                    f"The size of tensor a ({out[-i]}) must match the size of tensor b ({n}) at non-singleton dimension "
+                    f"{max(map(len, shapes)) - i}  (shapes {', '.join(str(list(s)) for s in shapes)} at {user_line(3)})"
+                )
+    return tuple(out)
+
+
+def _combine(higher: DType | None, lower: DType | None) -> DType | None:
+    if higher is None or lower is None:
+        return higher or lower
+    if higher.category == COMPLEX:
+        return higher
+    if higher.is_floating_point:
+        return higher.to_complex() if lower.is_complex else higher
+    if higher is dtypes.bool_ or lower.is_inexact:
+        return promote_types(higher, lower)
+    return higher
+
+
+def result_dtype(*operands: Any) -> DType:
+    """PyTorch's result type: dimensioned tensors first, then 0-d tensors, then Python numbers."""
+    dimensioned = zero_dim = plain = None
+    for x in operands:
+        if isinstance(x, Tensor):
+            if x.ndim:
+                dimensioned = x.dtype if dimensioned is None else promote_types(dimensioned, x.dtype)
+            else:
+                zero_dim = x.dtype if zero_dim is None else promote_types(zero_dim, x.dtype)
+        else:
+            kind = dtypes.of_python(python_kind(x))
+            plain = kind if plain is None else promote_types(plain, kind)
+    found = _combine(_combine(dimensioned, zero_dim), plain)
+    assert found is not None
+    return found
+
+
+def result_type(a: Any, b: Any) -> DType:
+    return result_dtype(a, b)
+
+
+def python_kind(x: Any) -> type:
+    """bool, int, float or complex for any Python or NumPy number; TypeError for anything else."""
+    for kind in NUMBERS:
+        if isinstance(x, kind):
+            return kind
+    if isinstance(x, np.generic):
+        return type(x.item())
+    raise TypeError(f"a tensor or a number is expected, not {type(x).__name__}  ({user_line(4)})")
+
+
+def as_tensor_like(x: Any, like: Tensor) -> Any:
+    """NumPy arrays and lists that meet a tensor go to its device; the rest stays."""
+    if isinstance(x, np.ndarray):
+        from .creation import from_host
+
+        return from_host(x.copy(), like.device)
+    return x
+
+
+def common_device(*operands: Any) -> Device:
+    """The device of the tensors; a 0-d CPU tensor goes along with another device's, as in PyTorch."""
+    found: dict[Device, Tensor] = {}
+    for x in operands:
+        if isinstance(x, Tensor):
+            known = found.get(x.device)
+            if known is None or known.ndim == 0:
+                found[x.device] = x
+    if len(found) == 1:
+        return next(iter(found))
+    others = [d for d, x in found.items() if not (x.ndim == 0 and d.type == "cpu")]
+    if len(others) != 1:
+        names = " and ".join(sorted(map(str, found)))
+        raise RuntimeError(
+            f"Expected all tensors to be on the same device, but found at least two devices, {names}!  ({user_line(3)})"
+        )
+    return others[0]
+
+
+def lift(x: Any, dtype: DType, device: Device) -> Tensor:
+    """An operand as a tensor of the type on the device."""
+    if not isinstance(x, Tensor):
+        return number(x.item() if isinstance(x, np.generic) else x, dtype, device)
+    if x.device is not device:
+        x = transfer(x, device)
+    return convert(x, dtype) if x.dtype is not dtype else x
+
+
+def promote(*operands: Any, dtype: DType | None = None) -> list[Tensor]:
+    """Operands of one type and shape, by PyTorch's promotion and NumPy's broadcasting."""
+    first = next((x for x in operands if isinstance(x, Tensor)), None)
+    if first is None:
+        raise TypeError(f"a tensor is expected among {', '.join(type(x).__name__ for x in operands)}  ({user_line(3)})")
+    operands = tuple(as_tensor_like(x, first) for x in operands)
+    dtype = dtype or result_dtype(*operands)
+    device = common_device(*operands)
+    lifted = [lift(x, dtype, device) for x in operands]
+    shape = broadcast_shape(*[tuple(x.shape) for x in lifted])
+    return [broadcast_to(x, shape) for x in lifted]
+
+
+def to_inexact(x: Tensor) -> Tensor:
+    """Integers and bools as the default floating type."""
+    return x if x.dtype.is_inexact else convert(x, dtypes.get_default_dtype())
+
+
+class _Transfer:
+    """The backward rule of a move between devices: the gradient moves back."""
+
+    name = "ToCopy"
+
+    def __init__(self, source: Device) -> None:
+        self.source = source
+
+    def __call__(self, g: Tensor, node: GradNode) -> tuple[Tensor]:
+        return (transfer(g, self.source),)
+
+
+def transfer(x: Tensor, device: Device) -> Tensor:
+    """The same values on another device; what is pending is dispatched first, nothing is waited for."""
+    if x.device is device:
+        return x
+    node = x._node or x._refresh()
+    if isinstance(node, rec.HostValue):
+        return wrap(rec.HostValue(rec.leaf_signature(node.sig.op, Aval(tuple(x.shape), x.dtype, device)), node.value, None, 0))
+    if node.buffer is None:
+        from ..sync_points import sync_for
+
+        sync_for(node, f"to('{device}')")
+    moved = leaf(Aval(tuple(x.shape), x.dtype, device), devices.move(node.buffer, device))
+    out = wrap(moved)
+    if x._edge is not None and mode.grad:
+        entry = GradNode(moved.sig, (x._edge,), (), None, moved.serial, *rec.user_site(2))
+        entry.rule = _Transfer(x.device)
+        out._edge = entry
+    return out
+
+
+@method
+def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``, with ``copy=``; itself where nothing changes.
+
+    Raises RuntimeError for an unknown or absent device, TypeError for arguments of other kinds.
+    """
+    dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    copy = kwargs.pop("copy", False)
+    kwargs.pop("non_blocking", None)
+    kwargs.pop("memory_format", None)
+    kwargs.pop("other", None)
+    if kwargs:
+        raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
+    for i, a in enumerate(args):
+        if isinstance(a, DType):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype, device = a.dtype, a.device
+        elif isinstance(a, str | Device) or (type(a) is int and i == 0):
+            device = a
+        elif isinstance(a, bool):
+            copy = copy or (a and i >= len(args) - 1 and len(args) > 2)
+        elif a is not None:
+            raise TypeError(f"to() received an invalid argument of type {type(a).__name__}: {a!r}")
+    out = self
+    if dtype is not None and dtype is not self.dtype:
+        out = convert(out, dtypes.as_dtype(dtype))
+    if device is not None:
+        out = transfer(out, devices.canonical(device))
+    return out.clone() if copy and out is self else out
+
+
+@method
+def cpu(self: Tensor) -> Tensor:
+    return transfer(self, devices.canonical("cpu"))
+
+
+@method
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    return transfer(self, devices.canonical("cuda" if device is None else device))
+
+
+@method
+def xla(self: Tensor, device: Any = None) -> Tensor:
+    return transfer(self, devices.canonical("xla" if device is None else device))
+
+
+@method
+def type(self: Tensor, dtype: Any = None) -> Any:  # noqa: A001
+    """The type's name in PyTorch's old style; with ``dtype``, the tensor in that type."""
+    if dtype is None:
+        return f"torch.{_OLD_NAMES.get(self.dtype.name, self.dtype.name.capitalize())}Tensor"
+    return convert(self, dtypes.as_dtype(dtype))
+
+
+_OLD_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int",
+    "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
+}  # fmt: skip
+
+
+@method
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    return to(self, other)
+
+
+def _typed(name: str, dtype: DType) -> None:
+    def f(self: Tensor) -> Tensor:
+        return convert(self, dtype)
+
+    f.__name__ = name
+    f.__doc__ = f"The same numbers as {dtype.name}."
+    method(f)
+
+
+for _name, _dtype in (*dtypes.ALIASES.items(), ("byte", dtypes.uint8), ("char", dtypes.int8), ("bool", dtypes.bool_)):
+    _typed(_name, _dtype)
+_typed("bfloat16", dtypes.bfloat16)
+
+
+@method
+def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    from .creation import tensor
+
+    return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)

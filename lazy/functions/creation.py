@@ -1,0 +1,360 @@
+"""Making tensors: from numbers, lists, NumPy arrays, DLPack and JAX, and from nothing."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import devices
+from ...devices import Device
+from .. import dtypes, ops
+from .. import record as rec
+from ..dtypes import DType
+from ..graph import Aval, leaf
+from ..record import number, user_line, wrap
+from ..tensor import Tensor
+from ._register import function, method
+from .conversion import broadcast_to, constant, convert, python_kind, transfer
+from .shape import ints
+
+
+def from_host(array: np.ndarray, device: Device) -> Tensor:
+    """A computed tensor with a copy of the array."""
+    dtype = dtypes.of_numpy(array.dtype)
+    return wrap(leaf(Aval(array.shape, dtype, device), devices.put(array, device)))
+
+
+def _finished(t: Tensor, requires_grad: bool) -> Tensor:
+    return t.requires_grad_() if requires_grad else t
+
+
+def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
+    """Nested sequences and numbers as an array of the type that PyTorch infers."""
+    if isinstance(data, np.ndarray | np.generic):
+        array = np.asarray(data)
+    else:
+        try:
+            array = np.array(data, dtype=dtype.numpy if dtype is not None and dtype.category != dtypes.INT else None)
+        except (ValueError, TypeError) as e:
+            raise type(e)(f"tensor(): the data is not a rectangle of numbers: {e}  ({user_line(3)})") from None
+        if array.dtype.kind == "O":
+            raise TypeError(f"tensor(): cannot infer a type from {type(data).__name__} of such elements  ({user_line(3)})")
+        if array.size == 0 and array.dtype == np.float64:
+            array = array.astype(dtypes.get_default_dtype().numpy)
+        elif dtype is None:
+            kind = {"f": float, "c": complex, "b": bool}.get(array.dtype.kind)
+            if kind is not None:
+                array = array.astype(dtypes.of_python(kind).numpy)
+    if array.dtype.kind in "US":
+        raise TypeError(f"tensor(): new(): invalid data type 'str'  ({user_line(3)})")
+    found = dtypes.of_numpy(array.dtype)
+    return array, dtype or found
+
+
+def _with_tensors(data: Any) -> Any:
+    if isinstance(data, Tensor):
+        return data.detach().cpu()._array("tensor() of tensors")
+    if isinstance(data, (list, tuple)):
+        return [_with_tensors(d) for d in data]
+    return data
+
+
+def _holds_tensor(data: Any) -> bool:
+    return isinstance(data, Tensor) or (isinstance(data, (list, tuple)) and any(map(_holds_tensor, data)))
+
+
+@function
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
+    """A tensor with a copy of ``data`` (numbers, nested sequences, a NumPy array), in the type PyTorch would infer.
+
+    Raises TypeError or ValueError for data that is no rectangle of numbers.
+    """
+    wanted = None if dtype is None else dtypes.as_dtype(dtype)
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than tensor(sourceTensor).",
+            UserWarning, stacklevel=2,
+        )  # fmt: skip
+        out = data.detach().clone()
+        out = out if wanted is None else convert(out, wanted)
+        return _finished(transfer(out, devices.canonical(device)) if device is not None else out, requires_grad)
+    if isinstance(data, (list, tuple)) and _holds_tensor(data):
+        data = _with_tensors(data)
+    array, found = _host_data(data, wanted)
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = array.astype(found.numpy) if array.dtype != found.numpy else array
+    return _finished(from_host(array, devices.canonical(device)), requires_grad)
+
+
+@function
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """``data`` as a tensor, sharing memory with a tensor or NumPy array where nothing has to change."""
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype, device=device)
+    if isinstance(data, np.ndarray) and (device is None or Device(device).type == "cpu"):
+        return from_numpy(data).to(dtype=dtype)
+    return tensor(data, dtype=dtype, device=device)
+
+
+@function
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+    """``as_tensor``, copying if told to."""
+    out = tensor(obj, dtype=dtype, device=device) if copy and not isinstance(obj, Tensor) else as_tensor(obj, dtype, device)
+    return _finished(out.clone() if copy and isinstance(obj, Tensor) else out, requires_grad)
+
+
+@function
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A CPU tensor on the array's memory, in constant time.
+
+    A computation that needs the values shares the memory where it is 64-byte aligned and row-major, and otherwise
+    copies it once. Do not write to ``array`` while the tensor is in use: whether the tensor sees it is not defined.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})  ({user_line(2)})")
+    aval = Aval(array.shape, dtypes.of_numpy(array.dtype), devices.canonical("cpu"))
+    return wrap(leaf(aval, devices.HostArray(array)))
+
+
+@function
+def from_dlpack(x: Any) -> Tensor:
+    """A tensor on the memory of any object that speaks DLPack (CPU arrays and those of the same accelerator)."""
+    import jax
+
+    if isinstance(x, Tensor):
+        return x.detach()
+    kind, _ = x.__dlpack_device__()
+    if kind == 1:
+        return from_numpy(np.from_dlpack(x))
+    return from_jax(jax.dlpack.from_dlpack(x))
+
+
+@function
+def from_jax(array: Any) -> Tensor:
+    """A tensor on a jax.Array's buffer, in constant time; it must lie on one device."""
+    placed = list(array.devices())
+    if len(placed) != 1:
+        raise RuntimeError(f"from_jax: the array lies on {len(placed)} devices; one is expected  ({user_line(2)})")
+    platform = placed[0].platform
+    device = next((d for d in devices.devices() if d.pjrt == placed[0]), None)
+    if device is None:
+        raise RuntimeError(f"from_jax: no device of this process is {placed[0]} ({platform})")
+    return wrap(leaf(Aval(tuple(array.shape), dtypes.of_numpy(np.dtype(array.dtype)), device), array))
+
+
+@function
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A 1-d tensor on the memory of a Python buffer."""
+    return _finished(from_numpy(np.frombuffer(buffer, dtypes.as_dtype(dtype).numpy, count, offset)), requires_grad)
+
+
+@function
+def scalar_tensor(value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    return tensor(value, dtype=dtype or dtypes.get_default_dtype(), device=device)
+
+
+@function
+def scalar(value: Any, like_or_dtype: Any = None, device: Any = None) -> Tensor:
+    """A 0-d tensor for a host number that changes from step to step: an argument of every program, never baked in."""
+    if isinstance(like_or_dtype, Tensor):
+        dtype, place = like_or_dtype.dtype, like_or_dtype.device
+    else:
+        dtype = dtypes.of_python(python_kind(value)) if like_or_dtype is None else dtypes.as_dtype(like_or_dtype)
+        place = devices.canonical(device)
+    return rec.run_time_value(rec.host_number(value, dtype), dtype, place)
+
+
+# --- from nothing -----------------------------------------------------------------------------------------------
+
+
+def _filled(value: Any, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension in {list(shape)}  ({user_line(3)})")
+    d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    return _finished(broadcast_to(constant(value, d, devices.canonical(device)), shape), requires_grad)
+
+
+def _creator(name: str, value: float, doc: str) -> Any:
+    def f(
+        *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+        memory_format: Any = None, pin_memory: bool = False, out: Any = None,
+    ) -> Tensor:  # fmt: skip
+        if not size:
+            raise TypeError(f"{name}() received an invalid combination of arguments: no size  ({user_line(2)})")
+        return _filled(value, ints(size), dtype, device, requires_grad)
+
+    def like(
+        input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
+        memory_format: Any = None,
+    ) -> Tensor:  # fmt: skip
+        return _filled(value, tuple(input.shape), dtype or input.dtype, device or input.device, requires_grad)
+
+    def new(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        return _filled(value, ints(size), dtype or self.dtype, device or self.device, requires_grad)
+
+    f.__name__, like.__name__, new.__name__ = name, f"{name}_like", f"new_{name}"
+    f.__doc__ = doc
+    function(like)
+    method(new)
+    return function(f), like
+
+
+zeros, zeros_like = _creator("zeros", 0, "Zeros.")
+ones, ones_like = _creator("ones", 1, "Ones.")
+empty, empty_like = _creator("empty", 0, "A tensor whose values do not matter (zeros, so that programs are reproducible).")
+
+
+def _fill_type(value: Any, dtype: Any) -> DType:
+    if dtype is not None:
+        return dtypes.as_dtype(dtype)
+    return value.dtype if isinstance(value, Tensor) else dtypes.of_python(python_kind(value))
+
+
+def _full(shape: tuple[int, ...], value: Any, dtype: DType, device: Any, requires_grad: bool) -> Tensor:
+    place = devices.canonical(device)
+    one = convert(value, dtype) if isinstance(value, Tensor) else number(value, dtype, place)
+    return _finished(broadcast_to(one, shape), requires_grad)
+
+
+@function
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None
+) -> Tensor:
+    """One number everywhere; its type is the number's unless given."""
+    shape = (size,) if isinstance(size, int) else tuple(size)
+    return _full(shape, fill_value, _fill_type(fill_value, dtype), device, requires_grad)
+
+
+@function
+def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return _full(
+        tuple(input.shape), fill_value, dtypes.as_dtype(dtype or input.dtype), device or input.device, requires_grad
+    )
+
+
+@method
+def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    return _full(tuple(size), fill_value, dtypes.as_dtype(dtype or self.dtype), device or self.device, requires_grad)
+
+
+def line(aval: Aval, axis: int = 0) -> Tensor:
+    """0, 1, 2... along an axis."""
+    return rec.record(rec.signature(ops.iota, (), (aval, axis)), ())
+
+
+@function
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    out: Any = None,
+) -> Tensor:  # fmt: skip
+    """start, start + step, ... below ``end``; integers unless a number is fractional."""
+    if end is None:
+        start, end = 0, start
+    given = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in (start, end, step)]
+    start, end, step = given
+    if step == 0:
+        raise RuntimeError(f"step must be nonzero  ({user_line(2)})")
+    if (end - start) * step < 0:
+        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}  ({user_line(2)})")
+    if dtype is None:
+        dtype = dtypes.get_default_dtype() if any(isinstance(x, float) for x in given) else dtypes.int64
+    d, place = dtypes.as_dtype(dtype), devices.canonical(device)
+    count = max(0, math.ceil((end - start) / step))
+    if all(isinstance(x, int) for x in given) and d.category == dtypes.INT:
+        out = line(Aval((count,), d, place))
+        out = out if step == 1 else out * step
+        return out if start == 0 else out + start
+    if d is dtypes.bool_ or count <= 4096 or not float(start).is_integer() or not float(step).is_integer():
+        # in double precision on the host, as PyTorch does
+        return _finished(constant((start + step * np.arange(count)), d, place), requires_grad)
+    out = line(Aval((count,), dtypes.int64, place)) * int(step) + int(start)
+    return _finished(convert(out, d), requires_grad)
+
+
+@function
+def range_(start: Any, end: Any, step: Any = 1, **options: Any) -> Tensor:
+    return arange(start, end + step * 0.5, step, **options)
+
+
+@function
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
+) -> Tensor:
+    """``steps`` numbers from start to end, both included."""
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative  ({user_line(2)})")
+    d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    a, b = (float(x) if not isinstance(x, complex) else x for x in (start, end))
+    values = np.linspace(a, b, steps)
+    return _finished(constant(values.astype(d.numpy), d, devices.canonical(device)), requires_grad)
+
+
+@function
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Any) -> Tensor:
+    return base ** linspace(start, end, steps, **options)
+
+
+@function
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None) -> Tensor:
+    """Ones on the diagonal."""
+    shape = (n, n if m is None else m)
+    d, place = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype), devices.canonical(device)
+    rows, columns = (line(Aval(shape, dtypes.int32, place), axis) for axis in (0, 1))
+    return _finished(convert(ops.compare(rows, columns, direction="EQ"), d), requires_grad)
+
+
+@function
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
+    places = np.stack(np.tril_indices(row, offset, col))
+    return tensor(places, dtype=dtype or dtypes.int64, device=device)
+
+
+@function
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
+    places = np.stack(np.triu_indices(row, offset, col))
+    return tensor(places, dtype=dtype or dtypes.int64, device=device)
+
+
+@function
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinates of a grid, one tensor a dim."""
+    items = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    swap = indexing == "xy" and len(items) >= 2
+    if swap:
+        items[0], items[1] = items[1], items[0]
+    shape = tuple(x.numel() for x in items)
+    out = [ops.broadcast_in_dim(x.reshape(-1), shape=shape, dims=(i,)) for i, x in enumerate(items)]
+    if swap:
+        out = [x.transpose(0, 1) for x in (out[1], out[0], *out[2:])]
+    return tuple(out)
+
+
+@function
+def is_tensor(obj: Any) -> bool:
+    return isinstance(obj, Tensor)
+
+
+@function
+def is_floating_point(input: Tensor) -> bool:
+    return input.dtype.is_floating_point
+
+
+@function
+def is_complex(input: Tensor) -> bool:
+    return input.dtype.is_complex
+
+
+@function
+def numel(input: Tensor) -> int:
+    return input.numel()
+
+

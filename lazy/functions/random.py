@@ -1,0 +1,297 @@
+"""Random numbers: a generator counts, and each draw is a pure function of seed, count and place."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ... import devices
+from ...devices import Device
+from .. import dtypes, ops
+from ..dtypes import DType
+from ..graph import Aval
+from ..record import run_time_value, user_line
+from ..tensor import Tensor
+from ..views import assign
+from ._register import both, function, method
+from .conversion import broadcast_to, constant, convert, full_like_type, lift, promote
+from .creation import from_host, line
+from .elementwise import where
+from .shape import ints
+
+_DEFAULT_SEED = 67280421310721
+
+
+class Generator:
+    """The state of a stream of random numbers: a seed and how many draws were made."""
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = Device("cpu" if device is None else device)
+        self._seed, self._count = _DEFAULT_SEED, 0
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of this seed (any integer that fits in 64 bits)."""
+        seed = int(seed)
+        if not -(1 << 63) <= seed < 1 << 64:
+            raise RuntimeError(f"Overflow when unpacking long long: the seed {seed} does not fit in 64 bits")
+        self._seed, self._count = seed & ((1 << 64) - 1), 0
+        return self
+
+    def seed(self) -> int:
+        """Start a stream of a seed that the system draws; returns it."""
+        import secrets
+
+        self.manual_seed(secrets.randbits(63))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        return self._seed
+
+    def get_state(self) -> Tensor:
+        return from_host(np.array([self._seed, self._count], np.uint64).view(np.uint8).copy(), devices.canonical("cpu"))
+
+    def set_state(self, state: Tensor) -> Generator:
+        found = np.ascontiguousarray(state._array("set_state()"))
+        if found.dtype != np.uint8 or found.shape != (16,):
+            raise TypeError(f"RNG state must be a torch.ByteTensor of 16 bytes, not {found.dtype}{list(found.shape)}")
+        self._seed, self._count = (int(v) for v in found.view(np.uint64))
+        return self
+
+    def next_key(self, device: Device) -> Tensor:
+        """The key of the next draw, an argument of the program that uses it."""
+        words = (self._seed, self._seed >> 32, self._count, self._count >> 32)
+        self._count += 1
+        return run_time_value(np.array([w & 0xFFFFFFFF for w in words], np.uint32), dtypes.uint32, device)
+
+
+default_generator = Generator()
+
+
+@function
+def manual_seed(seed: int) -> Generator:
+    """Start the default stream of a seed: the same numbers on every device, lazy and eager."""
+    return default_generator.manual_seed(seed)
+
+
+@function
+def seed() -> int:
+    return default_generator.seed()
+
+
+@function
+def initial_seed() -> int:
+    return default_generator.initial_seed()
+
+
+@function
+def get_rng_state() -> Tensor:
+    return default_generator.get_state()
+
+
+@function
+def set_rng_state(new_state: Tensor) -> None:
+    default_generator.set_state(new_state)
+
+
+# --- draws ------------------------------------------------------------------------------------------------------
+
+
+def _bits(shape: tuple[int, ...], dtype: DType, device: Device, generator: Generator | None) -> Tensor:
+    key = (generator or default_generator).next_key(device)
+    return ops.random_bits(key, shape=shape, dtype=dtype)
+
+
+def uniform(shape: tuple[int, ...], dtype: DType, device: Device, generator: Generator | None = None) -> Tensor:
+    """Numbers in [0, 1) with every bit of the type's mantissa random."""
+    if dtype.is_complex:
+        real = dtype.to_real()
+        return ops.complex_(*(uniform(shape, real, device, generator) for _ in range(2)))
+    if dtype is dtypes.float64:
+        bits = _bits(shape, dtypes.uint64, device, generator)
+        whole = ops.shift_right_logical(bits, full_like_type(bits, 11))
+        return convert(whole, dtype) * 2.0**-53
+    bits = _bits(shape, dtypes.uint32, device, generator)
+    digits = {dtypes.float32: 24, dtypes.float16: 11, dtypes.bfloat16: 8}.get(dtype)
+    if digits is None:
+        raise RuntimeError(f"random numbers of type {dtype.name} are not supported  ({user_line(3)})")
+    whole = ops.shift_right_logical(bits, full_like_type(bits, 32 - digits))
+    x = ops.multiply(convert(whole, dtypes.float32), full_like_type(convert(whole, dtypes.float32), 2.0**-digits))
+    return convert(x, dtype)
+
+
+def standard_normal(shape: tuple[int, ...], dtype: DType, device: Device, generator: Generator | None = None) -> Tensor:
+    """Normal numbers by the inverse of the error function."""
+    if dtype.is_complex:
+        real = dtype.to_real()
+        parts = [standard_normal(shape, real, device, generator) * math.sqrt(0.5) for _ in range(2)]
+        return ops.complex_(*parts)
+    work = dtypes.float32 if dtype.itemsize < 4 else dtype
+    u = uniform(shape, work, device, generator)
+    step = 2.0**-53 if work is dtypes.float64 else 2.0**-24
+    # from [0, 1) to the open interval (-1, 1), symmetric about 0
+    v = u * 2.0 - (1.0 - step)
+    return convert(ops.erf_inv(v) * math.sqrt(2), dtype)
+
+
+def _place(dtype: Any, device: Any) -> tuple[DType, Device]:
+    return dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype), devices.canonical(device)
+
+
+def _drawer(name: str, draw: Any, doc: str) -> None:
+    def f(
+        *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+        layout: Any = None, pin_memory: bool = False,
+    ) -> Tensor:  # fmt: skip
+        out = draw(ints(size), *_place(dtype, device), generator)
+        return out.requires_grad_() if requires_grad else out
+
+    def like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None, memory_format: Any = None) -> Tensor:
+        out = draw(tuple(input.shape), *_place(dtype or input.dtype, device or input.device), generator)
+        return out.requires_grad_() if requires_grad else out
+
+    f.__name__, like.__name__, f.__doc__ = name, f"{name}_like", doc
+    function(f)
+    function(like)
+
+
+_drawer("rand", uniform, "Uniform numbers in [0, 1).")
+_drawer("randn", standard_normal, "Normal numbers of mean 0 and variance 1.")
+
+
+def integers(low: int, high: int, shape: tuple[int, ...], dtype: DType, device: Device, generator: Any) -> Tensor:
+    span = high - low
+    if span <= 0:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}  ({user_line(3)})")
+    bits = _bits(shape, dtypes.uint64, device, generator)
+    x = ops.remainder(bits, broadcast_to(constant(span, dtypes.uint64, device), shape))
+    if dtype.category != dtypes.INT:
+        return convert(convert(x, dtypes.int64) + low, dtype)
+    return convert(x, dtype) + low if low else convert(x, dtype)
+
+
+@function
+def randint(
+    low: Any, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Integers from low (0 unless given) up to, not including, high."""
+    if size is None:
+        low, high, size = 0, low, high
+    shape = (size,) if isinstance(size, int) else tuple(size)
+    out = integers(int(low), int(high), shape, dtypes.as_dtype(dtype or dtypes.int64), devices.canonical(device), generator)
+    return out.requires_grad_() if requires_grad else out
+
+
+@function
+def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None) -> Tensor:
+    low, high = (0, low) if high is None else (low, high)
+    return integers(int(low), int(high), tuple(input.shape), dtypes.as_dtype(dtype or input.dtype), devices.canonical(device or input.device), None)
+
+
+@function
+def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+    """The numbers 0 to n - 1 in random order."""
+    place = devices.canonical(device)
+    bits = _bits((n,), dtypes.uint64, place, generator)
+    shuffled = ops.sort(bits, line(Aval((n,), dtypes.int64, place)), axis=0, descending=False)
+    return convert(ops.result(shuffled, index=1), dtypes.as_dtype(dtype or dtypes.int64))
+
+
+@both
+def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability given by each element (or by ``p``)."""
+    chance = input if p is None else p
+    u = uniform(tuple(input.shape), input.dtype if input.dtype.is_floating_point else dtypes.get_default_dtype(), input.device, generator)
+    return convert(u < chance.detach() if isinstance(chance, Tensor) else u < chance, input.dtype)
+
+
+@function
+def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+    """Normal numbers of the given means and standard deviations."""
+    if size is not None:
+        d, place = _place(dtype, device)
+        return standard_normal(ints((size,)) if isinstance(size, int) else tuple(size), d, place, generator) * std + mean
+    like = mean if isinstance(mean, Tensor) else std
+    m, s = promote(mean, std, dtype=like.dtype)
+    return standard_normal(tuple(m.shape), m.dtype, m.device, generator) * s + m
+
+
+@both
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+    """Indices drawn in proportion to each row's weights."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"prob_dist must be 1 or 2 dim, not {input.ndim}  ({user_line(2)})")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype.name}  ({user_line(2)})")
+    n = input.shape[-1]
+    if num_samples <= 0 or (not replacement and num_samples > n):
+        raise RuntimeError(f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of {n}  ({user_line(2)})")
+    weights = input.detach()
+    if replacement:
+        edges = weights.cumsum(-1)
+        total = edges.narrow(-1, n - 1, 1)
+        u = uniform((*input.shape[:-1], num_samples), input.dtype, input.device, generator) * total
+        at = (edges.unsqueeze(-2) <= u.unsqueeze(-1)).sum(-1)
+        last = where(weights > 0, line(Aval(tuple(input.shape), dtypes.int64, input.device), input.ndim - 1), 0).amax(-1, True)
+        return ops.minimum(at, broadcast_to(last, tuple(at.shape)))
+    # exponential races: the order of e_i / w_i is a draw without replacement
+    u = uniform(tuple(input.shape), dtypes.float64, input.device, generator)
+    race = -(-u).log1p() / convert(weights, dtypes.float64)
+    race = where(weights > 0, race, math.inf)
+    return race.argsort(-1).narrow(-1, 0, num_samples).clone()
+
+
+# --- in place ---------------------------------------------------------------------------------------------------
+
+
+def _filler(name: str, draw: Any) -> None:
+    def f(self: Tensor, *args: Any, generator: Generator | None = None, **kwargs: Any) -> Tensor:
+        return assign(self, convert(draw(self, generator, *args, **kwargs), self.dtype), name)
+
+    f.__name__ = name
+    method(f)
+
+
+def _work(x: Tensor) -> DType:
+    return x.dtype if x.dtype.is_inexact else dtypes.get_default_dtype()
+
+
+def _uniform(x: Tensor, generator: Any, a: Any = 0.0, b: Any = 1.0, **names: Any) -> Tensor:
+    a, b = names.get("from", a), names.get("to", b)
+    if a > b:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}  ({user_line(3)})")
+    return uniform(tuple(x.shape), _work(x), x.device, generator) * (b - a) + a
+
+
+def _normal(x: Tensor, generator: Any, mean: Any = 0.0, std: Any = 1.0) -> Tensor:
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}  ({user_line(3)})")
+    return standard_normal(tuple(x.shape), _work(x), x.device, generator) * std + mean
+
+
+def _bernoulli(x: Tensor, generator: Any, p: Any = 0.5) -> Tensor:
+    u = uniform(tuple(x.shape), dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32, x.device, generator)
+    return convert(u < (lift(p, u.dtype, u.device) if isinstance(p, Tensor) else p), x.dtype)
+
+
+def _random(x: Tensor, generator: Any, low: int = 0, high: int | None = None) -> Tensor:
+    limit = {dtypes.float32: 1 << 24, dtypes.float64: 1 << 53}.get(x.dtype) or (1 << (x.dtype.itemsize * 8 - x.dtype.is_signed))
+    return integers(int(low), limit if high is None else int(high), tuple(x.shape), x.dtype, x.device, generator)
+
+
+def _open(x: Tensor, generator: Any) -> Tensor:
+    """Uniform numbers in (0, 1]."""
+    return 1.0 - uniform(tuple(x.shape), _work(x), x.device, generator)
+
+
+_filler("uniform_", _uniform)
+_filler("normal_", _normal)
+_filler("bernoulli_", _bernoulli)
+_filler("random_", _random)
+_filler("exponential_", lambda x, g, lambd=1.0: -_open(x, g).log() / lambd)
+_filler("log_normal_", lambda x, g, mean=1.0, std=2.0: _normal(x, g, mean, std).exp())
+_filler("cauchy_", lambda x, g, median=0.0, sigma=1.0: median + sigma * (math.pi * (_open(x, g) - 0.5)).tan())
+_filler("geometric_", lambda x, g, p: (_open(x, g).log() / math.log1p(-p)).ceil().clamp(min=1))
+

@@ -1,0 +1,69 @@
+"""What happened: ops recorded, syncs and their causes, cache hits, compiles with their time and reason."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from typing import Any
+
+_lock = threading.Lock()
+_counts: Counter[str] = Counter()
+_seconds: Counter[str] = Counter()
+_causes: Counter[str] = Counter()
+_compiles: deque[dict[str, Any]] = deque(maxlen=200)
+_LISTED = (
+    "ops_recorded", "syncs", "executions", "ops_executed", "cache_hits", "compiles", "disk_hits", "donated_buffers",
+)  # fmt: skip
+
+
+def count(name: str, by: int = 1) -> None:
+    _counts[name] += by
+
+
+def spent(name: str, seconds: float) -> None:
+    _seconds[name] += seconds
+
+
+def synced(cause: str) -> None:
+    _counts["syncs"] += 1
+    _causes[cause] += 1
+
+
+def compiled(**facts: Any) -> None:
+    """One compile: ``ops``, ``seconds``, ``why``, ``where``."""
+    _counts["compiles"] += 1
+    _compiles.append(facts)
+
+
+def reset() -> None:
+    """Start counting from zero."""
+    with _lock:
+        for table in (_counts, _seconds, _causes, _compiles):
+            table.clear()
+
+
+def report(as_dict: bool = False) -> Any:
+    """The counts since the start or the last ``reset``: as text, or as a dict of numbers and lists.
+
+    Keys: ops_recorded, syncs (times work was dispatched), sync_causes, executions (programs run), ops_executed,
+    cache_hits, compiles, compile_seconds, disk_hits, donated_buffers, recompiles (one dict a compile).
+    """
+    from .record import log  # what was recorded since the last sync is not yet in the counts
+
+    facts: dict[str, Any] = {name: _counts[name] for name in _LISTED}
+    facts["ops_recorded"] += len(log)
+    facts["compile_seconds"] = round(_seconds["compile"], 3)
+    facts["sync_causes"] = dict(_causes)
+    facts["recompiles"] = list(_compiles)
+    if as_dict:
+        return facts
+    lines = ["lazyxla metrics"]
+    lines += [f"  {name.replace('_', ' '):<16}{facts[name]:>10,}" for name in _LISTED]
+    lines.append(f"  {'compile seconds':<16}{facts['compile_seconds']:>10.2f}")
+    if _causes:
+        lines.append("  syncs by cause")
+        lines += [f"    {n:>8,}  {cause}" for cause, n in _causes.most_common(12)]
+    if _compiles:
+        lines.append("  compiles")
+        lines += [f"    {c['seconds']:7.2f} s {c['ops']:>6,} ops  {c['why']}" for c in list(_compiles)[-12:]]
+    return "\n".join(lines)

@@ -1,0 +1,65 @@
+"""What each primitive op means: its name as in StableHLO, its type rule, its NumPy meaning, one line of doc."""
+
+from ..graph import Op, result
+from .contraction import convolution, dot_general
+from .elementwise import *  # noqa: F403
+from .indexing import gather, scatter
+from .random import random_bits
+from .reduction import (
+    argmax,
+    argmin,
+    cumsum,
+    reduce_and,
+    reduce_max,
+    reduce_min,
+    reduce_or,
+    reduce_prod,
+    reduce_sum,
+    reduce_window_sum,
+    sort,
+)
+from .shape import (
+    broadcast_in_dim,
+    concatenate,
+    constant,
+    dynamic_slice,
+    dynamic_update_slice,
+    iota,
+    pad,
+    reshape,
+    reverse,
+    slice_,
+    transpose,
+)
+
+__all__ = [
+    "Op",
+    "argmax",
+    "argmin",
+    "broadcast_in_dim",
+    "concatenate",
+    "constant",
+    "convolution",
+    "cumsum",
+    "dot_general",
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "gather",
+    "iota",
+    "pad",
+    "random_bits",
+    "reduce_and",
+    "reduce_max",
+    "reduce_min",
+    "reduce_or",
+    "reduce_prod",
+    "reduce_sum",
+    "reduce_window_sum",
+    "reshape",
+    "result",
+    "reverse",
+    "scatter",
+    "slice_",
+    "sort",
+    "transpose",
+]

@@ -1,0 +1,409 @@
+"""Recording: from an op and its operand tensors to a node, a tensor, and what autograd will need."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..devices import Device
+from . import metrics
+from .dtypes import DType
+from .graph import (
+    LEAVES,
+    Aval,
+    HostValue,
+    Node,
+    Op,
+    Signature,
+    TypeRuleError,
+    argument,
+    leaf_signature,
+    placeholder,
+    scalar,
+    signature,
+    site_of,
+)
+
+
+class Mode(threading.local):
+    """What is in force in this thread."""
+
+    grad = True  # record for autograd
+    inference = False
+    eager = os.environ.get("LAZYXLA_EAGER", "0").lower() in ("1", "true", "yes", "on")
+    site: tuple[Any, int] | None = None  # recorded instead of the caller's line (a backward op has its forward's)
+    no_sync: tuple[Any, int] | None = None
+
+
+mode = Mode()
+
+
+class Sockets:
+    """What this room needs from the ones above; ``lowering`` and ``autograd`` plug these in on import."""
+
+    execute: Callable[..., None]  # (roots: list[Node], cause: str) -> None: gives each root its buffer
+    residuals: Callable[[Signature, int], tuple[bool, ...]]  # (signature, mask) -> operands, then result, wanted
+    backward: Callable[..., None]
+
+
+sockets = Sockets()
+
+# --- the user's line --------------------------------------------------------------------------------------------
+
+_here = os.path.dirname(os.path.abspath(__file__))
+_root = os.path.dirname(_here)
+_ROOMS = tuple(os.path.join(_root, r) + os.sep for r in ("devices", "lazy", "lowering", "autograd", "nn", "src/lazyxla"))
+_PACKAGE = (_root + os.sep,) if os.path.exists(os.path.join(_root, "__init__.py")) else ()
+
+
+class _Library(dict[str, bool]):
+    """Whether a file is the library's own (so not the user's line)."""
+
+    def __missing__(self, filename: str) -> bool:
+        found = self[filename] = filename.startswith(_ROOMS + _PACKAGE)
+        return found
+
+
+library = _Library()
+
+
+def user_site(depth: int = 1) -> tuple[Any, int]:
+    """The code object and instruction of the innermost frame outside the library."""
+    if mode.site is not None:
+        return mode.site
+    frame: Any = sys._getframe(depth)
+    while library[frame.f_code.co_filename] and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti
+
+
+def user_line(depth: int = 1) -> str:
+    filename, line = site_of(*user_site(depth + 1))
+    return f"{os.path.basename(filename)}:{line}"
+
+
+def where_text(code: Any, lasti: int) -> str:
+    filename, line = site_of(code, lasti)
+    return f"{os.path.basename(filename)}:{line}" if line else "unknown line"
+
+
+# --- the tape ---------------------------------------------------------------------------------------------------
+
+
+class GradNode:
+    """One differentiable op on the tape: what its backward rule will want, and the edges it flows along.
+
+    ``edges`` has one entry an operand: a GradNode, a Leaf, or None. ``saved`` holds the operand nodes that the rule
+    reads (None for the others), ``out`` the result's node where the rule reads it. ``rule`` is set for functions
+    with a backward of their own. After a backward that does not retain the graph, ``freed`` is true.
+    """
+
+    __slots__ = (
+        "__weakref__", "code", "edges", "freed", "hooks", "lasti", "out", "rule", "saved", "serial", "settled", "sig",
+    )  # fmt: skip
+
+    def __init__(
+        self, sig: Signature, edges: tuple[Any, ...], saved: tuple[Node | None, ...], out: Node | None,
+        serial: int, code: Any, lasti: int,
+    ) -> None:  # fmt: skip
+        self.sig = sig
+        self.edges = edges
+        self.saved = saved
+        self.out = out
+        self.serial = serial
+        self.code = code
+        self.lasti = lasti
+        self.hooks: dict[int, Callable[..., Any]] | None = None
+        self.rule: Callable[..., Any] | None = None
+        self.freed = False
+        self.settled = False
+
+    def operands(self) -> tuple[Any, ...]:
+        """The saved operands as tensors (None for those not saved)."""
+        return tuple([None if n is None else wrap(n, e) for n, e in zip(self.saved, self.edges)])
+
+    def output(self) -> Any:
+        """The saved result as a tensor, itself differentiable."""
+        return wrap(self.out, self)
+
+    def name(self) -> str:
+        if self.rule is not None:
+            return getattr(self.rule, "name", "Function") + "Backward"
+        return "".join(w.capitalize() for w in self.sig.op.name.split("_")) + "Backward0"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        return tuple((e, 0) for e in self.edges)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+class Leaf:
+    """The end of an edge: a tensor whose ``.grad`` collects what flows into it."""
+
+    __slots__ = ("__weakref__", "hooks", "meta", "post_hooks", "tensor")
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = weakref.ref(tensor)
+        self.meta = tensor.metadata()
+        self.hooks: dict[int, Callable[..., Any]] | None = None
+        self.post_hooks: dict[int, Callable[..., Any]] | None = None
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+
+# --- recording --------------------------------------------------------------------------------------------------
+
+live: list[Any] = []  # weak references to what was recorded since the last sync; only what still lives is computed
+log: list[Signature] = []  # the signatures recorded since then, in order: shows where a program repeats itself
+LIMIT = [2000]  # pending ops at which `overflow` looks for a place to cut
+overflow: Callable[[], None]
+
+_ref = weakref.ref
+_getframe = sys._getframe
+_tensor_type: type
+_new: Callable[[type], Any] = object.__new__
+
+
+def wrap(node: Node, edge: Any = None) -> Any:
+    """A tensor on a node, registered as nothing: for values that are there or that the caller tracks."""
+    t = _new(_tensor_type)
+    t._node = node
+    t._edge = edge
+    t._meta = None
+    return t
+
+
+def _tape(sig: Signature, node: Node, nodes: tuple[Node, ...], edges: tuple[Any, ...]) -> GradNode | None:
+    """The tape's entry for a recorded op of which some operand carries a gradient."""
+    if not sig.aval.dtype.is_inexact:
+        return None
+    mask = 0
+    for i, e in enumerate(edges):
+        if e is not None:
+            mask |= 1 << i
+    wanted = sig.residuals.get(mask)
+    if wanted is None:
+        wanted = sig.residuals[mask] = sockets.residuals(sig, mask)
+    if not wanted:
+        return None  # the op has no derivative
+    saved = tuple([n if w else None for n, w in zip(nodes, wanted)])
+    return GradNode(sig, edges, saved, node if wanted[-1] else None, node.serial, node.code, node.lasti)
+
+
+def record1(sig: Signature, a: Any) -> Any:
+    """Record a signature with one operand."""
+    m = mode
+    site = m.site
+    if site is None:
+        frame = _getframe(2)
+        code = frame.f_code
+        while library[code.co_filename]:
+            back = frame.f_back
+            if back is None:
+                break
+            frame = back
+            code = frame.f_code
+        lasti = frame.f_lasti
+    else:
+        code, lasti = site
+    x = a._node or a._refresh()
+    node = Node(sig, (x,), code, lasti)
+    t = _new(_tensor_type)
+    t._node = node
+    t._meta = None
+    edge = a._edge
+    t._edge = _tape(sig, node, (x,), (edge,)) if edge is not None and m.grad else None
+    live.append(_ref(t))
+    log.append(sig)
+    if m.eager:
+        run_now(node)
+    elif len(log) > LIMIT[0]:
+        overflow()
+    return t
+
+
+def record2(sig: Signature, a: Any, b: Any) -> Any:
+    """Record a signature with two operands."""
+    m = mode
+    site = m.site
+    if site is None:
+        frame = _getframe(2)
+        code = frame.f_code
+        while library[code.co_filename]:
+            back = frame.f_back
+            if back is None:
+                break
+            frame = back
+            code = frame.f_code
+        lasti = frame.f_lasti
+    else:
+        code, lasti = site
+    x = a._node or a._refresh()
+    y = b._node or b._refresh()
+    node = Node(sig, (x, y), code, lasti)
+    t = _new(_tensor_type)
+    t._node = node
+    t._meta = None
+    ea = a._edge
+    eb = b._edge
+    t._edge = _tape(sig, node, (x, y), (ea, eb)) if (ea is not None or eb is not None) and m.grad else None
+    live.append(_ref(t))
+    log.append(sig)
+    if m.eager:
+        run_now(node)
+    elif len(log) > LIMIT[0]:
+        overflow()
+    return t
+
+
+def record(sig: Signature, operands: tuple[Any, ...]) -> Any:
+    """Record a signature with any number of operands."""
+    code, lasti = user_site(2)
+    nodes = tuple([t._node or t._refresh() for t in operands])
+    node = Node(sig, nodes, code, lasti)
+    edge = None
+    if mode.grad:
+        edges = tuple([t._edge for t in operands])
+        for e in edges:
+            if e is not None:
+                edge = None if type(sig.aval) is not Aval else _tape(sig, node, nodes, edges)
+                break
+    t = wrap(node, edge)
+    if type(sig.aval) is Aval:
+        live.append(_ref(t))
+        log.append(sig)
+        if mode.eager:
+            run_now(node)
+        elif len(log) > LIMIT[0]:
+            overflow()
+    return t
+
+
+@contextmanager
+def scratch() -> Iterator[None]:
+    """Record without trace: for running rules on types alone."""
+    ops, tensors = len(log), len(live)
+    saved = mode.grad, mode.eager, mode.site, LIMIT[0]
+    mode.grad, mode.eager, mode.site, LIMIT[0] = False, False, (None, 0), sys.maxsize
+    try:
+        yield
+    finally:
+        mode.grad, mode.eager, mode.site, LIMIT[0] = saved
+        del log[ops:], live[tensors:]
+
+
+def run_now(node: Node) -> None:
+    """Eager mode: this op, now."""
+    if node.sig.op in LEAVES or type(node.sig.aval) is not Aval:
+        return
+    metrics.count("ops_recorded", len(log))
+    log.clear()
+    live.clear()
+    sockets.execute([node], "eager")
+
+
+def call(op: Op, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    """What calling an ``Op`` does: types are checked here, at the user's line."""
+    values = tuple([attributes[name] for name in op.attributes])
+    if len(attributes) != len(values):
+        raise TypeError(f"{op.name}() got attributes {sorted(attributes)}, expected {sorted(op.attributes)}")
+    nodes = [t._node or t._refresh() for t in operands]
+    avals = tuple([n.sig.aval for n in nodes])
+    sig = op.signatures.get((avals, values))
+    if sig is None:
+        sig = checked_signature(op, avals, values)
+    n = len(operands)
+    if n == 1 and type(sig.aval) is Aval:
+        return record1(sig, operands[0])
+    if n == 2 and type(sig.aval) is Aval:
+        return record2(sig, operands[0], operands[1])
+    return record(sig, operands)
+
+
+def checked_signature(op: Op, avals: tuple[Any, ...], attributes: tuple[Any, ...]) -> Signature:
+    """The signature, or its type error in the words of the op, its operands and the user's line."""
+    try:
+        if len({a.device for a in avals}) > 1:
+            raise TypeRuleError("Expected all tensors to be on the same device, but found " + two_devices(avals))
+        return signature(op, avals, attributes)
+    except TypeRuleError as e:
+        operands = ", ".join(map(repr, avals))
+        raise e.kind(f"{e}  [{op.name}({operands}) at {user_line(2)}]") from None
+
+
+def two_devices(avals: tuple[Any, ...]) -> str:
+    names = sorted({str(a.device) for a in avals})
+    return f"at least two devices, {' and '.join(names)}!"
+
+
+Op.caller = staticmethod(call)
+
+
+def with_rule(
+    value: Callable[..., Any], inputs: tuple[Any, ...], rule: Callable[..., Any], wants_inputs: bool = False
+) -> Any:
+    """``value(*inputs)`` with a backward rule of its own: ``rule(g, entry) -> one gradient (or None) an input``.
+
+    The rule is written in recorded ops on ``entry.operands()`` and ``entry.output()``, so it can be differentiated.
+    """
+    edges = tuple([t._edge for t in inputs])
+    if not mode.grad or all(e is None for e in edges):
+        return value(*inputs)
+    mode.grad = False
+    try:
+        out = value(*inputs)
+    finally:
+        mode.grad = True
+    node = out._node
+    saved = tuple([t._node for t in inputs]) if wants_inputs else (None,) * len(inputs)
+    entry = GradNode(node.sig, edges, saved, node, node.serial, node.code, node.lasti)
+    entry.rule = rule
+    out._edge = entry
+    return out
+
+
+# --- leaves -----------------------------------------------------------------------------------------------------
+
+
+def number(value: Any, dtype: DType, device: Device) -> Any:
+    """A 0-d tensor for a Python number in the user's program: a constant until it is seen to vary."""
+    sig = leaf_signature(scalar, Aval((), dtype, device))
+    code, lasti = user_site(2)
+    return wrap(HostValue(sig, host_number(value, dtype), code, lasti))
+
+
+def host_number(value: Any, dtype: DType) -> np.ndarray:
+    """The number as a 0-d array of the type; RuntimeError where an integer does not fit."""
+    if dtype.category == 1 and isinstance(value, int) and not isinstance(value, bool):
+        bits = dtype.itemsize * 8
+        if not -(1 << (bits - 1)) <= value < (1 << bits):
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line(3)})")
+        if dtype.is_signed and value >= 1 << (bits - 1):
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line(3)})")
+        return np.array(value & ((1 << bits) - 1) if not dtype.is_signed else value, dtype.numpy)
+    if dtype.category == 1 and isinstance(value, float):
+        value = int(value)
+    with np.errstate(over="ignore"):
+        return np.asarray(value, dtype.numpy)
+
+
+def run_time_value(value: np.ndarray, dtype: DType, device: Device) -> Any:
+    """A tensor for a small host value that is an argument of every program it occurs in."""
+    sig = leaf_signature(argument, Aval(value.shape, dtype, device))
+    code, lasti = user_site(2)
+    return wrap(HostValue(sig, value, code, lasti))
+
+
+def type_only(aval: Aval) -> Any:
+    """A tensor of which only the type may be used."""
+    return wrap(Node(leaf_signature(placeholder, aval), (), None, 0))

@@ -1,0 +1,222 @@
+"""When pending work is run: at reads, at step boundaries, by hand, and where a long pending graph repeats itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from . import metrics, ops
+from . import record as rec
+from .graph import Aval, HostValue, Node, Op, Signature
+from .record import GradNode, mode, sockets, user_line
+
+BASE_LIMIT = 1500  # pending ops at which a repeating program is cut
+HARD_LIMIT = 30_000  # and at which any program is
+REPEATS = 12  # how often a piece must have come back to count as a loop
+rec.LIMIT[0] = BASE_LIMIT
+
+# Ops whose result is cheaper to make again than to keep for the backward pass.
+_FREE: frozenset[Op] = frozenset({ops.broadcast_in_dim, ops.reshape, ops.iota, ops.constant, ops.convert})
+
+
+def sync(cause: str = "sync()") -> None:
+    """Dispatch every live pending tensor, without waiting for any."""
+    _run(live_roots(), cause)
+    _settle()
+
+
+def step_boundary() -> None:
+    """The end of a training step, said by optimizers: dispatch what is pending and wait for nothing."""
+    sync("optimizer.step()")
+
+
+def sync_for(node: Node, cause: str) -> None:
+    """Dispatch what is pending, ``node`` among it."""
+    roots = live_roots()
+    roots.append(node)
+    _run(roots, f"{cause} at {user_line(4)}")
+    _settle()
+
+
+def backward_begins() -> None:
+    """A second backward before a step: what the first recorded is dispatched, so that the graph stays one step long."""
+    end = _backward_end[0]
+    if end is not None and rec.log:
+        _hidden("a second backward() before a step")
+        later = [n for n in live_roots() if n.serial > end]
+        earlier = [n for n in live_roots() if n.serial <= end]
+        if earlier:
+            _run(earlier + frontier(later, end), "a second backward() before a step")
+    _backward_end[0] = None
+
+
+def backward_ends() -> None:
+    node = next(rec_serial)
+    _backward_end[0] = node
+
+
+_backward_end: list[int | None] = [None]
+from .graph import _serial as rec_serial  # noqa: E402  (the counter that orders recordings)
+
+
+def _settle() -> None:
+    _backward_end[0] = None
+    rec.LIMIT[0] = BASE_LIMIT
+
+
+def _run(roots: list[Node], cause: str, repeats: bool = False) -> None:
+    by_device: dict[Any, list[Node]] = {}
+    for node in roots:
+        if node.buffer is None and not isinstance(node, HostValue):
+            by_device.setdefault(node.sig.aval.device, []).append(node)
+    if not by_device:
+        return
+    metrics.synced(cause)
+    for group in by_device.values():
+        sockets.execute(group, "repeats" if repeats else cause)
+
+
+def live_roots() -> list[Node]:
+    """The pending values of what still lives, and those that a backward pass to come will read."""
+    found: list[Node] = []
+    alive = []
+    for ref in rec.live:
+        owner = ref()
+        if owner is None:
+            continue
+        node = owner._node
+        edge = owner._edge
+        if node is not None and node.buffer is None:
+            found.append(node)
+            alive.append(ref)
+        if type(edge) is GradNode and not edge.settled:
+            _residuals(edge, found)
+    metrics.count("ops_recorded", len(rec.log))
+    rec.log.clear()
+    rec.live[:] = alive
+    return found
+
+
+def _residuals(edge: GradNode, found: list[Node]) -> None:
+    """What the tape behind ``edge`` has saved and is not computed yet."""
+    stack = [edge]
+    while stack:
+        entry = stack.pop()
+        if entry.settled:
+            continue
+        entry.settled = True
+        for node in entry.saved:
+            if node is not None and node.buffer is None:
+                found.extend(worth_keeping(node))
+        if entry.out is not None and entry.out.buffer is None:
+            found.append(entry.out)
+        stack.extend(e for e in entry.edges if type(e) is GradNode and not e.settled)
+
+
+def worth_keeping(node: Node) -> Iterator[Node]:
+    """The node itself, or for one that is cheap to make again, what it is made from."""
+    stack = [node]
+    while stack:
+        n = stack.pop()
+        if n.buffer is not None or isinstance(n, HostValue):
+            continue
+        if n.sig.op in _FREE and all(i.sig.aval.size <= n.sig.aval.size or i.buffer is not None for i in n.inputs):
+            stack.extend(n.inputs)
+        elif type(n.sig.aval) is Aval:
+            yield n
+        else:
+            stack.extend(n.inputs)
+
+
+def frontier(roots: Iterable[Node], end: int) -> list[Node]:
+    """The pending nodes recorded up to ``end`` that later roots are computed from."""
+    seen: set[int] = set()
+    stack = list(roots)
+    found: list[Node] = []
+    while stack:
+        node = stack.pop()
+        if node.serial in seen or node.buffer is not None:
+            continue
+        seen.add(node.serial)
+        if node.serial <= end:
+            found.extend(worth_keeping(node))
+        else:
+            stack.extend(node.inputs)
+    return found
+
+
+def _hidden(cause: str) -> None:
+    if mode.no_sync is not None:
+        raise RuntimeError(
+            f"{cause} is a sync, inside no_sync()  ({user_line(3)}; no_sync entered at {rec.where_text(*mode.no_sync)})"
+        )
+
+
+def period(stream: list[Signature]) -> int:
+    """The length of the piece that the end of ``stream`` repeats at least REPEATS times; 0 if there is none."""
+    tail = stream[::-1]
+    n = len(tail)
+    limit = n // REPEATS
+    # Knuth-Morris-Pratt on the reversed stream: border[i] is the longest border of tail[:i+1].
+    border = [0] * n
+    k = 0
+    best = 0
+    for i in range(1, n):
+        while k and tail[i] is not tail[k]:
+            k = border[k - 1]
+        if tail[i] is tail[k]:
+            k += 1
+        border[i] = k
+        p = i + 1 - k
+        if p <= limit and (i + 1) >= REPEATS * p and (best == 0 or p < best):
+            best = p
+    return best
+
+
+def _overflow() -> None:
+    """Called by the recorder when LIMIT ops are pending."""
+    stream = rec.log
+    p = period(stream)
+    if not p and len(stream) < HARD_LIMIT:
+        rec.LIMIT[0] = min(2 * len(stream), HARD_LIMIT)
+        return
+    _hidden("cutting a long pending graph")
+    rec.LIMIT[0] = (BASE_LIMIT // p) * p - 1 if p else BASE_LIMIT
+    _run(live_roots(), f"a long pending graph, cut where it repeats, at {user_line(4)}", repeats=True)
+
+
+rec.overflow = _overflow
+
+
+@contextmanager
+def no_sync() -> Iterator[None]:
+    """Inside, anything that would run pending work unasked (a read, a print, a test of a value) is an error that
+    names the user's line. ``sync()`` and ``optimizer.step()`` stay allowed."""
+    saved, mode.no_sync = mode.no_sync, rec.user_site(3)
+    try:
+        yield
+    finally:
+        mode.no_sync = saved
+
+
+@contextmanager
+def eager(enabled: bool = True) -> Iterator[None]:
+    """Inside, each op runs by itself as soon as it is recorded: for looking, not for speed."""
+    saved, mode.eager = mode.eager, enabled
+    try:
+        if enabled:
+            sync("eager()")
+        yield
+    finally:
+        mode.eager = saved
+
+
+def synchronize() -> None:
+    """Dispatch what is pending and wait until it is done."""
+    from ..devices import wait
+
+    roots = live_roots()
+    _run(roots, "synchronize()")
+    for node in roots:
+        wait(node.buffer)

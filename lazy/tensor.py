@@ -1,0 +1,517 @@
+"""``Tensor``: a mutable handle on a node of the lazy graph. Its operators and methods are added by ``functions``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from .. import devices
+from ..devices import Device
+from . import dtypes, printing, views
+from . import record as rec
+from .dtypes import DType
+from .graph import HostValue, Node
+from .record import GradNode, Leaf, mode, user_line, wrap
+
+
+class Size(tuple[int, ...]):
+    """A shape, printed as PyTorch prints it."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        out = 1
+        for n in self:
+            out *= n
+        return out
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
+
+    def __getitem__(self, index: Any) -> Any:
+        found = tuple.__getitem__(self, index)
+        return Size(found) if isinstance(index, slice) else found
+
+    def __add__(self, other: Any) -> Size:
+        return Size(tuple.__add__(self, tuple(other)))
+
+
+class Tensor:
+    """A multi-dimensional array on a device, computed when needed. See ``lazyxla.tensor`` to make one.
+
+    ``_node`` is its value's node (None: an alias wrote; take it anew), ``_edge`` where its gradient flows (a
+    GradNode, a Leaf, or None), ``_meta`` what only some tensors have.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_edge", "_meta", "_node")
+    _node: Node
+    _edge: Any
+    _meta: views.Meta | None
+    __array_priority__ = 1000
+    __hash__ = object.__hash__
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __new__(cls, *data: Any, device: Any = None) -> Any:
+        """PyTorch's old constructor: sizes give an uninitialised tensor, a sequence or array its values."""
+        from .functions import creation
+
+        if len(data) == 1 and isinstance(data[0], Tensor):
+            return data[0].detach()
+        if len(data) == 1 and not isinstance(data[0], int):
+            return creation.tensor(data[0], dtype=dtypes.get_default_dtype(), device=device)
+        return creation.zeros(*data, device=device) if data else creation.zeros(0, device=device)
+
+    @staticmethod
+    def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
+        """A tensor of a subclass that shares the value and memory of ``data``."""
+        t = object.__new__(cls)
+        t._node, t._edge, t._meta = data._node or data._refresh(), None, None
+        if data._meta is not None and data._meta.domain is not None:
+            domain = data._meta.domain
+            views._join(t, views.Domain(domain.storage, None), data._meta.chain, data._meta.shape)
+        if require_grad:
+            t.requires_grad_()
+        return t
+
+    # --- internals ---
+
+    def _refresh(self) -> Node:
+        return views.refresh(self)
+
+    def metadata(self) -> views.Meta:
+        if self._meta is None:
+            self._meta = views.Meta()
+        return self._meta
+
+    def _buffer(self, cause: str) -> Any:
+        """The computed buffer; runs what is pending, and may not be called under ``no_sync``."""
+        if mode.no_sync is not None:
+            raise RuntimeError(
+                f"{cause} needs a value, and so a sync, inside no_sync()  ({user_line(3)}; no_sync entered at "
+                f"{rec.where_text(*mode.no_sync)})"
+            )
+        node = self._node or self._refresh()
+        if node.buffer is None:
+            from .sync_points import sync_for
+
+            sync_for(node, cause)
+        return node.buffer
+
+    # --- what it is ---
+
+    @property
+    def shape(self) -> Size:
+        return Size((self._node or self._refresh()).sig.aval.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    @property
+    def dtype(self) -> DType:
+        return (self._node or self._refresh()).sig.aval.dtype
+
+    @property
+    def device(self) -> Device:
+        return (self._node or self._refresh()).sig.aval.device
+
+    @property
+    def ndim(self) -> int:
+        return (self._node or self._refresh()).sig.aval.ndim
+
+    def dim(self) -> int:
+        return self.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        return (self._node or self._refresh()).sig.aval.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel() * self.dtype.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The strides that PyTorch would report; XLA chooses its own memory layout."""
+        strides = views.layout(self)[1]
+        return strides if dim is None else strides[dim]
+
+    def storage_offset(self) -> int:
+        return views.layout(self)[0]
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        expected, found = views.contiguous_strides(self.shape), views.layout(self)[1]
+        return self.numel() == 0 or all(n == 1 or a == b for n, a, b in zip(self.shape, expected, found))
+
+    def data_ptr(self) -> int:
+        """The address of the computed buffer (0 where the device keeps it to itself)."""
+        buffer = self._buffer("data_ptr()")
+        if isinstance(buffer, devices.HostArray):
+            return buffer.array.ctypes.data
+        return buffer.unsafe_buffer_pointer()
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        return self.dtype.is_complex
+
+    def is_signed(self) -> bool:
+        return self.dtype.is_signed
+
+    is_sparse = False
+    is_quantized = False
+    is_mkldnn = False
+    is_meta = False
+    layout = "strided"
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.device.type == "cpu"
+
+    def get_device(self) -> int:
+        return -1 if self.device.type == "cpu" else (self.device.index or 0)
+
+    def __len__(self) -> int:
+        shape = (self._node or self._refresh()).sig.aval.shape
+        if not shape:
+            raise TypeError("len() of a 0-d tensor")
+        return shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(object.__dir__(self)))
+
+    # --- gradients ---
+
+    @property
+    def requires_grad(self) -> bool:
+        if self._node is None:
+            self._refresh()
+        return self._edge is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        if not requires_grad:
+            if type(self._edge) is GradNode:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed "
+                    "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            self._set_edge(None)
+        elif self._edge is None:
+            if not self.dtype.is_inexact:
+                raise RuntimeError(
+                    "only Tensors of floating point and complex dtype can require gradients, not "
+                    f"{self.dtype.name}  ({user_line(2)})"
+                )
+            self._set_edge(Leaf(self))
+        return self
+
+    def _set_edge(self, edge: Any) -> None:
+        self._edge = edge
+        meta = self._meta
+        if meta is not None and meta.domain is not None and meta.chain == ():
+            meta.domain.edge = edge
+
+    @property
+    def is_leaf(self) -> bool:
+        return type(self._edge) is not GradNode
+
+    @property
+    def grad_fn(self) -> Any:
+        if self._node is None:
+            self._refresh()
+        return self._edge if type(self._edge) is GradNode else None
+
+    @property
+    def grad(self) -> Any:
+        meta = self._meta
+        found = None if meta is None else meta.grad
+        if found is None and type(self._edge) is GradNode and not (meta is not None and meta.retains):
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't "
+                "be populated during autograd.backward(). Call .retain_grad() on it if you want that.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return found
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            if value.shape != self.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: {list(value.shape)} for {list(self.shape)}"
+                )
+            if value.device is not self.device:
+                raise RuntimeError(f"assigned grad is on {value.device}, the tensor on {self.device}")
+        self.metadata().grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.metadata().grad = None
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
+        """Add to ``.grad`` of the leaves the derivative of this tensor (see ``lazyxla.autograd.backward``)."""
+        rec.sockets.backward((self,), (gradient,), retain_graph, create_graph, inputs)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this non-leaf in ``.grad`` too."""
+        if self._edge is None:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if type(self._edge) is Leaf or self.metadata().retains:
+            return
+        meta = self.metadata()
+        meta.retains = True
+
+        def keep(g: Any) -> None:
+            meta.grad = g if meta.grad is None else meta.grad + g
+
+        self.register_hook(keep)
+
+    @property
+    def retains_grad(self) -> bool:
+        return self._meta is not None and self._meta.retains
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> HookHandle:
+        """Call ``hook(grad)`` when this tensor's gradient is known; what it returns (not None) takes its place."""
+        if self._node is None:
+            self._refresh()
+        if self._edge is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        return HookHandle.add(self._edge, "hooks", hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> HookHandle:
+        """Call ``hook(tensor)`` after a backward has added to this leaf's ``.grad``."""
+        if type(self._edge) is not Leaf:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        return HookHandle.add(self._edge, "post_hooks", hook)
+
+    def detach(self) -> Tensor:
+        """The same memory without gradient history."""
+        return views.detached(self)
+
+    def detach_(self) -> Tensor:
+        self._set_edge(None)
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without gradient history, whose writes autograd does not see."""
+        return views.detached(self, counts=False)
+
+    @data.setter
+    def data(self, new: Tensor) -> None:
+        if not isinstance(new, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(new).__name__}")
+        views.replace(self, new)
+
+    @property
+    def _version(self) -> int:
+        return views.version(self)
+
+    @property
+    def _base(self) -> Any:
+        return None if self._meta is None else self._meta.base
+
+    def _is_view(self) -> bool:
+        return self._base is not None
+
+    # --- values ---
+
+    def item(self) -> Any:
+        """The one element as a Python number; waits for it."""
+        if self.numel() != 1:
+            raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar  ({user_line(2)})")
+        return self._array("item()").item() if self.dtype.category != dtypes.FLOAT else float(self._array("item()").reshape(()))
+
+    def _array(self, cause: str) -> np.ndarray:
+        node = self._node or self._refresh()
+        if isinstance(node, HostValue):
+            return node.value
+        return devices.to_numpy(self._buffer(cause))
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The values as a NumPy array: waits for them.
+
+        On the CPU a read-only view of the computed buffer, in constant time; ``from_numpy``'s own array comes back
+        as it is. Raises as PyTorch does for a tensor that requires grad, and for another device than the CPU
+        unless ``force``.
+        """
+        if not force:
+            if self.requires_grad:
+                raise RuntimeError(
+                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.  "
+                    f"({user_line(2)})"
+                )
+            if self.device.type != "cpu":
+                raise TypeError(
+                    f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+                    f"memory first.  ({user_line(2)})"
+                )
+        return self._array("numpy()")
+
+    def tolist(self) -> Any:
+        return self._array("tolist()").tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        found = self.numpy()
+        if dtype is not None and np.dtype(dtype) != found.dtype:
+            return found.astype(dtype)
+        return found.copy() if copy else found
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            if self.numel() == 0:
+                raise RuntimeError(f"Boolean value of Tensor with no values is ambiguous  ({user_line(2)})")
+            raise RuntimeError(f"Boolean value of Tensor with more than one value is ambiguous  ({user_line(2)})")
+        return bool(self._array("bool()").reshape(()))
+
+    def _number(self, cause: str) -> Any:
+        if self.numel() != 1:
+            raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar  ({user_line(3)})")
+        return self._array(cause).reshape(()).item() if self.dtype.itemsize > 2 else self.item()
+
+    def __float__(self) -> float:
+        return float(self._number("float()"))
+
+    def __int__(self) -> int:
+        return int(self._number("int()"))
+
+    def __complex__(self) -> complex:
+        return complex(self._number("complex()"))
+
+    def __index__(self) -> int:
+        if self.dtype.category > dtypes.INT or self.numel() != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self._number("index()"))
+
+    def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
+        """A DLPack capsule that shares the computed buffer."""
+        if self.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        buffer = self._buffer("__dlpack__()")
+        if isinstance(buffer, devices.HostArray):
+            return buffer.array.__dlpack__(**options)
+        return buffer.__dlpack__(**({"stream": stream} if stream is not None else {}), **options)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        buffer = self._buffer("__dlpack__()")
+        return buffer.array.__dlpack_device__() if isinstance(buffer, devices.HostArray) else buffer.__dlpack_device__()
+
+    def to_jax(self) -> Any:
+        """The buffer as a jax.Array, shared, not copied."""
+        buffer = self._buffer("to_jax()")
+        if isinstance(buffer, devices.HostArray):
+            node = self._node
+            node.buffer = buffer = buffer.on(self.device)
+        return buffer
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return self._text()
+
+    def _text(self) -> str:
+        shape = tuple(self.shape)
+        array = None
+        if printing.needs_summary(shape) and self.device.platform != "cpu":
+            array = self.detach()[tuple(printing.edge_slices(shape))]._array("print")
+        else:
+            array = self._array("print")
+        default = {dtypes.int64, dtypes.bool_, dtypes.get_default_dtype(), dtypes.get_default_dtype().to_complex()}
+        return printing.format_tensor(
+            array,
+            dtype_name=self.dtype.name,
+            show_dtype=self.dtype not in default or self.numel() == 0 and self.dtype is not dtypes.get_default_dtype(),
+            device=None if self.device is devices.canonical("cpu") else str(self.device),
+            requires_grad=type(self._edge) is Leaf,
+            grad_fn=self._edge.name() if type(self._edge) is GradNode else None,
+            full_shape=shape,
+        )
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 and spec else object.__format__(self, spec)
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A leaf with its own memory; RuntimeError for a tensor with history."""
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        out = type(self)._make_subclass(type(self), self.detach().clone(), self.requires_grad)
+        if self._meta is not None and self._meta.grad is not None:
+            out.grad = self._meta.grad.__deepcopy__(memo)
+        out.__dict__.update(self.__dict__)
+        memo[id(self)] = out
+        return out
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            "a lazyxla.Tensor is not pickled: send tensor.numpy() to another process, or save it with safetensors"
+        )
+
+
+class HookHandle:
+    """What registering a hook returns: ``remove()`` takes it out again; a context manager that does so."""
+
+    def __init__(self, owner: Any, slot: str, key: int) -> None:
+        self.owner, self.slot, self.key = owner, slot, key
+
+    @classmethod
+    def add(cls, owner: Any, slot: str, hook: Callable[..., Any]) -> HookHandle:
+        table = getattr(owner, slot)
+        if table is None:
+            table = {}
+            setattr(owner, slot, table)
+        key = max(table, default=-1) + 1
+        table[key] = hook
+        return cls(owner, slot, key)
+
+    def remove(self) -> None:
+        table = getattr(self.owner, self.slot)
+        if table:
+            table.pop(self.key, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.remove()
+
+
+rec._tensor_type = Tensor
+__all__ = ["HookHandle", "Size", "Tensor", "wrap"]

@@ -1,0 +1,297 @@
+"""Views and in-place writes on values that never change: a write makes a new value and moves every alias on to it.
+
+Tensors that share memory in PyTorch share a ``Storage`` here. A view remembers how it is taken from the storage's
+root (its chain of steps). Writing through any of them puts the new piece back into the root, and the others, left
+without a node, take theirs anew when they are next used.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from . import record as rec
+from .dtypes import can_cast
+from .graph import Aval, Node
+from .record import GradNode, Leaf, mode, user_line, wrap
+
+Layout = tuple[int, tuple[int, ...]]  # offset and strides, counted in elements
+
+
+class Step(NamedTuple):
+    """One step of a view: how it is taken, how a changed piece is put back, and what it does to the layout."""
+
+    name: str
+    take: Callable[[Any], Any]
+    put: Callable[[Any, Any], Any] | None  # (whole, changed piece) -> changed whole; None: the piece overlaps itself
+    layout: Callable[[Layout, tuple[int, ...]], Layout]  # (of the whole, its shape) -> of the piece
+    shape: tuple[int, ...]  # of the whole
+
+
+class Storage:
+    """The value that aliases share, and who they are. ``_node`` is the root's, so a sync keeps it computed."""
+
+    __slots__ = ("__weakref__", "_edge", "_node", "members", "version")
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._edge = None
+        self.members: list[weakref.ref[Any]] = []
+        self.version = 0
+
+
+class Domain:
+    """The aliases that share one gradient history: a base with its views, or a ``detach()`` with its."""
+
+    __slots__ = ("counts", "edge", "storage")
+
+    def __init__(self, storage: Storage, edge: Any, counts: bool = True) -> None:
+        self.storage, self.edge, self.counts = storage, edge, counts
+
+
+class Meta:
+    """What few tensors have: a gradient, hooks, aliases."""
+
+    __slots__ = ("base", "chain", "domain", "grad", "retains", "shape", "untracked", "version")
+
+    def __init__(self) -> None:
+        self.grad: Any = None
+        self.retains = False
+        self.domain: Domain | None = None
+        self.chain: tuple[Step, ...] = ()
+        self.shape: tuple[int, ...] = ()  # the root's
+        self.base: Any = None
+        self.untracked = False  # a view taken under no_grad of something that requires grad
+        self.version = 0
+
+
+def share(t: Any) -> Domain:
+    """The domain of a tensor, made when it gets its first alias."""
+    meta = t.metadata()
+    if meta.domain is None:
+        node = t._node or t._refresh()
+        storage = Storage(node)
+        meta.domain = Domain(storage, t._edge)
+        meta.shape = node.sig.aval.shape
+        storage.members.append(weakref.ref(t))
+    return meta.domain
+
+
+def _join(t: Any, domain: Domain, chain: tuple[Step, ...], shape: tuple[int, ...]) -> None:
+    meta = t.metadata()
+    meta.domain, meta.chain, meta.shape = domain, chain, shape
+    members = domain.storage.members
+    if len(members) > 32 and len(members) & (len(members) - 1) == 0:
+        members[:] = [m for m in members if m() is not None]
+    members.append(weakref.ref(t))
+
+
+def view(base: Any, step: Step) -> Any:
+    """A tensor that aliases ``base``: sees writes to it and is seen writing."""
+    out = step.take(base)
+    if out is base:
+        out = wrap(base._node, base._edge)
+    domain = share(base)
+    meta = base._meta
+    _join(out, domain, (*meta.chain, step), meta.shape)
+    out._meta.base = meta.base if meta.base is not None else base
+    out._meta.untracked = out._edge is None and base._edge is not None
+    return out
+
+
+def detached(t: Any, counts: bool = True) -> Any:
+    """An alias without gradient history (``detach()``; ``.data`` where writes are not to be ``counts``-ed)."""
+    out = wrap(t._node or t._refresh())
+    domain = share(t)
+    _join(out, Domain(domain.storage, None, counts), t._meta.chain, t._meta.shape)
+    return out
+
+
+def refresh(t: Any) -> Node:
+    """The current node of an alias whose storage was written to."""
+    meta = t._meta
+    domain = meta.domain
+    root = wrap(domain.storage._node, domain.edge)
+    saved, mode.grad = mode.grad, domain.edge is not None
+    try:
+        for step in meta.chain:
+            root = step.take(root)
+    finally:
+        mode.grad = saved
+    t._node = root._node
+    if (type(t._edge) is not Leaf and not meta.untracked) or meta.chain == ():
+        t._edge = root._edge
+    return t._node
+
+
+def _check_leaf(t: Any) -> None:
+    if not mode.grad:
+        return
+    if type(t._edge) is Leaf:
+        raise RuntimeError(
+            f"a leaf Variable that requires grad is being used in an in-place operation.  ({user_line(3)})"
+        )
+    meta = t._meta
+    if meta is not None and meta.domain is not None and type(meta.domain.edge) is Leaf:
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation.  "
+            f"({user_line(3)})"
+        )
+
+
+def assign(t: Any, new: Any, name: str) -> Any:
+    """The in-place op ``name``: ``t`` takes the value (and the history) of ``new``; so do its aliases. Returns t."""
+    _check_leaf(t)
+    node = t._node or t._refresh()
+    aval = node.sig.aval
+    fresh = new._node or new._refresh()
+    found = fresh.sig.aval
+    if found is not aval:
+        new = _fit(t, new, aval, found, name)
+        fresh = new._node
+    tracked = mode.grad and (new._edge is not None or t._edge is not None)
+    edge = new._edge
+    if tracked and edge is None:
+        edge = no_flow(fresh)
+    meta = t._meta
+    if meta is None or meta.domain is None:
+        node.overwritten = rec.user_site(2)
+        t._node = fresh
+        if mode.grad:
+            t._edge = edge
+        t.metadata().version += 1
+        rec.live.append(weakref.ref(t))
+        return t
+    _write_alias(t, meta, wrap(fresh, edge), tracked, name)
+    return t
+
+
+def _fit(t: Any, new: Any, aval: Aval, found: Aval, name: str) -> Any:
+    """The new value in the type of the tensor it is written to, or PyTorch's error."""
+    if found.device is not aval.device:
+        raise RuntimeError(
+            f"Expected all tensors to be on the same device, but found {aval.device} and {found.device}!  "
+            f"[{name} at {user_line(4)}]"
+        )
+    if found.shape != aval.shape:
+        raise RuntimeError(
+            f"output with shape {list(aval.shape)} doesn't match the broadcast shape {list(found.shape)}  "
+            f"[{name} at {user_line(4)}]"
+        )
+    if not can_cast(found.dtype, aval.dtype):
+        raise RuntimeError(
+            f"result type {found.dtype.name} can't be cast to the desired output type {aval.dtype.name}  "
+            f"[{name} at {user_line(4)}]"
+        )
+    from .functions.conversion import convert
+
+    return convert(new, aval.dtype)
+
+
+def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str) -> None:
+    domain = meta.domain
+    assert domain is not None
+    storage = domain.storage
+    value = new._node
+    site = rec.user_site(3)
+    saved, mode.grad = mode.grad, mode.grad and (tracked or domain.edge is not None)
+    try:
+        pieces = [wrap(storage._node, domain.edge)]
+        for step in meta.chain[:-1]:
+            pieces.append(step.take(pieces[-1]))
+        for step, parent in zip(reversed(meta.chain), reversed(pieces)):
+            if step.put is None:
+                raise RuntimeError(
+                    "unsupported operation: more than one element of the written-to tensor refers to a single "
+                    f"memory location. Please clone() the tensor before performing the operation.  [{name} at {user_line(4)}]"
+                )
+            new = step.put(parent, new)
+        root_node, root_edge = new._node, new._edge
+        if root_node is storage._node:
+            return
+    finally:
+        mode.grad = saved
+    if domain.counts:
+        storage._node.overwritten = site
+    storage._node = root_node
+    storage.version += 1
+    if mode.grad:
+        domain.edge = root_edge
+    for ref in storage.members:
+        member = ref()
+        if member is None:
+            continue
+        if domain.counts and member._node is not None:
+            member._node.overwritten = site
+        if member._meta.chain == ():
+            member._node = root_node
+            if member._meta.domain is domain and mode.grad and type(member._edge) is not Leaf:
+                member._edge = root_edge
+        else:
+            member._node = None
+    rec.live.append(weakref.ref(storage))
+    if t._node is None and not tracked:
+        t._node = value
+    elif t._node is None:
+        refresh(t)
+
+
+class _Nothing:
+    """The backward rule of a value written over by one without history."""
+
+    name = "Fill"
+
+    def __call__(self, g: Any, node: GradNode) -> tuple[None]:
+        return (None,)
+
+
+def no_flow(node: Node) -> GradNode:
+    """A tape entry through which no gradient flows, so that the tensor still requires one."""
+    out = GradNode(node.sig, (None,), (), None, node.serial, node.code, node.lasti)
+    out.rule = _Nothing()
+    return out
+
+
+def replace(t: Any, new: Any) -> None:
+    """``t.data = new``: t leaves its aliases and shares with ``new``; its history and identity stay."""
+    node = new._node or new._refresh()
+    leaf = t._edge
+    source = share(new)
+    meta = t.metadata()
+    old = meta.domain
+    if old is not None:
+        old.storage.members[:] = [m for m in old.storage.members if m() is not t]
+    meta.domain, meta.chain, meta.base = None, (), None
+    _join(t, Domain(source.storage, leaf, False), new._meta.chain, new._meta.shape)
+    t._node = node
+
+
+def version(t: Any) -> int:
+    """How often the memory of ``t`` was written in place."""
+    meta = t._meta
+    if meta is None:
+        return 0
+    return meta.version if meta.domain is None else meta.domain.storage.version + meta.version
+
+
+# --- layout -----------------------------------------------------------------------------------------------------
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+def layout(t: Any) -> Layout:
+    """The offset and strides that this tensor would have in PyTorch, where XLA keeps no such thing."""
+    meta = t._meta
+    if meta is None or meta.domain is None:
+        return 0, contiguous_strides(t.shape)
+    state: Layout = (0, contiguous_strides(meta.shape))
+    for step in meta.chain:
+        state = step.layout(state, step.shape)
+    return state

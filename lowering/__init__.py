@@ -1,0 +1,6 @@
+"""From the graph to results: StableHLO, executables and their caches, execution. Plugs itself into ``lazy``."""
+
+from . import cache, debug, emit, execute, rules
+from .execute import clear_cache
+
+__all__ = ["cache", "clear_cache", "debug", "emit", "execute", "rules"]

@@ -1,0 +1,55 @@
+"""Looking at what would be run: the StableHLO of a pending tensor, the HLO that XLA makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..devices import compiler
+from ..lazy import Tensor
+from ..lazy.graph import HostValue, Node, argument
+from .cache import outputs_of
+from .emit import Plan, module_of
+
+
+def plan_for(*tensors: Tensor) -> Plan:
+    """The plan that computes these tensors and nothing else, nothing donated."""
+    roots = [t._node or t._refresh() for t in tensors]
+    order: list[Node] = []
+    token, stack = object(), list(roots)
+    while stack:
+        n = stack.pop()
+        if n.mark is not token:
+            n.mark = token
+            order.append(n)
+            if n.buffer is None:
+                stack.extend(n.inputs)
+    order.sort(key=lambda n: n.serial)
+    packed: dict[Any, list[int]] = {}
+    leaves = []
+    for i, n in enumerate(order):
+        n.mark = i
+        if isinstance(n, HostValue):
+            if n.sig.op is argument:
+                packed.setdefault(n.sig.aval.dtype, []).append(i)
+        elif n.buffer is not None:
+            leaves.append(i)
+    return Plan(order, [n.mark for n in roots], leaves, packed, {})
+
+
+def stablehlo(*tensors: Tensor, locations: bool = True) -> str:
+    """The StableHLO module for pending tensors, with each op's source line; runs nothing."""
+    return module_of(plan_for(*tensors)).operation.get_asm(enable_debug_info=locations)
+
+
+def hlo(*tensors: Tensor) -> str:
+    """What XLA makes of it: the optimised HLO; compiles, runs nothing."""
+    plan = plan_for(*tensors)
+    device = tensors[0].device
+    return compiler.compile_module(module_of(plan), device.pjrt, outputs_of(plan)).hlo_text()
+
+
+def cost(*tensors: Tensor) -> dict[str, float]:
+    """XLA's estimate of flops and bytes for computing the tensors."""
+    plan = plan_for(*tensors)
+    device = tensors[0].device
+    return compiler.compile_module(module_of(plan), device.pjrt, outputs_of(plan)).cost_analysis()

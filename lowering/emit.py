@@ -1,0 +1,226 @@
+"""From nodes to a verified StableHLO module: arguments, one rule an op, the user's source locations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..devices import compiler
+from ..lazy.graph import LEAVES, Aval, HostValue, Node, Op, Signature, site_of
+from ..lazy.ops import result
+
+ir, func = compiler.ir, compiler.func
+Value = Any
+Rule = Callable[..., Any]
+RULES: dict[Op, Rule] = {}
+_context = compiler.mlir_context()
+
+
+def rule(op: Op) -> Callable[[Rule], Rule]:
+    """Register how an op becomes StableHLO: ``f(builder, signature, *operands, **attributes) -> value(s)``."""
+
+    def register(f: Rule) -> Rule:
+        RULES[op] = f
+        return f
+
+    return register
+
+
+class Plan(NamedTuple):
+    """What a module is made of: nodes in order, which of them are arguments, and which arguments are given away."""
+
+    order: list[Node]
+    roots: list[int]
+    leaves: list[int]  # positions of the nodes that come as arguments of their own
+    packed: dict[Any, list[int]]  # positions of host values that come as arguments, by type, packed into one vector
+    donated: dict[int, int]  # index in `leaves` -> index in `roots` of its successor
+
+
+class Builder:
+    """Emits operations into the function being built; what rules work with."""
+
+    def __init__(self) -> None:
+        self.context = _context
+        self.location: Any = None
+        self.module: Any = None
+        self.functions: dict[Any, Any] = {}
+
+    # --- types and attributes ---
+
+    def type(self, aval: Aval) -> Any:
+        return ir.RankedTensorType.get(aval.shape, self.element(aval.dtype.mlir))
+
+    def element(self, name: str) -> Any:
+        return ir.Type.parse(name, self.context)
+
+    def ints(self, values: Sequence[int]) -> Any:
+        return ir.DenseI64ArrayAttr.get(list(values))
+
+    def attribute(self, text: str) -> Any:
+        return ir.Attribute.parse(text, self.context)
+
+    def i64(self, value: int) -> Any:
+        return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)
+
+    # --- operations ---
+
+    def op(self, name: str, operands: Sequence[Value], result: Any, **attributes: Any) -> Value:
+        """One operation with one result; ``result`` is an Aval or an MLIR type."""
+        kind = self.type(result) if isinstance(result, Aval) else result
+        made = ir.Operation.create(name, [kind], list(operands), attributes, loc=self.location)
+        return made.results[0]
+
+    def region_op(
+        self, name: str, operands: Sequence[Value], results: Sequence[Aval], arguments: Sequence[Any],
+        body: Callable[..., Sequence[Value]], **attributes: Any,
+    ) -> list[Value]:  # fmt: skip
+        """One operation with a one-block region: ``body(*block arguments) -> returned values``."""
+        made = ir.Operation.create(
+            name, [self.type(a) for a in results], list(operands), attributes, regions=1, loc=self.location
+        )
+        block = made.regions[0].blocks.append(*arguments, arg_locs=[self.location] * len(arguments))
+        with ir.InsertionPoint(block):
+            returned = body(*block.arguments)
+            ir.Operation.create("stablehlo.return", [], list(returned), loc=self.location)
+        return list(made.results)
+
+    def full(self, value: Any, aval: Aval) -> Value:
+        """A constant filled with one number."""
+        return self.op("stablehlo.constant", [], aval, value=self._splat(np.asarray(value, aval.dtype.numpy), aval))
+
+    def dense(self, array: np.ndarray, aval: Aval) -> Value:
+        """A constant of given numbers."""
+        if array.size == 1 or (array.size and not array.tobytes().strip(b"\0")):
+            return self.full(array.reshape(-1)[0], aval)
+        if aval.dtype.mlir == "i1":
+            packed = np.packbits(array.reshape(-1), bitorder="little")
+            attr = ir.DenseElementsAttr.get(packed, type=ir.IntegerType.get_signless(1), shape=list(aval.shape))
+        else:
+            attr = self._dense_attribute(array, aval)
+        return self.op("stablehlo.constant", [], aval, value=attr)
+
+    def _splat(self, value: np.ndarray, aval: Aval) -> Any:
+        shaped = self.type(aval)
+        if aval.size == 0:
+            return self.attribute(f"dense<> : {shaped}")
+        if aval.dtype.is_complex:
+            both = np.asarray(value).reshape(1).view(aval.dtype.to_real().numpy)
+            digits = ", ".join("0x" + b.tobytes()[::-1].hex().upper() for b in both)
+            return self.attribute(f"dense<({digits})> : {shaped}")
+        if aval.dtype.category == 0:
+            return self.attribute(f"dense<{'true' if value else 'false'}> : {shaped}")
+        if aval.dtype.category == 1:
+            return self.attribute(f"dense<{int(value)}> : {shaped}")
+        return self.attribute(f"dense<0x{np.asarray(value).tobytes()[::-1].hex().upper()}> : {shaped}")
+
+    def _dense_attribute(self, array: np.ndarray, aval: Aval) -> Any:
+        data = np.ascontiguousarray(array)
+        return self.attribute(f'dense<"0x{data.tobytes().hex().upper()}"> : {self.type(aval)}')
+
+    def call(self, key: Any, operands: Sequence[Value], arguments: Sequence[Aval], result: Aval, body: Any) -> Value:
+        """A call of a private function, made once a module for each ``key``: ``body(*arguments) -> value``."""
+        name = self.functions.get(key)
+        if name is None:
+            name = self.functions[key] = f"{key[0]}_{len(self.functions)}"
+            with ir.InsertionPoint(self.module.body):
+                made = func.FuncOp(
+                    name, ir.FunctionType.get([self.type(a) for a in arguments], [self.type(result)]),
+                    visibility="private", loc=self.location,
+                )  # fmt: skip
+            with ir.InsertionPoint(made.add_entry_block()):
+                ir.Operation.create("func.return", [], [body(*made.arguments)], loc=self.location)
+        symbol = ir.FlatSymbolRefAttr.get(name)
+        return self.op("func.call", operands, result, callee=symbol)
+
+
+_locations: dict[Any, Any] = {}
+
+
+def _location(node: Node) -> Any:
+    key = (node.code, node.lasti)
+    found = _locations.get(key)
+    if found is None:
+        if len(_locations) > 10_000:
+            _locations.clear()
+        filename, line = site_of(node.code, node.lasti)
+        place = ir.Location.file(filename, line, 0, context=_context)
+        found = _locations[key] = ir.Location.name(node.sig.op.name, place, context=_context)
+    return found
+
+
+def emit(b: Builder, sig: Signature, operands: Sequence[Value]) -> Any:
+    """One op: by its rule, or by saying its own name."""
+    found = RULES.get(sig.op)
+    if found is not None:
+        return found(b, sig, *operands, **sig.keyword)
+    return b.op(f"stablehlo.{sig.op.name}", operands, sig.aval)
+
+
+def module_of(plan: Plan) -> Any:
+    """The verified module that computes the plan's roots from its arguments."""
+    order = plan.order
+    with _context, ir.Location.unknown():
+        b = Builder()
+        b.location = ir.Location.unknown()
+        b.module = module = ir.Module.create()
+        module.operation.attributes["sym_name"] = ir.StringAttr.get("lazyxla")
+        inputs = [b.type(order[i].sig.aval) for i in plan.leaves]
+        vectors = {
+            dtype: sum(order[i].sig.aval.size for i in places) for dtype, places in plan.packed.items()
+        }
+        inputs += [ir.RankedTensorType.get([n], b.element(d.mlir)) for d, n in vectors.items()]
+        outputs = [b.type(order[i].sig.aval) for i in plan.roots]
+        with ir.InsertionPoint(module.body):
+            main = func.FuncOp("main", ir.FunctionType.get(inputs, outputs))
+        values: list[Any] = [None] * len(order)
+        with ir.InsertionPoint(main.add_entry_block()):
+            arguments = main.arguments
+            for k, i in enumerate(plan.leaves):
+                values[i] = arguments[k]
+            for k, places in enumerate(plan.packed.values()):
+                _unpack(b, arguments[len(plan.leaves) + k], [order[i] for i in places], places, values)
+            for i, node in enumerate(order):
+                if values[i] is None:
+                    b.location = _location(node)
+                    values[i] = _value(b, node, values)
+            func.ReturnOp([values[i] for i in plan.roots])
+        if plan.donated:
+            i32 = ir.IntegerType.get_signless(32)
+            main.arg_attrs = ir.ArrayAttr.get([
+                ir.DictAttr.get(
+                    {"tf.aliasing_output": ir.IntegerAttr.get(i32, plan.donated[k])} if k in plan.donated else {}
+                )
+                for k in range(len(inputs))
+            ])  # fmt: skip
+        module.operation.verify()
+    return module
+
+
+def _value(b: Builder, node: Node, values: list[Any]) -> Any:
+    if isinstance(node, HostValue):
+        return b.dense(node.value, node.sig.aval)
+    if node.sig.op in LEAVES:
+        raise RuntimeError(f"internal error: {node!r} has no value")
+    operands = [values[n.mark] for n in node.inputs]
+    if node.sig.op is result:
+        return operands[0][node.sig.keyword["index"]]
+    return emit(b, node.sig, operands)
+
+
+def _unpack(b: Builder, vector: Value, nodes: list[Node], places: list[int], values: list[Any]) -> None:
+    at = 0
+    for node, i in zip(nodes, places):
+        aval = node.sig.aval
+        part = b.op(
+            "stablehlo.slice", [vector], ir.RankedTensorType.get([aval.size], b.element(aval.dtype.mlir)),
+            start_indices=b.ints([at]), limit_indices=b.ints([at + aval.size]), strides=b.ints([1]),
+        )  # fmt: skip
+        values[i] = part if aval.shape == (aval.size,) else b.op("stablehlo.reshape", [part], aval)
+        at += aval.size
+
+
+
+
+__all__ = ["RULES", "Builder", "Plan", "emit", "module_of", "rule"]

@@ -1,0 +1,124 @@
+"""How reductions, windows and sorting become StableHLO."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...lazy import ops
+from ...lazy.dtypes import bool_
+from ...lazy.graph import Aval, Signature
+from ...lazy.ops.reduction import highest, lowest
+from ..emit import Builder, Value, ir, rule
+
+
+def _combine(b: Builder, name: str, aval: Aval) -> Any:
+    return lambda x, y: [b.op(f"stablehlo.{name}", [x, y], aval)]
+
+
+def _reducer(op: Any, name: str, start: Any) -> None:
+    @rule(op)
+    def lower(b: Builder, sig: Signature, x: Value, *, axes: tuple[int, ...]) -> Value:
+        zero = sig.inputs[0].with_shape(())
+        first = b.full(start(zero.dtype.numpy), zero)
+        body = _combine(b, name, zero)
+        return b.region_op(
+            "stablehlo.reduce", [x, first], [sig.aval], [b.type(zero)] * 2, body, dimensions=b.ints(axes)
+        )[0]
+
+
+_reducer(ops.reduce_sum, "add", lambda d: 0)
+_reducer(ops.reduce_prod, "multiply", lambda d: 1)
+_reducer(ops.reduce_max, "maximum", lowest)
+_reducer(ops.reduce_min, "minimum", highest)
+_reducer(ops.reduce_and, "and", lambda d: True)
+_reducer(ops.reduce_or, "or", lambda d: False)
+
+
+def _compare(b: Builder, direction: str, x: Value, y: Value, aval: Aval) -> Value:
+    return b.op(
+        "stablehlo.compare", [x, y], aval.with_dtype(bool_),
+        comparison_direction=b.attribute(f"#stablehlo<comparison_direction {direction}>"),
+    )  # fmt: skip
+
+
+def _before(b: Builder, x: Value, y: Value, aval: Aval, direction: str, nan_first: bool) -> tuple[Value, Value]:
+    """Whether x comes strictly before y, and whether they are equal in order (NaN equals NaN)."""
+    yes = aval.with_dtype(bool_)
+    strict, same = _compare(b, direction, x, y, aval), _compare(b, "EQ", x, y, aval)
+    if not aval.dtype.is_floating_point:
+        return strict, same
+    x_nan, y_nan = _compare(b, "NE", x, x, aval), _compare(b, "NE", y, y, aval)
+    first, second = (x_nan, y_nan) if nan_first else (y_nan, x_nan)
+    only = b.op("stablehlo.and", [first, b.op("stablehlo.not", [second], yes)], yes)
+    both = b.op("stablehlo.and", [x_nan, y_nan], yes)
+    return b.op("stablehlo.or", [strict, only], yes), b.op("stablehlo.or", [same, both], yes)
+
+
+def _arg(op: Any, direction: str, start: Any) -> None:
+    @rule(op)
+    def lower(b: Builder, sig: Signature, x: Value, *, axis: int) -> Value:
+        given = sig.inputs[0]
+        places = b.op("stablehlo.iota", [], given.with_dtype(sig.aval.dtype), iota_dimension=b.i64(axis))
+        value, index = given.with_shape(()), sig.aval.with_shape(())
+        yes = value.with_dtype(bool_)
+        # the start's place is past the end, so that any element at all comes before it
+        firsts = [b.full(start(value.dtype.numpy), value), b.full(given.shape[axis], index)]
+
+        def body(v: Value, i: Value, w: Value, j: Value) -> list[Value]:
+            strict, same = _before(b, v, w, value, direction, nan_first=True)
+            earlier = b.op("stablehlo.and", [same, _compare(b, "LT", i, j, index)], yes)
+            pick = b.op("stablehlo.or", [strict, earlier], yes)
+            return [b.op("stablehlo.select", [pick, v, w], value), b.op("stablehlo.select", [pick, i, j], index)]
+
+        kinds = [b.type(value), b.type(index)] * 2
+        return b.region_op(
+            "stablehlo.reduce", [x, places, *firsts], [given.with_shape(sig.aval.shape), sig.aval], kinds, body,
+            dimensions=b.ints([axis]),
+        )[1]  # fmt: skip
+
+
+_arg(ops.argmax, "GT", lowest)
+_arg(ops.argmin, "LT", highest)
+
+
+def _window_sum(
+    b: Builder, x: Value, given: Aval, result: Aval, window: Any, strides: Any, padding: list[tuple[int, int]]
+) -> Value:
+    zero = given.with_shape(())
+    pads = ", ".join(f"[{lo}, {hi}]" for lo, hi in padding)
+    return b.region_op(
+        "stablehlo.reduce_window", [x, b.full(0, zero)], [result], [b.type(zero)] * 2, _combine(b, "add", zero),
+        window_dimensions=b.ints(window), window_strides=b.ints(strides),
+        padding=b.attribute(f"dense<[{pads}]> : tensor<{len(padding)}x2xi64>"),
+    )[0]  # fmt: skip
+
+
+@rule(ops.reduce_window_sum)
+def _reduce_window(b: Builder, sig: Signature, x: Value, *, window: Any, strides: Any) -> Value:
+    if not window:
+        return x
+    return _window_sum(b, x, sig.inputs[0], sig.aval, window, strides, [(0, 0)] * len(window))
+
+
+@rule(ops.cumsum)
+def _cumsum(b: Builder, sig: Signature, x: Value, *, axis: int, reverse: bool) -> Value:
+    n, rank = sig.aval.shape[axis], sig.aval.ndim
+    if sig.aval.size == 0:
+        return x
+    window = [n if i == axis else 1 for i in range(rank)]
+    padding = [((0, n - 1) if reverse else (n - 1, 0)) if i == axis else (0, 0) for i in range(rank)]
+    return _window_sum(b, x, sig.aval, sig.aval, window, [1] * rank, padding)
+
+
+@rule(ops.sort)
+def _sort(b: Builder, sig: Signature, *operands: Value, axis: int, descending: bool) -> list[Value]:
+    scalars = [a.with_shape(()) for a in sig.inputs]
+
+    def body(*pairs: Value) -> list[Value]:
+        return [_before(b, pairs[0], pairs[1], scalars[0], "GT" if descending else "LT", nan_first=descending)[0]]
+
+    kinds = [b.type(a) for a in scalars for _ in (0, 1)]
+    return b.region_op(
+        "stablehlo.sort", operands, sig.inputs, kinds, body,
+        dimension=b.i64(axis), is_stable=ir.BoolAttr.get(True),
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""lazyxla: PyTorch's programming model on XLA's engine.
+
+Tensors record a lazy graph; it is lowered to StableHLO, compiled by XLA and run on TPU, GPU or CPU. ``device='xla'`` or
+``.to('xla')`` is the whole switch. ``import lazyxla as torch`` runs PyTorch programs.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from . import devices
+from . import lazy, lowering, autograd  # isort: skip  (this order: each plugs into the one before)
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .devices import register_backend
+from .lazy import (
+    Generator,
+    Size,
+    Tensor,
+    can_cast,
+    default_generator,
+    device,
+    dtype,
+    eager,
+    finfo,
+    get_default_device,
+    get_default_dtype,
+    get_printoptions,
+    iinfo,
+    metrics,
+    no_sync,
+    promote_types,
+    result_type,
+    set_default_device,
+    set_default_dtype,
+    set_printoptions,
+    sync,
+    synchronize,
+)
+from .lowering import debug
+
+globals().update({d.name: d for d in lazy.dtypes.ALL})
+globals().update(lazy.dtypes.ALIASES)
+globals().update(lazy.public)
+
+from . import nn, optim  # noqa: E402  (they use the names above)
+
+__version__ = "0.1.0"
+strided = "strided"
+inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
+contiguous_format = preserve_format = channels_last = None
+
+
+def typename(obj: Any) -> str:
+    return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__name__}"
+
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
+
+
+__all__ = [
+    "Generator",
+    "Size",
+    "Tensor",
+    "autograd",
+    "can_cast",
+    "debug",
+    "default_generator",
+    "device",
+    "devices",
+    "dtype",
+    "eager",
+    "enable_grad",
+    "finfo",
+    "get_default_device",
+    "get_default_dtype",
+    "get_printoptions",
+    "iinfo",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "lazy",
+    "lowering",
+    "metrics",
+    "nn",
+    "no_grad",
+    "no_sync",
+    "optim",
+    "promote_types",
+    "register_backend",
+    "result_type",
+    "set_default_device",
+    "set_default_dtype",
+    "set_grad_enabled",
+    "set_printoptions",
+    "sync",
+    "synchronize",
+]

@@ -1,0 +1,29 @@
+"""What all tests share: no disk cache, fresh metrics, seeds."""
+
+import os
+
+# Set before lazyxla is imported, in every worker: counts of compiles must not depend on what ran here before.
+os.environ["LAZYXLA_CACHE_DIR"] = "off"
+os.environ.pop("LAZYXLA_EAGER", None)
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def metrics():
+    """``lazyxla.metrics``, counting from zero, with nothing pending from before."""
+    import lazyxla as lx
+
+    lx.sync()
+    lx.metrics.reset()
+    return lx.metrics
+
+
+@pytest.fixture
+def seed():
+    """Seeds lazyxla's random numbers; gives a NumPy generator with a seed of its own."""
+    import lazyxla as lx
+
+    lx.manual_seed(20260101)
+    return np.random.default_rng(20260101)
