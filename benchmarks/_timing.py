@@ -6,6 +6,13 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
+from absl import logging
+
+
+def quiet() -> None:
+    """jax tells, as information, which accelerators it does not find; tables are easier to read without."""
+    logging.set_verbosity(logging.WARNING)
+
 
 def seconds(run: Callable[[], object], repeats: int) -> float:
     """The mean seconds of one call of ``run``, over ``repeats`` calls in a row."""

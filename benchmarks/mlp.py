@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _timing import interleaved, show
+from _timing import interleaved, quiet, show
 from absl import app, flags
 
 import lazyxla
@@ -100,6 +100,7 @@ def in_jax() -> Step:
 
 def main(argv: list[str]) -> None:
     del argv
+    quiet()
     steps: dict[str, Step] = {"jax.jit, donated": in_jax(), "lazyxla": like_pytorch(lazyxla, _DEVICE.value)}
     try:
         import torch

@@ -88,36 +88,14 @@ class Builder:
 
     def full(self, value: Any, aval: Aval) -> Value:
         """A constant filled with one number."""
-        return self.op("stablehlo.constant", [], aval, value=self._splat(np.asarray(value, aval.dtype.numpy), aval))
+        return self.dense(np.broadcast_to(np.asarray(value, aval.dtype.numpy), aval.shape), aval)
 
     def dense(self, array: np.ndarray, aval: Aval) -> Value:
         """A constant of given numbers."""
-        if array.size == 1 or (array.size and not array.tobytes().strip(b"\0")):
-            return self.full(array.reshape(-1)[0], aval)
-        if aval.dtype.mlir == "i1":
-            packed = np.packbits(array.reshape(-1), bitorder="little")
-            attr = ir.DenseElementsAttr.get(packed, type=ir.IntegerType.get_signless(1), shape=list(aval.shape))
-        else:
-            attr = self._dense_attribute(array, aval)
-        return self.op("stablehlo.constant", [], aval, value=attr)
-
-    def _splat(self, value: np.ndarray, aval: Aval) -> Any:
-        shaped = self.type(aval)
-        if aval.size == 0:
-            return self.attribute(f"dense<> : {shaped}")
-        if aval.dtype.is_complex:
-            both = np.asarray(value).reshape(1).view(aval.dtype.to_real().numpy)
-            digits = ", ".join("0x" + b.tobytes()[::-1].hex().upper() for b in both)
-            return self.attribute(f"dense<({digits})> : {shaped}")
-        if aval.dtype.category == 0:
-            return self.attribute(f"dense<{'true' if value else 'false'}> : {shaped}")
-        if aval.dtype.category == 1:
-            return self.attribute(f"dense<{int(value)}> : {shaped}")
-        return self.attribute(f"dense<0x{np.asarray(value).tobytes()[::-1].hex().upper()}> : {shaped}")
-
-    def _dense_attribute(self, array: np.ndarray, aval: Aval) -> Any:
-        data = np.ascontiguousarray(array)
-        return self.attribute(f'dense<"0x{data.tobytes().hex().upper()}"> : {self.type(aval)}')
+        if aval.dtype.is_complex:  # the bindings cannot hold a complex attribute
+            real = aval.with_dtype(aval.dtype.to_real())
+            return self.op("stablehlo.complex", [self.dense(array.real, real), self.dense(array.imag, real)], aval)
+        return self.op("stablehlo.constant", [], aval, value=self.attribute(f"dense<{_digits(array)}> : {self.type(aval)}"))
 
     def call(self, key: Any, operands: Sequence[Value], arguments: Sequence[Aval], result: Aval, body: Any) -> Value:
         """A call of a private function, made once a module for each ``key``: ``body(*arguments) -> value``."""
@@ -133,6 +111,21 @@ class Builder:
                 ir.Operation.create("func.return", [], [body(*made.arguments)], loc=self.location)
         symbol = ir.FlatSymbolRefAttr.get(name)
         return self.op("func.call", operands, result, callee=symbol)
+
+
+def _digits(array: np.ndarray) -> str:
+    """The numbers as MLIR writes them, by their bytes: NaN and -0.0 come through as they are."""
+    flat = array.reshape(-1)
+    if not flat.size:
+        return ""
+    first = flat[:1].tobytes()
+    if array.strides == (0,) * array.ndim or flat.tobytes() == first * flat.size:  # all alike
+        if array.dtype.kind == "b":
+            return "true" if flat[0] else "false"
+        return str(int(flat[0])) if array.dtype.kind in "iu" else "0x" + first[::-1].hex().upper()
+    if array.dtype.kind == "b":
+        return str(array.tolist()).lower()
+    return f'"0x{np.ascontiguousarray(array).tobytes().hex().upper()}"'
 
 
 _locations: dict[Any, Any] = {}
