@@ -9,6 +9,7 @@ from typing import Any
 from . import metrics, ops
 from . import record as rec
 from .graph import Aval, HostValue, Node, Op, Signature
+from .graph import _serial as serial_numbers
 from .record import GradNode, mode, sockets, user_line
 
 BASE_LIMIT = 1500  # pending ops at which a repeating program is cut
@@ -22,47 +23,46 @@ _FREE: frozenset[Op] = frozenset({ops.broadcast_in_dim, ops.reshape, ops.iota, o
 
 def sync(cause: str = "sync()") -> None:
     """Dispatch every live pending tensor, without waiting for any."""
-    _run(live_roots(), cause)
-    _settle()
+    _run_all(cause)
 
 
 def step_boundary() -> None:
     """The end of a training step, said by optimizers: dispatch what is pending and wait for nothing."""
-    sync("optimizer.step()")
+    _run_all("optimizer.step()")
 
 
 def sync_for(node: Node, cause: str) -> None:
     """Dispatch what is pending, ``node`` among it."""
+    _run_all(f"{cause} at {user_line(4)}", node)
+
+
+def _run_all(cause: str, *more: Node) -> None:
     roots = live_roots()
-    roots.append(node)
-    _run(roots, f"{cause} at {user_line(4)}")
-    _settle()
+    roots.extend(more)
+    _run(roots, cause)
+    rec.live.clear()
+    _backward_end[0] = None
+    rec.LIMIT[0] = BASE_LIMIT
 
 
 def backward_begins() -> None:
     """A second backward before a step: what the first recorded is dispatched, so that the graph stays one step long."""
     end = _backward_end[0]
-    if end is not None and rec.log:
-        _hidden("a second backward() before a step")
-        later = [n for n in live_roots() if n.serial > end]
-        earlier = [n for n in live_roots() if n.serial <= end]
-        if earlier:
-            _run(earlier + frontier(later, end), "a second backward() before a step")
-    _backward_end[0] = None
+    if end is None or not rec.log:
+        return
+    _hidden("a second backward() before a step")
+    roots = live_roots()
+    earlier = [n for n in roots if n.serial <= end]
+    if earlier:
+        _run(earlier + frontier([n for n in roots if n.serial > end], end), "a second backward() before a step")
 
 
 def backward_ends() -> None:
-    node = next(rec_serial)
-    _backward_end[0] = node
+    """Remember where this backward's recording ends."""
+    _backward_end[0] = next(serial_numbers)
 
 
 _backward_end: list[int | None] = [None]
-from .graph import _serial as rec_serial  # noqa: E402  (the counter that orders recordings)
-
-
-def _settle() -> None:
-    _backward_end[0] = None
-    rec.LIMIT[0] = BASE_LIMIT
 
 
 def _run(roots: list[Node], cause: str, repeats: bool = False) -> None:
@@ -184,6 +184,7 @@ def _overflow() -> None:
     _hidden("cutting a long pending graph")
     rec.LIMIT[0] = (BASE_LIMIT // p) * p - 1 if p else BASE_LIMIT
     _run(live_roots(), f"a long pending graph, cut where it repeats, at {user_line(4)}", repeats=True)
+    rec.live.clear()
 
 
 rec.overflow = _overflow
@@ -218,5 +219,7 @@ def synchronize() -> None:
 
     roots = live_roots()
     _run(roots, "synchronize()")
+    rec.live.clear()
     for node in roots:
-        wait(node.buffer)
+        if node.buffer is not None:
+            wait(node.buffer)

@@ -27,7 +27,7 @@ def snippets(text: str) -> str:
 
 
 def promised(code: str) -> list[str]:
-    """What the comments '# -> text' promise to be printed, in order: whole lines, in which '...' stands for anything."""
+    """What the comments '# -> text' promise to be printed, in order: whole lines, '...' standing for anything."""
     return re.findall(r"# -> (.*)$", code, re.MULTILINE)
 
 
@@ -71,6 +71,19 @@ def test_a_wrong_snippet_is_found(code, what, tmp_path):
 
 def test_only_python_blocks_are_taken_and_lines_stay_where_they_are():
     assert snippets("a\n```python\nx = 1\n```\nb\n```bash\nls\n```\n") == "\n\nx = 1\n\n\n\n\n\n"
+
+
+def test_quoted_code_stands_where_the_page_says():
+    """In ```text blocks, what follows a line '# path.py' is quoted from that file, paragraph by paragraph."""
+    quoted = 0
+    for page in PAGES:
+        for block in re.findall(r"^```text\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+            for path, code in re.findall(r"^# (\S+\.py)\n(.*?)(?=^# \S+\.py$|\Z)", block, re.MULTILINE | re.DOTALL):
+                source = (ROOT / path).read_text()
+                for paragraph in code.strip().split("\n\n"):
+                    assert paragraph in source, f"{page.name} quotes from {path} what is not there:\n{paragraph}"
+                    quoted += 1
+    assert quoted >= 4
 
 
 def test_the_two_commands_are_in_the_readme_and_ci_runs_the_second():

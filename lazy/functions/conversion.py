@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...devices import Device
 from .. import dtypes, ops
 from .. import record as rec
 from ..dtypes import COMPLEX, DType, promote_types
-from ..graph import Aval, Signature, leaf
+from ..graph import Aval, Node, Signature, leaf
 from ..record import GradNode, mode, number, user_line, wrap
 from ..tensor import Tensor
 from ._register import method
@@ -33,30 +34,45 @@ def convert(x: Tensor, dtype: DType) -> Tensor:
     return ops.convert(x, dtype=dtype)
 
 
-def full_like_type(x: Tensor, value: Number) -> Tensor:
-    """A constant of our own formulas, in the type of ``x``."""
-    return broadcast_to(constant(value, x.dtype, x.device), tuple(x.shape))
-
-
 _constants: dict[Any, Signature] = {}
+_filled: dict[Any, tuple[Signature, Signature | None]] = {}
+
+
+def _constant_signature(value: Any, dtype: DType, device: Device) -> Signature:
+    array = np.asarray(value, dtype.numpy)
+    key = (array.tobytes(), array.shape, dtype, device)
+    sig = _constants.get(key)
+    if sig is None:
+        sig = _constants[key] = rec.signature(ops.constant, (), (key[0], Aval(array.shape, dtype, device)))
+    return sig
 
 
 def constant(value: Any, dtype: DType, device: Device) -> Tensor:
-    """A number that never varies, baked into every program it occurs in."""
-    array = np.asarray(value, dtype.numpy)
-    data = array.tobytes()
-    key = (data, array.shape, dtype, device)
-    sig = _constants.get(key)
-    if sig is None:
-        sig = _constants[key] = rec.signature(ops.constant, (), (data, Aval(array.shape, dtype, device)))
-    return rec.record(sig, ())
+    """Numbers that never vary, baked into every program they occur in."""
+    return wrap(Node(_constant_signature(value, dtype, device), (), None, 0))
+
+
+def full_like_type(x: Tensor, value: Number) -> Tensor:
+    """A constant of our own formulas, in the type of ``x``."""
+    aval = (x._node or x._refresh()).sig.aval
+    plan = _filled.get((aval, value))
+    if plan is None:
+        one = _constant_signature(value, aval.dtype, aval.device)
+        wide = rec.signature(ops.broadcast_in_dim, (one.aval,), (aval.shape, ())) if aval.shape else None
+        plan = (one, wide)
+        if value or not math.copysign(1, value) < 0:  # -0.0 would be found as 0
+            _filled[aval, value] = plan
+    one, wide = plan
+    node = Node(one, (), None, 0)
+    return wrap(node if wide is None else Node(wide, (node,), None, 0))
 
 
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Repeated to ``shape`` by NumPy's rule; no view."""
-    if tuple(x.shape) == shape:
+    own = (x._node or x._refresh()).sig.aval.shape
+    if own == shape:
         return x
-    return ops.broadcast_in_dim(x, shape=shape, dims=tuple(range(len(shape) - x.ndim, len(shape))))
+    return ops.broadcast_in_dim(x, shape=shape, dims=tuple(range(len(shape) - len(own), len(shape))))
 
 
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:

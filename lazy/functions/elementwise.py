@@ -12,12 +12,13 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..dtypes import BOOL, COMPLEX, FLOAT, INT
 from ..graph import Aval, HostValue, Node, Op, Signature, leaf_signature, scalar, signature
-from ..record import record2, user_line, wrap
+from ..record import record1, record2, user_line, wrap
 from ..tensor import Tensor
 from ..views import assign
 from ._register import alias, both, function, inplace, method, public
 from .conversion import (
     NUMBERS,
+    broadcast_shape,
     broadcast_to,
     convert,
     full_like_type,
@@ -44,6 +45,23 @@ def _scalar_plan(op: Op, attributes: tuple[Any, ...], aval: Aval, kind: type, sw
     zero = leaf_signature(scalar, Aval((), aval.dtype, aval.device))
     wide = signature(ops.broadcast_in_dim, (zero.aval,), (aval.shape, ())) if aval.shape else None
     return zero, wide, sig, aval.dtype.numpy
+
+
+def _broadcast_plan(op: Op, attributes: tuple[Any, ...], x: Aval, y: Aval) -> Any:
+    """How two tensors of one element type and device meet: a broadcast for each that needs one, and the op; or None."""
+    kind = x.dtype.category
+    if x.dtype is not y.dtype or x.device is not y.device or kind == BOOL or (kind == INT and op is ops.divide):
+        return None
+    try:
+        shape = broadcast_shape(x.shape, y.shape)
+        wide = [
+            None if v.shape == shape else
+            signature(ops.broadcast_in_dim, (v,), (shape, tuple(range(len(shape) - v.ndim, len(shape))))) for v in (x, y)
+        ]  # fmt: skip
+        full = x.with_shape(shape)
+        return wide[0], wide[1], signature(op, (full, full), attributes)
+    except (RuntimeError, rec.TypeRuleError):
+        return None  # the slow way says what is wrong
 
 
 def _operator(op: Op, slow: Callable[[Any, Any], Tensor], attributes: tuple[Any, ...] = ()) -> Callable[[Any, Any], Any]:
@@ -75,11 +93,16 @@ def _operator(op: Op, slow: Callable[[Any, Any], Tensor], attributes: tuple[Any,
         except AttributeError:
             return slow(a, b)
         if sig is None:
-            out = slow(a, b)
-            kind = x.dtype.category
-            if x is y and kind != BOOL and not (kind == INT and op is ops.divide):
-                same[x, y] = signature(op, (x, y), attributes)
-            return out
+            plan = mixed.get((x, y), 0)
+            if plan == 0:
+                plan = mixed[x, y] = _broadcast_plan(op, attributes, x, y)
+            if plan is None:
+                return slow(a, b)
+            wide_x, wide_y, sig = plan
+            if wide_x is None and wide_y is None:
+                same[x, y] = sig
+            a = a if wide_x is None else record1(wide_x, a)
+            b = b if wide_y is None else record1(wide_y, b)
         return record2(sig, a, b)
 
     return operator

@@ -1,0 +1,181 @@
+"""Hooks of modules: what runs before and after ``forward``, and around the backward pass of a module."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..autograd import Function
+from ..lazy import Tensor
+
+
+class Hook(NamedTuple):
+    """A registered function and how it wants to be called."""
+
+    call: Callable[..., Any]
+    with_kwargs: bool = False
+    always_call: bool = False
+
+
+_keys = itertools.count()
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes it out again; a context manager that does so."""
+
+    def __init__(self, table: dict[int, Any], key: int) -> None:
+        self.table, self.id = table, key
+
+    def remove(self) -> None:
+        self.table.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.remove()
+
+
+def register(table: dict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
+    """Put a hook at the end (or the front) of a table."""
+    key = next(_keys)
+    if prepend:
+        others = dict(table)
+        table.clear()
+        table[key] = hook
+        table.update(others)
+    else:
+        table[key] = hook
+    return RemovableHandle(table, key)
+
+
+def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``module.forward`` with all its hooks around it."""
+    watch = _Backward(module) if module._backward_hooks or module._backward_pre_hooks else None
+    called: set[int] = set()
+    try:
+        for hook in list(module._forward_pre_hooks.values()):
+            args, kwargs = _before(module, hook, args, kwargs)
+        if watch is not None:
+            args = watch.inputs(args)
+        result = module.forward(*args, **kwargs)
+        for key, hook in list(module._forward_hooks.items()):
+            called.add(key)
+            found = hook.call(module, args, kwargs, result) if hook.with_kwargs else hook.call(module, args, result)
+            result = result if found is None else found
+    except Exception:
+        for key, hook in list(module._forward_hooks.items()):
+            if hook.always_call and key not in called:
+                _after_failure(module, hook, args, kwargs)
+        raise
+    return result if watch is None else watch.outputs(result)
+
+
+def _before(module: Any, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if not hook.with_kwargs:
+        found = hook.call(module, args)
+        if found is None:
+            return args, kwargs
+        return found if isinstance(found, tuple) else (found,), kwargs
+    found = hook.call(module, args, kwargs)
+    if found is None:
+        return args, kwargs
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {found}.")
+    return found
+
+
+def _after_failure(module: Any, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A hook that is always called, with no result; its own failure must not hide the first one."""
+    try:
+        hook.call(module, args, kwargs, None) if hook.with_kwargs else hook.call(module, args, None)
+    except Exception as e:
+        warnings.warn(f"a forward hook with always_call=True raised an exception that was silenced: {e}", stacklevel=4)
+
+
+# --- backward ---------------------------------------------------------------------------------------------------
+
+
+class _Watch(Function):
+    """The identity on several tensors; in the backward pass their gradients go through ``meet`` together."""
+
+    @staticmethod
+    def forward(ctx: Any, meet: Callable[..., Any], *tensors: Tensor) -> Any:
+        ctx.meet = meet
+        ctx.set_materialize_grads(False)
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return (None, *ctx.meet(gradients))
+
+
+class _Backward:
+    """One call of a module that has backward hooks: watches its inputs and outputs."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.grad_output: tuple[Any, ...] = ()
+        self.input_count = 0
+        self.watches_input = False
+
+    def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        self.input_count = len(args)
+        places = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
+        if not places:
+            return args
+        self.watches_input = True
+
+        def meet(gradients: tuple[Any, ...]) -> Any:
+            full: list[Any] = [None] * len(args)
+            for i, g in zip(places, gradients):
+                full[i] = g
+            found = self._run(tuple(full))
+            return tuple(found[i] for i in places)
+
+        watched = _Watch.apply(meet, *[args[i] for i in places])
+        out = list(args)
+        for i, t in zip(places, watched):
+            out[i] = t
+        return tuple(out)
+
+    def outputs(self, result: Any) -> Any:
+        alone = isinstance(result, Tensor)
+        if not alone and not isinstance(result, tuple | list):
+            return result
+        items = [result] if alone else list(result)
+        places = [i for i, a in enumerate(items) if isinstance(a, Tensor) and a.requires_grad]
+        if not places:
+            return result
+
+        def meet(gradients: tuple[Any, ...]) -> Any:
+            full: list[Any] = [None] * len(items)
+            for i, g in zip(places, gradients):
+                full[i] = g
+            self.grad_output = tuple(full)
+            for hook in list(self.module._backward_pre_hooks.values()):
+                found = hook.call(self.module, self.grad_output)
+                if found is not None:
+                    self.grad_output = found if isinstance(found, tuple) else (found,)
+            if not self.watches_input:
+                self._run((None,) * self.input_count)
+            return tuple(self.grad_output[i] for i in places)
+
+        for i, t in zip(places, _Watch.apply(meet, *[items[i] for i in places])):
+            items[i] = t
+        return items[0] if alone else type(result)(items)
+
+    def _run(self, grad_input: tuple[Any, ...]) -> tuple[Any, ...]:
+        for hook in list(self.module._backward_hooks.values()):
+            found = hook.call(self.module, grad_input, self.grad_output)
+            if found is None:
+                continue
+            found = found if isinstance(found, tuple) else (found,)
+            if len(found) != len(grad_input):
+                raise RuntimeError(
+                    f"Backward hook returned an invalid number of grad_input, got {len(found)}, but expected {len(grad_input)}"
+                )
+            grad_input = found
+        return grad_input
