@@ -12,9 +12,10 @@ from .graph import Aval, HostValue, Node, Op, Signature
 from .graph import _serial as serial_numbers
 from .record import GradNode, mode, sockets, user_line
 
-BASE_LIMIT = 1500  # pending ops at which a repeating program is cut
+BASE_LIMIT = 600  # pending ops at which a repeating program is cut
 HARD_LIMIT = 30_000  # and at which any program is
 REPEATS = 12  # how often a piece must have come back to count as a loop
+REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
 rec.LIMIT[0] = BASE_LIMIT
 
 # Ops whose result is cheaper to make again than to keep for the backward pass.
@@ -153,11 +154,11 @@ def _hidden(cause: str) -> None:
         )
 
 
-def period(stream: list[Signature]) -> int:
-    """The length of the piece that the end of ``stream`` repeats at least REPEATS times; 0 if there is none."""
+def period(stream: list[Signature], repeats: int) -> int:
+    """The length of the piece that the end of ``stream`` repeats at least so often; 0 if there is none."""
     tail = stream[::-1]
     n = len(tail)
-    limit = n // REPEATS
+    limit = n // repeats
     # Knuth-Morris-Pratt on the reversed stream: border[i] is the longest border of tail[:i+1].
     border = [0] * n
     k = 0
@@ -169,20 +170,27 @@ def period(stream: list[Signature]) -> int:
             k += 1
         border[i] = k
         p = i + 1 - k
-        if p <= limit and (i + 1) >= REPEATS * p and (best == 0 or p < best):
+        if p <= limit and (i + 1) >= repeats * p and (best == 0 or p < best):
             best = p
     return best
+
+
+def _training() -> bool:
+    """Whether what was recorded last is part of a training step: on the tape, in a backward, or after one."""
+    if mode.site is not None or _backward_end[0] is not None:
+        return True
+    return any(t is not None and t._edge is not None for t in (ref() for ref in rec.live[-32:]))
 
 
 def _overflow() -> None:
     """Called by the recorder when LIMIT ops are pending."""
     stream = rec.log
-    p = period(stream)
+    p = period(stream, REPEATS_IN_TRAINING if _training() else REPEATS)
     if not p and len(stream) < HARD_LIMIT:
         rec.LIMIT[0] = min(2 * len(stream), HARD_LIMIT)
         return
     _hidden("cutting a long pending graph")
-    rec.LIMIT[0] = (BASE_LIMIT // p) * p - 1 if p else BASE_LIMIT
+    rec.LIMIT[0] = max(BASE_LIMIT // p, 1) * p - 1 if p else BASE_LIMIT
     _run(live_roots(), f"a long pending graph, cut where it repeats, at {user_line(4)}", repeats=True)
     rec.live.clear()
 
