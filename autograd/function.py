@@ -48,6 +48,7 @@ class _Gate:
         self.function, self.ctx, self.count, self.name = function, ctx, count, name
         self.given: list[Any] = [None] * count
         self.types: list[Any] = [None] * count
+        self.shapes: tuple[Any, ...] = ()  # of the inputs
 
     def __call__(self, g: Tensor, entry: GradNode) -> tuple[Any, ...]:
         from ..lazy.functions.conversion import broadcast_to, constant
@@ -69,17 +70,13 @@ class _Gate:
         for i, (edge, dx) in enumerate(zip(entry.edges, found)):
             if dx is not None and not isinstance(dx, Tensor):
                 raise TypeError(f"{self.name}.backward returned {type(dx).__name__} for input {i}; a tensor or None is expected")
-            if dx is not None and edge is not None and tuple(dx.shape) != entry.sig_shapes[i]:  # type: ignore[attr-defined]
+            if dx is not None and edge is not None and tuple(dx.shape) != self.shapes[i]:
                 raise RuntimeError(
                     f"Function {self.name}Backward returned an invalid gradient at index {i} - got {list(dx.shape)} but "
-                    f"expected shape compatible with {list(entry.sig_shapes[i])}"  # type: ignore[attr-defined]
+                    f"expected shape compatible with {list(self.shapes[i] or ())}"
                 )
             out.append(dx)
         return tuple(out)
-
-
-class _FunctionNode(GradNode):
-    __slots__ = ("sig_shapes",)
 
 
 class _Port:
@@ -134,9 +131,9 @@ class Function:
         if first is None:
             return output
         node = first._node or first._refresh()
-        base = _FunctionNode(node.sig, edges, (), None, node.serial, code, lasti)
+        base = GradNode(node.sig, edges, (), None, node.serial, code, lasti)
         base.rule = gate
-        base.sig_shapes = tuple(None if t is None else tuple(t.shape) for t in tensors)
+        gate.shapes = tuple(None if t is None else tuple(t.shape) for t in tensors)
         wrapped = []
         for i, t in enumerate(outputs):
             if not isinstance(t, Tensor) or not t.dtype.is_inexact or any(t is n for n in ctx._not_differentiable):
