@@ -24,7 +24,7 @@ def residuals(sig: Signature, mask: int) -> tuple[bool, ...]:
     try:
         rules = VJPS[sig.op]
     except KeyError:
-        raise NotImplementedError(f"the derivative of {sig.op.name} is not implemented  ({user_line(4)})") from None
+        raise NotImplementedError(f"the derivative of {sig.op.name} is not implemented  ({user_line()})") from None
     if rules == ():
         return ()
     with scratch():
@@ -231,22 +231,22 @@ def _track(t: Tensor) -> None:
 
 def _root(tensor: Any, gradient: Any, name: str) -> tuple[Any, Tensor]:
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"{name}: a tensor is expected, not {type(tensor).__name__}  ({user_line(4)})")
+        raise TypeError(f"{name}: a tensor is expected, not {type(tensor).__name__}  ({user_line()})")
     if not tensor.requires_grad:
-        raise RuntimeError(f"element 0 of tensors does not require grad and does not have a grad_fn  ({user_line(4)})")
+        raise RuntimeError(f"element 0 of tensors does not require grad and does not have a grad_fn  ({user_line()})")
     if gradient is None:
         if tensor.numel() != 1:
-            raise RuntimeError(f"grad can be implicitly created only for scalar outputs, not for {list(tensor.shape)}  ({user_line(4)})")
+            raise RuntimeError(f"grad can be implicitly created only for scalar outputs, not for {list(tensor.shape)}  ({user_line()})")
         if not tensor.dtype.is_floating_point:
-            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype.name}  ({user_line(4)})")
+            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype.name}  ({user_line()})")
         return tensor._edge, full_like_type(tensor, 1) if tensor.ndim else constant(1, tensor.dtype, tensor.device)
     if tuple(gradient.shape) != tuple(tensor.shape):
         raise RuntimeError(
             f"Mismatch in shape: grad_output[0] has a shape of {list(gradient.shape)} and output[0] has a shape of "
-            f"{list(tensor.shape)}.  ({user_line(4)})"
+            f"{list(tensor.shape)}.  ({user_line()})"
         )
     if gradient.device is not tensor.device:
-        raise RuntimeError(f"the gradient is on {gradient.device}, the tensor on {tensor.device}  ({user_line(4)})")
+        raise RuntimeError(f"the gradient is on {gradient.device}, the tensor on {tensor.device}  ({user_line()})")
     return tensor._edge, gradient.to(tensor.dtype)
 
 
@@ -270,7 +270,7 @@ def backward(
     if inputs is not None:
         wanted = _sequence(inputs)
         if not wanted:
-            raise RuntimeError(f"`inputs` argument to `backward` cannot be empty  ({user_line(3)})")
+            raise RuntimeError(f"`inputs` argument to `backward` cannot be empty  ({user_line()})")
         for t in wanted:
             if type(t._edge) is GradNode:
                 t.retain_grad()
@@ -296,7 +296,7 @@ def grad(
         raise NotImplementedError("is_grads_batched is not supported")
     for i, t in enumerate(ins):
         if not t.requires_grad:
-            raise RuntimeError(f"One of the differentiated Tensors does not require grad: input {i}  ({user_line(2)})")
+            raise RuntimeError(f"One of the differentiated Tensors does not require grad: input {i}  ({user_line()})")
     roots = [_root(t, g, "grad") for t, g in zip(outs, gradients, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
     caught = run(roots, keep, create_graph, {id(t._edge) for t in ins}, accumulate=False)
@@ -308,7 +308,7 @@ def grad(
             elif not allow_unused:
                 raise RuntimeError(
                     f"One of the differentiated Tensors appears to not have been used in the graph (input {i}). Set "
-                    f"allow_unused=True if this is the desired behavior.  ({user_line(2)})"
+                    f"allow_unused=True if this is the desired behavior.  ({user_line()})"
                 )
     return tuple(found)
 

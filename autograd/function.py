@@ -146,7 +146,7 @@ class Function:
             if any(t is d for d in ctx._dirty):
                 if t.is_leaf and t.requires_grad:
                     raise RuntimeError(
-                        f"a leaf Variable that requires grad is being used in an in-place operation.  ({user_line(2)})"
+                        f"a leaf Variable that requires grad is being used in an in-place operation.  ({user_line()})"
                     )
                 t._set_edge(port)
                 wrapped.append(t)

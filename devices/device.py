@@ -98,7 +98,8 @@ def canonical(name: Device | str | int | None) -> Device:
         d = Device("cpu", d.index or None)
     elif d.index is None:
         d = Device(d.type, 0)
-    d.pjrt  # noqa: B018  (fails here, at the user's line, where the device is missing)
+    if d.type != "cpu" or d.index:
+        d.pjrt  # noqa: B018  (fails here, at the user's line, where the device is missing)
     return d
 
 

@@ -84,9 +84,9 @@ def user_site(depth: int = 1) -> tuple[Any, int]:
     return frame.f_code, frame.f_lasti
 
 
-def user_line(depth: int = 1) -> str:
-    filename, line = site_of(*user_site(depth + 1))
-    return f"{os.path.basename(filename)}:{line}"
+def user_line() -> str:
+    """'file.py:41' of the innermost frame outside the library."""
+    return where_text(*user_site(2))
 
 
 def where_text(code: Any, lasti: int) -> str:
@@ -338,7 +338,7 @@ def checked_signature(op: Op, avals: tuple[Any, ...], attributes: tuple[Any, ...
         return signature(op, avals, attributes)
     except TypeRuleError as e:
         operands = ", ".join(map(repr, avals))
-        raise e.kind(f"{e}  [{op.name}({operands}) at {user_line(2)}]") from None
+        raise e.kind(f"{e}  [{op.name}({operands}) at {user_line()}]") from None
 
 
 def two_devices(avals: tuple[Any, ...]) -> str:
@@ -387,9 +387,9 @@ def host_number(value: Any, dtype: DType) -> np.ndarray:
     if dtype.category == 1 and isinstance(value, int) and not isinstance(value, bool):
         bits = dtype.itemsize * 8
         if not -(1 << (bits - 1)) <= value < (1 << bits):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line(3)})")
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line()})")
         if dtype.is_signed and value >= 1 << (bits - 1):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line(3)})")
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line()})")
         return np.array(value & ((1 << bits) - 1) if not dtype.is_signed else value, dtype.numpy)
     if dtype.category == 1 and isinstance(value, float):
         value = int(value)

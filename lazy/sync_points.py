@@ -34,7 +34,7 @@ def step_boundary() -> None:
 
 def sync_for(node: Node, cause: str) -> None:
     """Dispatch what is pending, ``node`` among it."""
-    _run_all(f"{cause} at {user_line(4)}", node)
+    _run_all(f"{cause} at {user_line()}", node)
 
 
 def _run_all(cause: str, *more: Node) -> None:
@@ -150,7 +150,7 @@ def frontier(roots: Iterable[Node], end: int) -> list[Node]:
 def _hidden(cause: str) -> None:
     if mode.no_sync is not None:
         raise RuntimeError(
-            f"{cause} is a sync, inside no_sync()  ({user_line(3)}; no_sync entered at {rec.where_text(*mode.no_sync)})"
+            f"{cause} is a sync, inside no_sync()  ({user_line()}; no_sync entered at {rec.where_text(*mode.no_sync)})"
         )
 
 
@@ -191,7 +191,7 @@ def _overflow() -> None:
         return
     _hidden("cutting a long pending graph")
     rec.LIMIT[0] = max(BASE_LIMIT // p, 1) * p - 1 if p else BASE_LIMIT
-    _run(live_roots(), f"a long pending graph, cut where it repeats, at {user_line(4)}", repeats=True)
+    _run(live_roots(), f"a long pending graph, cut where it repeats, at {user_line()}", repeats=True)
     rec.live.clear()
 
 

@@ -93,7 +93,7 @@ class Tensor:
         """The computed buffer; runs what is pending, and may not be called under ``no_sync``."""
         if mode.no_sync is not None:
             raise RuntimeError(
-                f"{cause} needs a value, and so a sync, inside no_sync()  ({user_line(3)}; no_sync entered at "
+                f"{cause} needs a value, and so a sync, inside no_sync()  ({user_line()}; no_sync entered at "
                 f"{rec.where_text(*mode.no_sync)})"
             )
         node = self._node or self._refresh()
@@ -228,7 +228,7 @@ class Tensor:
             if not self.dtype.is_inexact:
                 raise RuntimeError(
                     "only Tensors of floating point and complex dtype can require gradients, not "
-                    f"{self.dtype.name}  ({user_line(2)})"
+                    f"{self.dtype.name}  ({user_line()})"
                 )
             self._set_edge(Leaf(self))
         return self
@@ -352,7 +352,7 @@ class Tensor:
     def item(self) -> Any:
         """The one element as a Python number; waits for it."""
         if self.numel() != 1:
-            raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar  ({user_line(2)})")
+            raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar  ({user_line()})")
         return self._array("item()").item() if self.dtype.category != dtypes.FLOAT else float(self._array("item()").reshape(()))
 
     def _array(self, cause: str) -> np.ndarray:
@@ -372,12 +372,12 @@ class Tensor:
             if self.requires_grad:
                 raise RuntimeError(
                     "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.  "
-                    f"({user_line(2)})"
+                    f"({user_line()})"
                 )
             if self.device.type != "cpu":
                 raise TypeError(
                     f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
-                    f"memory first.  ({user_line(2)})"
+                    f"memory first.  ({user_line()})"
                 )
         return self._array("numpy()")
 
@@ -393,13 +393,13 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.numel() != 1:
             if self.numel() == 0:
-                raise RuntimeError(f"Boolean value of Tensor with no values is ambiguous  ({user_line(2)})")
-            raise RuntimeError(f"Boolean value of Tensor with more than one value is ambiguous  ({user_line(2)})")
+                raise RuntimeError(f"Boolean value of Tensor with no values is ambiguous  ({user_line()})")
+            raise RuntimeError(f"Boolean value of Tensor with more than one value is ambiguous  ({user_line()})")
         return bool(self._array("bool()").reshape(()))
 
     def _number(self, cause: str) -> Any:
         if self.numel() != 1:
-            raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar  ({user_line(3)})")
+            raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar  ({user_line()})")
         return self._array(cause).reshape(()).item() if self.dtype.itemsize > 2 else self.item()
 
     def __float__(self) -> float:

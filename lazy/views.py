@@ -130,13 +130,13 @@ def _check_leaf(t: Any) -> None:
         return
     if type(t._edge) is Leaf:
         raise RuntimeError(
-            f"a leaf Variable that requires grad is being used in an in-place operation.  ({user_line(3)})"
+            f"a leaf Variable that requires grad is being used in an in-place operation.  ({user_line()})"
         )
     meta = t._meta
     if meta is not None and meta.domain is not None and type(meta.domain.edge) is Leaf:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation.  "
-            f"({user_line(3)})"
+            f"({user_line()})"
         )
 
 
@@ -172,17 +172,17 @@ def _fit(t: Any, new: Any, aval: Aval, found: Aval, name: str) -> Any:
     if found.device is not aval.device:
         raise RuntimeError(
             f"Expected all tensors to be on the same device, but found {aval.device} and {found.device}!  "
-            f"[{name} at {user_line(4)}]"
+            f"[{name} at {user_line()}]"
         )
     if found.shape != aval.shape:
         raise RuntimeError(
             f"output with shape {list(aval.shape)} doesn't match the broadcast shape {list(found.shape)}  "
-            f"[{name} at {user_line(4)}]"
+            f"[{name} at {user_line()}]"
         )
     if not can_cast(found.dtype, aval.dtype):
         raise RuntimeError(
             f"result type {found.dtype.name} can't be cast to the desired output type {aval.dtype.name}  "
-            f"[{name} at {user_line(4)}]"
+            f"[{name} at {user_line()}]"
         )
     from .functions.conversion import convert
 
@@ -204,7 +204,7 @@ def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str) -> None
             if step.put is None:
                 raise RuntimeError(
                     "unsupported operation: more than one element of the written-to tensor refers to a single "
-                    f"memory location. Please clone() the tensor before performing the operation.  [{name} at {user_line(4)}]"
+                    f"memory location. Please clone() the tensor before performing the operation.  [{name} at {user_line()}]"
                 )
             new = step.put(parent, new)
         root_node, root_edge = new._node, new._edge

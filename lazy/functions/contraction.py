@@ -23,13 +23,13 @@ def _dot(x: Tensor, y: Tensor, contract: tuple[Ints, Ints], batch: tuple[Ints, I
 def _same_type(x: Tensor, y: Tensor, name: str) -> None:
     if x.dtype is not y.dtype:
         raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {x.dtype.name} != {y.dtype.name}  ({name} at {user_line(3)})"
+            f"expected m1 and m2 to have the same dtype, but got: {x.dtype.name} != {y.dtype.name}  ({name} at {user_line()})"
         )
 
 
 def _mismatch(x: Tensor, y: Tensor) -> RuntimeError:
     shapes = " and ".join("x".join(map(str, t.shape)) for t in (x, y))
-    return RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shapes})  ({user_line(3)})")
+    return RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shapes})  ({user_line()})")
 
 
 @both
@@ -37,7 +37,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices."""
     for name, x in (("self", input), ("mat2", mat2)):
         if x.ndim != 2:
-            raise RuntimeError(f"{name} must be a matrix, not {x.ndim}-D  ({user_line(2)})")
+            raise RuntimeError(f"{name} must be a matrix, not {x.ndim}-D  ({user_line()})")
     _same_type(input, mat2, "mm")
     if input.shape[1] != mat2.shape[0]:
         raise _mismatch(input, mat2)
@@ -54,13 +54,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         x, y = (v if isinstance(v, Tensor) else promote(v, x if isinstance(x, Tensor) else y)[0] for v in (x, y))
     if x.ndim == 0 or y.ndim == 0:
-        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D  ({user_line(2)})")
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D  ({user_line()})")
     _same_type(x, y, "matmul")
     if x.shape[-1] != y.shape[0 if y.ndim == 1 else -2]:
         if x.ndim == 1 and y.ndim == 1:
             raise RuntimeError(
                 f"inconsistent tensor size, expected tensor {list(x.shape)} and src {list(y.shape)} to have the same number of "
-                f"elements, but got {x.shape[0]} and {y.shape[0]} elements respectively  ({user_line(2)})"
+                f"elements, but got {x.shape[0]} and {y.shape[0]} elements respectively  ({user_line()})"
             )
         raise _mismatch(x, y)
     if y.ndim <= 2 or x.ndim == 1:
@@ -91,11 +91,11 @@ def _prod(sizes: Sequence[int]) -> int:
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of equal numbers of matrices."""
     if input.ndim != 3 or mat2.ndim != 3:
-        raise RuntimeError(f"batch1 and batch2 must be 3D tensors, not {input.ndim}D and {mat2.ndim}D  ({user_line(2)})")
+        raise RuntimeError(f"batch1 and batch2 must be 3D tensors, not {input.ndim}D and {mat2.ndim}D  ({user_line()})")
     if input.shape[0] != mat2.shape[0] or input.shape[2] != mat2.shape[1]:
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{input.shape[0]}, {input.shape[2]}] but got: "
-            f"{list(mat2.shape[:2])}.  ({user_line(2)})"
+            f"{list(mat2.shape[:2])}.  ({user_line()})"
         )
     _same_type(input, mat2, "bmm")
     return _dot(input, mat2, ((2,), (1,)), ((0,), (0,)))
@@ -105,7 +105,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
     if input.ndim != 2 or vec.ndim != 1 or input.shape[1] != vec.shape[0]:
-        raise RuntimeError(f"size mismatch, got input {list(input.shape)}, vec {list(vec.shape)}  ({user_line(2)})")
+        raise RuntimeError(f"size mismatch, got input {list(input.shape)}, vec {list(vec.shape)}  ({user_line()})")
     return matmul(input, vec)
 
 
@@ -113,7 +113,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of products of two vectors."""
     if input.ndim != 1 or tensor.ndim != 1:
-        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors  ({user_line(2)})")
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors  ({user_line()})")
     return matmul(input, tensor)
 
 
@@ -128,7 +128,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of elements of two vectors."""
     if input.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"outer: Expected 1-D arguments, but got {input.ndim}-D and {vec2.ndim}-D  ({user_line(2)})")
+        raise RuntimeError(f"outer: Expected 1-D arguments, but got {input.ndim}-D and {vec2.ndim}-D  ({user_line()})")
     return input.unsqueeze(1) * vec2
 
 
@@ -187,7 +187,7 @@ def linear_product(input: Tensor, weight: Tensor, bias: Tensor | None = None) ->
         rows = _prod(input.shape[:-1]) if input.ndim else 1
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1] if input.ndim else 1} and "
-            f"{'x'.join(map(str, reversed(weight.shape)))})  ({user_line(3)})"
+            f"{'x'.join(map(str, reversed(weight.shape)))})  ({user_line()})"
         )
     _same_type(input, weight, "linear")
     x = input
@@ -209,7 +209,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     i, j = tuple(normal_dim(d, a.ndim) for d in left), tuple(normal_dim(d, b.ndim) for d in right)
     for p, q in zip(i, j, strict=True):
         if a.shape[p] != b.shape[q]:
-            raise RuntimeError(f"contracted dimensions need to match, but first has size {a.shape[p]} in dim {p} and second has size {b.shape[q]} in dim {q}  ({user_line(2)})")
+            raise RuntimeError(f"contracted dimensions need to match, but first has size {a.shape[p]} in dim {p} and second has size {b.shape[q]} in dim {q}  ({user_line()})")
     dtype = result_dtype(a, b)
     return _dot(convert(a, dtype), convert(b, dtype), (i, j))
 
@@ -258,7 +258,7 @@ def _terms(equation: str, items: Sequence[Tensor]) -> tuple[list[Term], Term]:
     left, arrow, right = text.partition("->")
     parts = left.split(",")
     if len(parts) != len(items):
-        raise RuntimeError(f"einsum(): the equation '{equation}' has {len(parts)} operands, {len(items)} were given  ({user_line(3)})")
+        raise RuntimeError(f"einsum(): the equation '{equation}' has {len(parts)} operands, {len(items)} were given  ({user_line()})")
     spare = [chr(c) for c in range(0x3B1, 0x3B1 + 64)]
     rank = 0
     for part, x in zip(parts, items):
@@ -270,7 +270,7 @@ def _terms(equation: str, items: Sequence[Tensor]) -> tuple[list[Term], Term]:
         if n < 0 or (n and "..." not in part):
             raise RuntimeError(
                 f"einsum(): the number of subscripts in '{part}' does not match the number of dimensions {x.ndim} of its operand"
-                f"  ({user_line(3)})"
+                f"  ({user_line()})"
             )
         terms.append(list(part.replace("...", "".join(spare[rank - n : rank]))))
     if arrow:
@@ -282,11 +282,11 @@ def _terms(equation: str, items: Sequence[Tensor]) -> tuple[list[Term], Term]:
     for t, x in zip(terms, items):
         for c, n in zip(t, x.shape):
             if sizes.get(c, 1) not in (1, n) and n != 1:
-                raise RuntimeError(f"einsum(): subscript {c} has size {n} for one operand and {sizes[c]} for another  ({user_line(3)})")
+                raise RuntimeError(f"einsum(): subscript {c} has size {n} for one operand and {sizes[c]} for another  ({user_line()})")
             sizes[c] = max(sizes.get(c, 1), n)
     for c in out:
         if c not in sizes or out.count(c) > 1:
-            raise RuntimeError(f"einsum(): output subscript {c} is unknown or repeated  ({user_line(3)})")
+            raise RuntimeError(f"einsum(): output subscript {c} is unknown or repeated  ({user_line()})")
     return terms, out
 
 
@@ -354,7 +354,7 @@ def reduce_window_sum(
 def trace(self: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if self.ndim != 2:
-        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {self.ndim}  ({user_line(2)})")
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {self.ndim}  ({user_line()})")
     return self.diagonal().sum()
 
 

@@ -88,7 +88,7 @@ def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
             elif n not in (1, out[-i]):
                 raise RuntimeError(
                     f"The size of tensor a ({out[-i]}) must match the size of tensor b ({n}) at non-singleton dimension "
-                    f"{max(map(len, shapes)) - i}  (shapes {', '.join(str(list(s)) for s in shapes)} at {user_line(3)})"
+                    f"{max(map(len, shapes)) - i}  (shapes {', '.join(str(list(s)) for s in shapes)} at {user_line()})"
                 )
     return tuple(out)
 
@@ -133,7 +133,7 @@ def python_kind(x: Any) -> type:
             return kind
     if isinstance(x, np.generic):
         return type(x.item())
-    raise TypeError(f"a tensor or a number is expected, not {type(x).__name__}  ({user_line(4)})")
+    raise TypeError(f"a tensor or a number is expected, not {type(x).__name__}  ({user_line()})")
 
 
 def as_tensor_like(x: Any, like: Tensor) -> Any:
@@ -159,7 +159,7 @@ def common_device(*operands: Any) -> Device:
     if len(others) != 1:
         names = " and ".join(sorted(map(str, found)))
         raise RuntimeError(
-            f"Expected all tensors to be on the same device, but found at least two devices, {names}!  ({user_line(3)})"
+            f"Expected all tensors to be on the same device, but found at least two devices, {names}!  ({user_line()})"
         )
     return others[0]
 
@@ -177,7 +177,7 @@ def promote(*operands: Any, dtype: DType | None = None) -> list[Tensor]:
     """Operands of one type and shape, by PyTorch's promotion and NumPy's broadcasting."""
     first = next((x for x in operands if isinstance(x, Tensor)), None)
     if first is None:
-        raise TypeError(f"a tensor is expected among {', '.join(type(x).__name__ for x in operands)}  ({user_line(3)})")
+        raise TypeError(f"a tensor is expected among {', '.join(type(x).__name__ for x in operands)}  ({user_line()})")
     operands = tuple(as_tensor_like(x, first) for x in operands)
     dtype = dtype or result_dtype(*operands)
     device = common_device(*operands)

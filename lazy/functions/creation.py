@@ -40,9 +40,9 @@ def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
         try:
             array = np.array(data, dtype=dtype.numpy if dtype is not None and dtype.category != dtypes.INT else None)
         except (ValueError, TypeError) as e:
-            raise type(e)(f"tensor(): the data is not a rectangle of numbers: {e}  ({user_line(3)})") from None
+            raise type(e)(f"tensor(): the data is not a rectangle of numbers: {e}  ({user_line()})") from None
         if array.dtype.kind == "O":
-            raise TypeError(f"tensor(): cannot infer a type from {type(data).__name__} of such elements  ({user_line(3)})")
+            raise TypeError(f"tensor(): cannot infer a type from {type(data).__name__} of such elements  ({user_line()})")
         if array.size == 0 and array.dtype == np.float64:
             array = array.astype(dtypes.get_default_dtype().numpy)
         elif dtype is None:
@@ -50,7 +50,7 @@ def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
             if kind is not None:
                 array = array.astype(dtypes.of_python(kind).numpy)
     if array.dtype.kind in "US":
-        raise TypeError(f"tensor(): new(): invalid data type 'str'  ({user_line(3)})")
+        raise TypeError(f"tensor(): new(): invalid data type 'str'  ({user_line()})")
     found = dtypes.of_numpy(array.dtype)
     return array, dtype or found
 
@@ -118,7 +118,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     copies it once. Do not write to ``array`` while the tensor is in use: whether the tensor sees it is not defined.
     """
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(array).__name__})  ({user_line(2)})")
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})  ({user_line()})")
     aval = Aval(array.shape, dtypes.of_numpy(array.dtype), devices.canonical("cpu"))
     return wrap(leaf(aval, devices.HostArray(array)))
 
@@ -141,7 +141,7 @@ def from_jax(array: Any) -> Tensor:
     """A tensor on a jax.Array's buffer, in constant time; it must lie on one device."""
     placed = list(array.devices())
     if len(placed) != 1:
-        raise RuntimeError(f"from_jax: the array lies on {len(placed)} devices; one is expected  ({user_line(2)})")
+        raise RuntimeError(f"from_jax: the array lies on {len(placed)} devices; one is expected  ({user_line()})")
     platform = placed[0].platform
     device = next((d for d in devices.devices() if d.pjrt == placed[0]), None)
     if device is None:
@@ -176,7 +176,7 @@ def scalar(value: Any, like_or_dtype: Any = None, device: Any = None) -> Tensor:
 
 def _filled(value: Any, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     if any(n < 0 for n in shape):
-        raise RuntimeError(f"Trying to create tensor with negative dimension in {list(shape)}  ({user_line(3)})")
+        raise RuntimeError(f"Trying to create tensor with negative dimension in {list(shape)}  ({user_line()})")
     d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     return _finished(broadcast_to(constant(value, d, devices.canonical(device)), shape), requires_grad)
 
@@ -187,7 +187,7 @@ def _creator(name: str, value: float, doc: str) -> Any:
         memory_format: Any = None, pin_memory: bool = False, out: Any = None,
     ) -> Tensor:  # fmt: skip
         if not size:
-            raise TypeError(f"{name}() received an invalid combination of arguments: no size  ({user_line(2)})")
+            raise TypeError(f"{name}() received an invalid combination of arguments: no size  ({user_line()})")
         return _filled(value, ints(size), dtype, device, requires_grad)
 
     def like(
@@ -260,9 +260,9 @@ def arange(
     given = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in (start, end, step)]
     start, end, step = given
     if step == 0:
-        raise RuntimeError(f"step must be nonzero  ({user_line(2)})")
+        raise RuntimeError(f"step must be nonzero  ({user_line()})")
     if (end - start) * step < 0:
-        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}  ({user_line(2)})")
+        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}  ({user_line()})")
     if dtype is None:
         dtype = dtypes.get_default_dtype() if any(isinstance(x, float) for x in given) else dtypes.int64
     d, place = dtypes.as_dtype(dtype), devices.canonical(device)
@@ -289,7 +289,7 @@ def linspace(
 ) -> Tensor:
     """``steps`` numbers from start to end, both included."""
     if steps < 0:
-        raise RuntimeError(f"number of steps must be non-negative  ({user_line(2)})")
+        raise RuntimeError(f"number of steps must be non-negative  ({user_line()})")
     d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     a, b = (float(x) if not isinstance(x, complex) else x for x in (start, end))
     values = np.linspace(a, b, steps)

@@ -128,7 +128,7 @@ def _slow_arithmetic(op: Op) -> Callable[[Any, Any], Tensor]:
             if op is ops.subtract:
                 raise RuntimeError(
                     "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
-                    f"`logical_xor()` operator instead.  ({user_line(3)})"
+                    f"`logical_xor()` operator instead.  ({user_line()})"
                 )
             return (ops.bit_or if op is ops.add else ops.bit_and)(x, y)
         return op(x, y)
@@ -255,7 +255,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """input to the exponent; small constant exponents without a logarithm."""
     if isinstance(input, Tensor) and isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
         if exponent < 0 and isinstance(exponent, int) and input.dtype.category == INT:
-            raise RuntimeError(f"Integers to negative integer powers are not allowed.  ({user_line(2)})")
+            raise RuntimeError(f"Integers to negative integer powers are not allowed.  ({user_line()})")
         x = input if input.dtype.is_inexact or isinstance(exponent, int) else to_inexact(input)
         if x.dtype is not dtypes.bool_:
             if exponent == 1:
@@ -439,7 +439,7 @@ def neg(input: Tensor) -> Tensor:
     if input.dtype is dtypes.bool_:
         raise RuntimeError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` "
-            f"or `logical_not()` operator instead.  ({user_line(2)})"
+            f"or `logical_not()` operator instead.  ({user_line()})"
         )
     return ops.negate(input)
 
@@ -579,7 +579,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         return condition.nonzero(as_tuple=True)
     if condition.dtype is not dtypes.bool_:
         if condition.dtype is not dtypes.uint8:
-            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name}  ({user_line(2)})")
+            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name}  ({user_line()})")
         condition = convert(condition, dtypes.bool_)
     from .conversion import broadcast_shape, common_device, lift
 
@@ -601,9 +601,9 @@ Tensor.where = _where
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` where the mask holds."""
     if mask.dtype is not dtypes.bool_:
-        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.name}  ({user_line(2)})")
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.name}  ({user_line()})")
     if not isinstance(value, Tensor) and dtypes.of_python(python_kind(value)).category > builtin_max(input.dtype.category, INT):
-        raise RuntimeError(f"value cannot be converted to type {input.dtype.name} without overflow  ({user_line(2)})")
+        raise RuntimeError(f"value cannot be converted to type {input.dtype.name} without overflow  ({user_line()})")
     from .conversion import lift
 
     return where(mask, lift(value, input.dtype, input.device), input)
@@ -650,7 +650,7 @@ def fmin(input: Tensor, other: Any) -> Tensor:
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Limited to [min, max]; NaN stays. The gradient flows where the limits do not bite."""
     if min is None and max is None:
-        raise RuntimeError(f"torch.clamp: At least one of 'min' or 'max' must not be None  ({user_line(2)})")
+        raise RuntimeError(f"torch.clamp: At least one of 'min' or 'max' must not be None  ({user_line()})")
     bounds = [b for b in (min, max) if b is not None]
     dtype = result_dtype(input, *bounds)
     out = input
@@ -782,7 +782,7 @@ def _copy_into(self: Tensor, other: Any, non_blocking: bool = False) -> Tensor:
     source = lift(other, self.dtype, self.device)
     if source.ndim > self.ndim or any(n not in (1, m) for n, m in zip(reversed(source.shape), reversed(self.shape))):
         raise RuntimeError(
-            f"The size of tensor a {list(self.shape)} must match the size of tensor b {list(source.shape)}  ({user_line(2)})"
+            f"The size of tensor a {list(self.shape)} must match the size of tensor b {list(source.shape)}  ({user_line()})"
         )
     value = broadcast_to(source, tuple(self.shape))
     return assign(self, ops.copy(value) if value is other else value, "copy_")

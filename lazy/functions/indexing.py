@@ -94,11 +94,11 @@ def narrow_view(x: Tensor, dim: int, start: int, length: int) -> Tensor:
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at one place of a dim, as an alias."""
     if input.ndim == 0:
-        raise IndexError(f"select() cannot be applied to a 0-dim tensor.  ({user_line(2)})")
+        raise IndexError(f"select() cannot be applied to a 0-dim tensor.  ({user_line()})")
     d = normal_dim(dim, input.ndim)
     n = input.shape[d]
     if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}  ({user_line(2)})")
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}  ({user_line()})")
     return _take_box(input, [(d, int(index) % n)])
 
 
@@ -123,11 +123,11 @@ def _as_index(item: Any, x: Tensor) -> Any:
         from .creation import from_host
 
         if item.dtype.kind not in "iub":
-            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype}  ({user_line(4)})")
+            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype}  ({user_line()})")
         return from_host(item, x.device)
     if isinstance(item, Tensor):
         if item.dtype.category > dtypes.INT:
-            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype.name}  ({user_line(4)})")
+            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype.name}  ({user_line()})")
         return transfer(item, x.device) if item.device is not x.device else item
     return item
 
@@ -140,10 +140,10 @@ def _parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
         0 if i is None or i is Ellipsis or isinstance(i, bool) else i.ndim if _is_mask(i) else 1 for i in items
     )
     if used > x.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {x.ndim}  ({user_line(4)})")
+        raise IndexError(f"too many indices for tensor of dimension {x.ndim}  ({user_line()})")
     dots = [k for k, i in enumerate(items) if i is Ellipsis]
     if len(dots) > 1:
-        raise IndexError(f"an index can only have a single ellipsis ('...')  ({user_line(4)})")
+        raise IndexError(f"an index can only have a single ellipsis ('...')  ({user_line()})")
     fill = [slice(None)] * (x.ndim - used)
     items = items[: dots[0]] + fill + items[dots[0] + 1 :] if dots else items + fill
 
@@ -185,10 +185,10 @@ def _parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
             except (AttributeError, TypeError):
                 raise TypeError(
                     f"only integers, slices (`:`), ellipsis (`...`), None and long or byte tensors are valid indices, "
-                    f"not {type(item).__name__}  ({user_line(4)})"
+                    f"not {type(item).__name__}  ({user_line()})"
                 ) from None
             if not -n <= i < n:
-                raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}  ({user_line(4)})")
+                raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}  ({user_line()})")
             start.append(i % n)
             size.append(1)
             stride.append(1)
@@ -201,10 +201,10 @@ def _parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
 def _slice_of(item: slice, n: int) -> tuple[int, int, int]:
     step = 1 if item.step is None else int(item.step)
     if step <= 0:
-        raise ValueError(f"step must be greater than zero  ({user_line(5)})")
+        raise ValueError(f"step must be greater than zero  ({user_line()})")
     for edge in (item.start, item.stop):
         if edge is not None and not hasattr(edge, "__index__"):
-            raise TypeError(f"slice indices must be integers or None or have an __index__ method  ({user_line(5)})")
+            raise TypeError(f"slice indices must be integers or None or have an __index__ method  ({user_line()})")
     a, b, _ = slice(item.start, item.stop, step).indices(n)
     return a, max(a, b), step
 
@@ -219,7 +219,7 @@ def _mask_places(mask: Tensor, shape: Ints, first: int) -> list[Tensor | None]:
         if n != m:
             raise IndexError(
                 f"The shape of the mask {list(mask.shape)} at index {k} does not match the shape of the indexed tensor "
-                f"{list(shape)} at index {k}  (dims from {first} at {user_line(5)})"
+                f"{list(shape)} at index {k}  (dims from {first} at {user_line()})"
             )
     from .creation import from_host
 
@@ -261,7 +261,7 @@ def _gather(x: Tensor, advanced: list[Tensor | None]) -> Tensor:
 def _check_not_empty(x: Tensor, dims: Sequence[int]) -> None:
     for d in dims:
         if x.shape[d] == 0:
-            raise IndexError(f"index is out of bounds for dimension {d} with size 0  ({user_line(5)})")
+            raise IndexError(f"index is out of bounds for dimension {d} with size 0  ({user_line()})")
 
 
 def _getitem(self: Tensor, index: Any) -> Tensor:
@@ -269,7 +269,7 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
     if kind is int and self.ndim:
         n = self.shape[0]
         if not -n <= index < n:
-            raise IndexError(f"index {index} is out of bounds for dimension 0 with size {n}  ({user_line(2)})")
+            raise IndexError(f"index {index} is out of bounds for dimension 0 with size {n}  ({user_line()})")
         return _take_box(self, [(0, index % n)])
     part, advanced = _parse(self, index)
     return _gather(part, advanced) if any(a is not None for a in advanced) else part
@@ -304,7 +304,7 @@ def _value_for(value: Any, part: Tensor, shape: Ints) -> Tensor:
     if source.ndim > len(shape) or any(n not in (1, m) for n, m in zip(reversed(source.shape), reversed(shape))):
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(source.shape)} cannot be broadcast to indexing result of shape "
-            f"{list(shape)}  ({user_line(4)})"
+            f"{list(shape)}  ({user_line()})"
         )
     return broadcast_to(source, shape)
 
@@ -339,9 +339,9 @@ def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, a
 
 def _index_1d(index: Tensor, name: str) -> Tensor:
     if index.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector  ({user_line(3)})")
+        raise IndexError(f"{name}(): Index is supposed to be a vector  ({user_line()})")
     if index.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index.dtype.name}  ({user_line(3)})")
+        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index.dtype.name}  ({user_line()})")
     return raw_reshape(index, (index.numel(),))
 
 
@@ -357,10 +357,10 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def _at_index(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Tensor, int, list[Tensor | None]]:
     """Operands for gather and scatter of single elements: an index tensor for every dim."""
     if index.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index  ({user_line(3)})")
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index  ({user_line()})")
     if input.ndim != index.ndim and index.numel() and (input.ndim or 1) != (index.ndim or 1):
         raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as input tensor ({input.ndim}, {index.ndim})  ({user_line(3)})"
+            f"Index tensor must have the same number of dimensions as input tensor ({input.ndim}, {index.ndim})  ({user_line()})"
         )
     x = input if input.ndim else raw_reshape(input, (1,))
     at = index if index.ndim else raw_reshape(index, (1,))
@@ -379,7 +379,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         if i != d and n > m:
             raise RuntimeError(
                 f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
-                f"{list(input.shape)} apart from dimension {d}  ({user_line(2)})"
+                f"{list(input.shape)} apart from dimension {d}  ({user_line()})"
             )
     return raw_reshape(_gather(x, places), tuple(index.shape))
 
@@ -400,10 +400,10 @@ def _scattered(input: Tensor, dim: int, index: Tensor, src: Any, combine: str, n
     if not isinstance(src, Tensor):
         src = broadcast_to(number(src, x.dtype, x.device), tuple(index.shape))
     elif src.dtype is not x.dtype:
-        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype  ({user_line(3)})")
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype  ({user_line()})")
     if any(n > m for n, m in zip(index.shape, src.shape)):
         raise RuntimeError(
-            f"Expected index {list(index.shape)} to be no larger than src {list(src.shape)}  ({name} at {user_line(3)})"
+            f"Expected index {list(index.shape)} to be no larger than src {list(src.shape)}  ({name} at {user_line()})"
         )
     if index.numel() == 0:
         return ops.copy(input)
@@ -422,7 +422,7 @@ _REDUCE = {"add": "add", "multiply": "mul", "sum": "add", "prod": "mul", "amax":
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *, reduce: str | None = None) -> Tensor:
     """The input with ``src`` written at out[index[i][j]][j] (for dim 0), and so on."""
     if reduce is not None and reduce not in _REDUCE:
-        raise RuntimeError(f"reduce argument must be either add or multiply, not {reduce!r}  ({user_line(2)})")
+        raise RuntimeError(f"reduce argument must be either add or multiply, not {reduce!r}  ({user_line()})")
     return _scattered(input, dim, index, value if src is None else src, _REDUCE.get(reduce or "", "set"), "scatter")
 
 
@@ -484,7 +484,7 @@ alias("argwhere", nonzero)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds. Syncs: their number depends on the data."""
     if mask.dtype is not dtypes.bool_:
-        raise RuntimeError(f"masked_select: expected BoolTensor for mask, not {mask.dtype.name}  ({user_line(2)})")
+        raise RuntimeError(f"masked_select: expected BoolTensor for mask, not {mask.dtype.name}  ({user_line()})")
     shape = broadcast_shape(tuple(input.shape), tuple(mask.shape))
     return broadcast_to(input, shape)[broadcast_to(mask, shape)]
 
@@ -523,7 +523,7 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     n = self.shape[d]
     count = (n - size) // step + 1
     if size > n or step <= 0:
-        raise RuntimeError(f"maximum size for tensor at dimension {d} is {n} but size is {size}  ({user_line(2)})")
+        raise RuntimeError(f"maximum size for tensor at dimension {d} is {n} but size is {size}  ({user_line()})")
     places = (np.arange(count) * step)[:, None] + np.arange(size)[None]
     picked = _gather(self, [constant(places, dtypes.int64, self.device) if i == d else None for i in range(self.ndim)])
     order = (*range(d + 1), *range(d + 2, self.ndim + 1), d + 1)

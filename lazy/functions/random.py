@@ -115,7 +115,7 @@ def uniform(shape: tuple[int, ...], dtype: DType, device: Device, generator: Gen
     bits = _bits(shape, dtypes.uint32, device, generator)
     digits = {dtypes.float32: 24, dtypes.float16: 11, dtypes.bfloat16: 8}.get(dtype)
     if digits is None:
-        raise RuntimeError(f"random numbers of type {dtype.name} are not supported  ({user_line(3)})")
+        raise RuntimeError(f"random numbers of type {dtype.name} are not supported  ({user_line()})")
     whole = ops.shift_right_logical(bits, full_like_type(bits, 32 - digits))
     x = ops.multiply(convert(whole, dtypes.float32), full_like_type(convert(whole, dtypes.float32), 2.0**-digits))
     return convert(x, dtype)
@@ -163,7 +163,7 @@ _drawer("randn", standard_normal, "Normal numbers of mean 0 and variance 1.")
 def integers(low: int, high: int, shape: tuple[int, ...], dtype: DType, device: Device, generator: Any) -> Tensor:
     span = high - low
     if span <= 0:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}  ({user_line(3)})")
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}  ({user_line()})")
     bits = _bits(shape, dtypes.uint64, device, generator)
     x = ops.remainder(bits, broadcast_to(constant(span, dtypes.uint64, device), shape))
     if dtype.category != dtypes.INT:
@@ -222,12 +222,12 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
     """Indices drawn in proportion to each row's weights."""
     if input.ndim not in (1, 2):
-        raise RuntimeError(f"prob_dist must be 1 or 2 dim, not {input.ndim}  ({user_line(2)})")
+        raise RuntimeError(f"prob_dist must be 1 or 2 dim, not {input.ndim}  ({user_line()})")
     if not input.dtype.is_floating_point:
-        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype.name}  ({user_line(2)})")
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype.name}  ({user_line()})")
     n = input.shape[-1]
     if num_samples <= 0 or (not replacement and num_samples > n):
-        raise RuntimeError(f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of {n}  ({user_line(2)})")
+        raise RuntimeError(f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of {n}  ({user_line()})")
     weights = input.detach()
     if replacement:
         edges = weights.cumsum(-1)
@@ -261,13 +261,13 @@ def _work(x: Tensor) -> DType:
 def _uniform(x: Tensor, generator: Any, a: Any = 0.0, b: Any = 1.0, **names: Any) -> Tensor:
     a, b = names.get("from", a), names.get("to", b)
     if a > b:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}  ({user_line(3)})")
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}  ({user_line()})")
     return uniform(tuple(x.shape), _work(x), x.device, generator) * (b - a) + a
 
 
 def _normal(x: Tensor, generator: Any, mean: Any = 0.0, std: Any = 1.0) -> Tensor:
     if std < 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}  ({user_line(3)})")
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}  ({user_line()})")
     return standard_normal(tuple(x.shape), _work(x), x.device, generator) * std + mean
 
 

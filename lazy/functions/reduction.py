@@ -31,7 +31,7 @@ def axes_of(x: Tensor, dim: Dims) -> tuple[int, ...]:
     dims = [dim] if isinstance(dim, int) else list(dim)
     found = [normal_dim(d, x.ndim) for d in dims]
     if len(set(found)) != len(found):
-        raise RuntimeError(f"dim appears multiple times in the list of dims {tuple(dims)}  ({user_line(3)})")
+        raise RuntimeError(f"dim appears multiple times in the list of dims {tuple(dims)}  ({user_line()})")
     return tuple(sorted(found)) if x.ndim else ()
 
 
@@ -68,7 +68,7 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any =
     if not x.dtype.is_inexact:
         raise RuntimeError(
             f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {x.dtype.name}"
-            f"  ({user_line(2)})"
+            f"  ({user_line()})"
         )
     axes = axes_of(x, dim)
     count = math.prod(x.shape[a] for a in axes)
@@ -87,7 +87,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 def _variance(x: Tensor, dim: Dims, correction: Any, unbiased: Any, keepdim: bool) -> tuple[Tensor, Tensor]:
     if not x.dtype.is_inexact:
-        raise RuntimeError(f"std and var only support floating point and complex dtypes  ({user_line(3)})")
+        raise RuntimeError(f"std and var only support floating point and complex dtypes  ({user_line()})")
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     axes = axes_of(x, dim)
@@ -158,10 +158,10 @@ def _not_empty(x: Tensor, axes: tuple[int, ...], name: str) -> None:
     for a in axes:
         if x.shape[a] == 0:
             raise IndexError(
-                f"{name}(): Expected reduction dim {a} to have non-zero size.  ({user_line(4)})"
+                f"{name}(): Expected reduction dim {a} to have non-zero size.  ({user_line()})"
             ) if len(axes) == 1 else RuntimeError(
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-                f"'dim' argument.  ({user_line(4)})"
+                f"'dim' argument.  ({user_line()})"
             )
 
 
@@ -355,7 +355,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False,
     x = input if dtype is None else convert(input, dtypes.as_dtype(dtype))
     if isinstance(p, str):
         if p != "fro":
-            raise RuntimeError(f"norm: p={p!r} is not supported; 'fro' or a number is expected  ({user_line(2)})")
+            raise RuntimeError(f"norm: p={p!r} is not supported; 'fro' or a number is expected  ({user_line()})")
         p = 2
     return _norm(x, float(p), axes_of(x, dim), keepdim)
 
@@ -404,7 +404,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The k largest (or smallest) along a dim: (values, indices), in order."""
     d = normal_dim(dim, input.ndim)
     if not 0 <= k <= (input.shape[d] if input.ndim else 1):
-        raise RuntimeError(f"selected index k out of range: {k} of {list(input.shape)} at dim {d}  ({user_line(2)})")
+        raise RuntimeError(f"selected index k out of range: {k} of {list(input.shape)} at dim {d}  ({user_line()})")
     if input.ndim == 0:
         return sort(input)
     values, order = sort(input, d, largest)

@@ -21,7 +21,7 @@ def normal_dim(dim: int, ndim: int, extra: int = 0) -> int:
         dim = int(dim)
     if not -span <= dim < span:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})  ({user_line(3)})"
+            f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})  ({user_line()})"
         )
     return dim % span
 
@@ -32,7 +32,7 @@ def ints(sizes: tuple[Any, ...]) -> tuple[int, ...]:
         sizes = tuple(sizes[0])
     for n in sizes:
         if isinstance(n, (float, str)):
-            raise TypeError(f"sizes must be integers, not {type(n).__name__}: {sizes}  ({user_line(3)})")
+            raise TypeError(f"sizes must be integers, not {type(n).__name__}: {sizes}  ({user_line()})")
     return tuple(int(n) for n in sizes)
 
 
@@ -50,21 +50,21 @@ def raw_reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def inferred(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
     """The shape with its one -1 worked out."""
     if shape.count(-1) > 1:
-        raise RuntimeError(f"only one dimension can be inferred  ({user_line(4)})")
+        raise RuntimeError(f"only one dimension can be inferred  ({user_line()})")
     known = math.prod(n for n in shape if n != -1)
     if -1 in shape:
         if known == 0 or size % known:
             if known == 0:
                 raise RuntimeError(
                     f"cannot reshape tensor of {size} elements into shape {list(shape)} because the unspecified dimension "
-                    f"size -1 can be any value and is ambiguous  ({user_line(4)})"
+                    f"size -1 can be any value and is ambiguous  ({user_line()})"
                 )
-            raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}  ({user_line(4)})")
+            raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}  ({user_line()})")
         shape = tuple(size // known if n == -1 else n for n in shape)
     if any(n < 0 for n in shape):
-        raise RuntimeError(f"invalid shape dimension in {list(shape)}  ({user_line(4)})")
+        raise RuntimeError(f"invalid shape dimension in {list(shape)}  ({user_line()})")
     if math.prod(shape) != size:
-        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}  ({user_line(4)})")
+        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}  ({user_line()})")
     return shape
 
 
@@ -119,7 +119,7 @@ def _view(self: Tensor, *shape: Any) -> Tensor:
     if strides_after_reshape(tuple(self.shape), layout(self)[1], new) is None:
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
-            f"contiguous subspaces). Use .reshape(...) instead.  ({user_line(2)})"
+            f"contiguous subspaces). Use .reshape(...) instead.  ({user_line()})"
         )
     return view(self, _reshape_step(self, new))
 
@@ -132,7 +132,7 @@ def view_dtype(x: Tensor, dtype: Any) -> Tensor:
         return view(x, _reshape_step(x, tuple(x.shape)))
     old = x.dtype
     if dtype.itemsize != old.itemsize:
-        raise RuntimeError(f"view(dtype) between types of different size ({old.name}, {dtype.name}) is not supported  ({user_line(3)})")
+        raise RuntimeError(f"view(dtype) between types of different size ({old.name}, {dtype.name}) is not supported  ({user_line()})")
     return view(x, Step(
         "view_dtype", lambda t: ops.bitcast_convert(t, dtype=dtype), lambda whole, piece: ops.bitcast_convert(piece, dtype=old),
         lambda state, whole: state, tuple(x.shape),
@@ -167,7 +167,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(input, 1)
     lo, hi = normal_dim(start_dim, input.ndim), normal_dim(end_dim, input.ndim)
     if lo > hi:
-        raise RuntimeError(f"flatten() has invalid args: start_dim cannot come after end_dim  ({user_line(2)})")
+        raise RuntimeError(f"flatten() has invalid args: start_dim cannot come after end_dim  ({user_line()})")
     if lo == hi:
         return input
     shape = tuple(input.shape)
@@ -223,10 +223,10 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     if len(order) != input.ndim:
         raise RuntimeError(
             f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
-            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}  ({user_line(2)})"
+            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}  ({user_line()})"
         )
     if len(set(order)) != len(order):
-        raise RuntimeError(f"permute(): duplicate dims are not allowed.  ({user_line(2)})")
+        raise RuntimeError(f"permute(): duplicate dims are not allowed.  ({user_line()})")
     return _permuted(input, order)
 
 
@@ -248,7 +248,7 @@ alias("swapdims", transpose)
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix."""
     if input.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D  ({user_line(2)})")
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D  ({user_line()})")
     return _permuted(input, tuple(reversed(range(input.ndim))))
 
 
@@ -258,7 +258,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     src = [normal_dim(d, input.ndim) for d in ([source] if isinstance(source, int) else source)]
     dst = [normal_dim(d, input.ndim) for d in ([destination] if isinstance(destination, int) else destination)]
     if len(set(src)) != len(src) or len(set(dst)) != len(dst) or len(src) != len(dst):
-        raise RuntimeError(f"movedim: Invalid source or destination dims: {source}, {destination}  ({user_line(2)})")
+        raise RuntimeError(f"movedim: Invalid source or destination dims: {source}, {destination}  ({user_line()})")
     rest = iter([d for d in range(input.ndim) if d not in src])
     order = [src[dst.index(i)] if i in dst else next(rest) for i in range(input.ndim)]
     return _permuted(input, tuple(order))
@@ -297,14 +297,14 @@ def expand(self: Tensor, *sizes: Any) -> Tensor:
     if lead < 0:
         raise RuntimeError(
             f"expand({self.dtype.name}[{', '.join(map(str, shape))}], size={list(new)}): the number of sizes provided "
-            f"({len(new)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})  ({user_line(2)})"
+            f"({len(new)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})  ({user_line()})"
         )
     full = tuple(shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(new))
     for i, n in enumerate(full):
         if n < 0 or (i >= lead and shape[i - lead] not in (1, n)):
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({shape[i - lead] if i >= lead else '-'}) "
-                f"at non-singleton dimension {i}.  Target sizes: {list(new)}.  Tensor sizes: {list(shape)}  ({user_line(2)})"
+                f"at non-singleton dimension {i}.  Target sizes: {list(new)}.  Tensor sizes: {list(shape)}  ({user_line()})"
             )
     repeats = math.prod(full) != math.prod(shape)
 
@@ -354,7 +354,7 @@ def repeat(self: Tensor, *sizes: Any) -> Tensor:
     times = ints(sizes)
     if len(times) < self.ndim:
         raise RuntimeError(
-            f"Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor  ({user_line(2)})"
+            f"Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor  ({user_line()})"
         )
     shape = (1,) * (len(times) - self.ndim) + tuple(self.shape)
     wide = tuple(v for r, n in zip(times, shape) for v in (r, n))
@@ -398,19 +398,19 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """One after another along a dim; types are promoted."""
     items = list(tensors)
     if not items:
-        raise RuntimeError(f"torch.cat(): expected a non-empty list of Tensors  ({user_line(2)})")
+        raise RuntimeError(f"torch.cat(): expected a non-empty list of Tensors  ({user_line()})")
     for i, x in enumerate(items):
         if not isinstance(x, Tensor):
-            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}  ({user_line(2)})")
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}  ({user_line()})")
         if x.ndim == 0:
-            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated  ({user_line(2)})")
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated  ({user_line()})")
     dtype = result_dtype(*items)
     kept = [x for x in items if tuple(x.shape) != (0,)] or items[:1]
     ndim = kept[0].ndim
     for i, x in enumerate(kept):
         if x.ndim != ndim:
             raise RuntimeError(
-                f"Tensors must have same number of dimensions: got {ndim} and {x.ndim}  (tensor {i} at {user_line(2)})"
+                f"Tensors must have same number of dimensions: got {ndim} and {x.ndim}  (tensor {i} at {user_line()})"
             )
     d = normal_dim(dim, ndim)
     return ops.concatenate(*[convert(x, dtype) for x in kept], axis=d)
@@ -425,13 +425,13 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Equal shapes along a new dim."""
     items = list(tensors)
     if not items:
-        raise RuntimeError(f"stack expects a non-empty TensorList  ({user_line(2)})")
+        raise RuntimeError(f"stack expects a non-empty TensorList  ({user_line()})")
     shape = tuple(items[0].shape)
     for i, x in enumerate(items):
         if tuple(x.shape) != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(x.shape)} at entry {i}"
-                f"  ({user_line(2)})"
+                f"  ({user_line()})"
             )
     d = normal_dim(dim, len(shape), 1)
     dtype = result_dtype(*items)
@@ -496,7 +496,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     n = input.shape[d]
     first = int(start) + n if int(start) < 0 else int(start)
     if not 0 <= first <= n or first + length > n or length < 0:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).  ({user_line(2)})")
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).  ({user_line()})")
     return narrow_view(input, d, first, length)
 
 
@@ -508,14 +508,14 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
         if size < 0 or (size == 0 and n):
-            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}  ({user_line(2)})")
+            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}  ({user_line()})")
         sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
     else:
         sizes = [int(s) for s in split_size_or_sections]
         if sum(sizes) != n or any(s < 0 for s in sizes):
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got "
-                f"split_sizes={sizes}  ({user_line(2)})"
+                f"split_sizes={sizes}  ({user_line()})"
             )
     out, start = [], 0
     for s in sizes:
@@ -532,7 +532,7 @@ alias("unsafe_split", split)
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size, but for the last."""
     if chunks <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}  ({user_line(2)})")
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}  ({user_line()})")
     n = input.shape[normal_dim(dim, input.ndim)]
     return split(input, max(1, -(-n // chunks)), dim)
 
@@ -592,7 +592,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     shifts = [shifts] if isinstance(shifts, int) else list(shifts)
     dims = [dims] if isinstance(dims, int) else list(dims)
     if len(shifts) != len(dims):
-        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}  ({user_line(2)})")
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}  ({user_line()})")
     out = input
     for s, d in zip(shifts, dims):
         d = normal_dim(d, input.ndim)
@@ -642,7 +642,7 @@ def _offset_plane(x: Tensor) -> Tensor:
 def _triangle(name: str, direction: str) -> Any:
     def f(input: Tensor, diagonal: int = 0) -> Tensor:
         if input.ndim < 2:
-            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions  ({user_line(2)})")
+            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions  ({user_line()})")
         plane = _offset_plane(input)
         inside = ops.compare(plane, full_like_type(plane, diagonal), direction=direction)
         return ops.select(broadcast_to(inside, tuple(input.shape)), input, full_like_type(input, 0))
@@ -660,7 +660,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     """The diagonal of two dims as the last dim, as an alias."""
     a, b = normal_dim(dim1, input.ndim), normal_dim(dim2, input.ndim)
     if a == b:
-        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}  ({user_line(2)})")
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}  ({user_line()})")
     shape = tuple(input.shape)
     rest = [d for d in range(input.ndim) if d not in (a, b)]
     rows, columns = shape[a], shape[b]
@@ -718,7 +718,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
-        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D  ({user_line(2)})")
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D  ({user_line()})")
     return clone_diagonal(input, diagonal)
 
 
@@ -738,7 +738,7 @@ def _part(name: str, take: Any, put: Any) -> None:
     def f(input: Tensor) -> Tensor:
         if not input.dtype.is_complex:
             if name == "imag":
-                raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes.  ({user_line(2)})")
+                raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes.  ({user_line()})")
             return input
         return view(input, Step(
             name, take, put, lambda state, whole: (2 * state[0], tuple(2 * s for s in state[1])), tuple(input.shape)
@@ -767,7 +767,7 @@ def _from_pairs(x: Tensor) -> Tensor:
 def view_as_real(input: Tensor) -> Tensor:
     """Complex numbers as pairs along a new last dim, as an alias."""
     if not input.dtype.is_complex:
-        raise RuntimeError(f"view_as_real is only supported for complex tensors  ({user_line(2)})")
+        raise RuntimeError(f"view_as_real is only supported for complex tensors  ({user_line()})")
     return view(input, Step(
         "view_as_real", _pairs, lambda whole, piece: _from_pairs(piece),
         lambda state, whole: (2 * state[0], (*[2 * s for s in state[1]], 1)), tuple(input.shape),
@@ -778,7 +778,7 @@ def view_as_real(input: Tensor) -> Tensor:
 def view_as_complex(input: Tensor) -> Tensor:
     """Pairs along the last dim as complex numbers, as an alias."""
     if not input.dtype.is_floating_point or input.ndim == 0 or input.shape[-1] != 2:
-        raise RuntimeError(f"Tensor must have a last dimension of size 2, and be floating point, not {input.dtype.name}{list(input.shape)}  ({user_line(2)})")
+        raise RuntimeError(f"Tensor must have a last dimension of size 2, and be floating point, not {input.dtype.name}{list(input.shape)}  ({user_line()})")
     return view(input, Step(
         "view_as_complex", _from_pairs, lambda whole, piece: _pairs(piece),
         lambda state, whole: (state[0] // 2, tuple(s // 2 for s in state[1][:-1])), tuple(input.shape),
