@@ -115,9 +115,10 @@ class Function:
         recording = mode.grad
         mode.grad = False
         try:
-            if "setup_context" in cls.__dict__ or hasattr(cls, "setup_context"):
+            split = getattr(cls, "setup_context", None)
+            if split is not None:
                 output = cls.forward(*args, **kwargs)
-                cls.setup_context(ctx, args, output)
+                split(ctx, args, output)
             else:
                 output = cls.forward(ctx, *args, **kwargs)
         finally:

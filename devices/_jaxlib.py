@@ -10,8 +10,10 @@ import jax.extend.backend as jax_backend
 import jaxlib
 import jaxlib._jax as _jax
 import numpy as np
-from jax.extend.mlir import ir
-from jax.extend.mlir.dialects import chlo, func, stablehlo
+from jax.extend.mlir import ir as _ir
+from jax.extend.mlir.dialects import chlo
+from jax.extend.mlir.dialects import func as _func
+from jax.extend.mlir.dialects import stablehlo as _stablehlo
 from jax.sharding import SingleDeviceSharding
 from jaxlib.mlir._mlir_libs import _jax_mlir_ext
 
@@ -37,6 +39,9 @@ __all__ = [
 ]
 
 Array = jax.Array
+ir: Any = _ir  # the bindings' stubs differ from version to version
+func: Any = _func
+stablehlo: Any = _stablehlo
 RuntimeFailure = jax.errors.JaxRuntimeError
 
 _ShapedArray = jax.core.ShapedArray
@@ -77,7 +82,7 @@ def topology_devices(platform: str, topology_name: str, **options: Any) -> list[
 # --- MLIR -------------------------------------------------------------------------------------------------------
 
 
-def mlir_context() -> ir.Context:
+def mlir_context() -> Any:
     """A context with the dialects that our modules are made of."""
     context = ir.Context()
     registry = ir.DialectRegistry()
@@ -89,7 +94,7 @@ def mlir_context() -> ir.Context:
     return context
 
 
-def serialize_portable(module: ir.Module) -> bytes:
+def serialize_portable(module: Any) -> bytes:
     """StableHLO bytecode that later versions read too."""
     return stablehlo.serialize_portable_artifact(module, stablehlo.get_minimum_version())
 
@@ -166,14 +171,14 @@ def _options() -> Any:
 
 
 def compile_module(
-    module: ir.Module, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
+    module: Any, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
 ) -> Executable:
     """Compile a verified module for one device."""
     loaded = device.client.compile_and_load(module, _jax.DeviceList((device,)), _options())
     return Executable(loaded, outputs, device)
 
 
-def compile_only(module: ir.Module, device: Any) -> Any:
+def compile_only(module: Any, device: Any) -> Any:
     """Compile for a compile-only device; the result tells costs and memory but cannot run."""
     return device.client.compile(module, _jax.DeviceList((device,)), _options())
 

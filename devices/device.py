@@ -23,15 +23,16 @@ class Device:
     __slots__ = ("_pjrt", "index", "type")
     type: str
     index: int | None
+    _pjrt: Any
 
     def __new__(cls, name: str | int | Device, index: int | None = None) -> Device:
         if isinstance(name, Device):
             return name
         if isinstance(name, int):
-            name, index = "xla", name
+            return cls("xla", name)
         if not isinstance(name, str):
             raise TypeError(f"device(): a name such as 'xla:0' is expected, not {type(name).__name__}")
-        kind, _, number = name.partition(":")
+        kind, _, number = str(name).partition(":")
         if number:
             if index is not None or not number.isdigit():
                 raise RuntimeError(f"Invalid device string: '{name}'")

@@ -23,6 +23,8 @@ class Aval:
     shape: Shape
     dtype: DType
     device: Device
+    ndim: int
+    size: int
 
     def __new__(cls, shape: Shape, dtype: DType, device: Device) -> Aval:
         key = (shape, dtype, device)

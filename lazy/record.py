@@ -174,7 +174,7 @@ _tensor_type: type
 _new: Callable[[type], Any] = object.__new__
 
 
-def wrap(node: Node, edge: Any = None) -> Any:
+def wrap(node: Any, edge: Any = None) -> Any:
     """A tensor on a node, registered as nothing: for values that are there or that the caller tracks."""
     t = _new(_tensor_type)
     t._node = node

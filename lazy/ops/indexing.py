@@ -3,6 +3,7 @@ or dropped (scatter), on every platform."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -67,7 +68,7 @@ gather = define(
     ("offset_dims", "collapsed", "index_map", "sizes"),
 )  # fmt: skip
 
-_COMBINE = {
+_COMBINE: dict[str, Callable[[Any, Any], Any]] = {
     "set": lambda old, new: new, "add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum,
 }  # fmt: skip
 

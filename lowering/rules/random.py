@@ -47,7 +47,7 @@ def _random_bits(b: Builder, sig: Signature, key: Value, *, shape: tuple[int, ..
             words.append(b.op("stablehlo.reshape", [part], word))
         keys = [
             b.op("stablehlo.broadcast_in_dim", [k], flat, broadcast_dimensions=b.ints([]))
-            for k in _threefry(b, word, *words)
+            for k in _threefry(b, word, words[0], words[1], words[2], words[3])
         ]
         wide = flat.with_dtype(uint64)
         low = b.op("stablehlo.iota", [], flat, iota_dimension=b.i64(0))
@@ -57,7 +57,7 @@ def _random_bits(b: Builder, sig: Signature, key: Value, *, shape: tuple[int, ..
             low = b.op("stablehlo.convert", [count], flat)
             high = b.op("stablehlo.shift_right_logical", [count, b.full(32, wide)], wide)
             high = b.op("stablehlo.convert", [high], flat)
-        x0, x1 = _threefry(b, flat, *keys, low, high)
+        x0, x1 = _threefry(b, flat, keys[0], keys[1], low, high)
         if dtype is uint32:
             bits = b.op("stablehlo.xor", [x0, x1], flat)
         else:

@@ -1,0 +1,201 @@
+"""Normalisations: over the batch, over channels, over groups of them, and to unit length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ... import lazy as lx
+from ...autograd import no_grad
+from ...lazy import Tensor
+from ._common import Ints, edged, error, per_channel, reshaped, spread, wide
+
+
+def _moments(x: Tensor, axes: Ints) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean along axes, x less its mean, and the (biased) variance.
+
+    In two passes: the mean of squares less the square of the mean would cancel where the mean is large.
+    """
+    shape = tuple(x.shape)
+    kept = tuple(d for d in range(len(shape)) if d not in axes)
+    scale = 1 / max(1, math.prod(shape[a] for a in axes))
+    mean = lx.ops.reduce_sum(x, axes=axes) * scale
+    centred = x - spread(mean, shape, kept)
+    return mean, centred, lx.ops.reduce_sum(centred * centred, axes=axes) * scale
+
+
+# --- batch ------------------------------------------------------------------------------------------------------
+
+
+def batch_norm(
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: Any = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """x [N, C, ...] with mean 0 and variance 1 a channel, then times weight plus bias.
+
+    In training the batch's own mean and variance are used, and the running ones move towards them by ``momentum``, in
+    place (the variance unbiased). Raises RuntimeError where the sizes do not fit, ValueError for a single value a channel.
+    """
+    channels = input.shape[1] if input.ndim > 1 else 0
+    for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != (channels,):
+            raise error(RuntimeError, f"{name} should contain {channels} elements not {t.numel()}")
+    x = wide(input)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise error(RuntimeError, "Expected running_mean and running_var to be defined when training=False")
+        mean, inverse = running_mean.to(x.dtype), lx.rsqrt(running_var.to(x.dtype) + eps)
+        scale = inverse if weight is None else inverse * weight.to(x.dtype)
+        y = (x - per_channel(mean, x)) * per_channel(scale, x)
+        return _shifted(y, bias).to(input.dtype)
+    count = input.numel() // channels if channels else 0
+    if count == 1:
+        raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {input.shape}")
+    axes = (0, *range(2, x.ndim))
+    mean, centred, variance = _moments(x, axes)
+    with no_grad():
+        if running_mean is not None:
+            running_mean.copy_(running_mean * (1 - momentum) + mean.to(running_mean.dtype) * momentum)
+        if running_var is not None:
+            unbiased = variance * (count / max(1, count - 1))
+            running_var.copy_(running_var * (1 - momentum) + unbiased.to(running_var.dtype) * momentum)
+    inverse = lx.rsqrt(variance + eps)
+    scale = inverse if weight is None else inverse * weight.to(x.dtype)
+    return _shifted(centred * per_channel(scale, x), bias).to(input.dtype)
+
+
+def _shifted(y: Tensor, bias: Tensor | None) -> Tensor:
+    return y if bias is None else y + per_channel(bias.to(y.dtype), y)
+
+
+def instance_norm(
+    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
+    bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """x [N, C, ...] with mean 0 and variance 1 for each sample and channel, then times weight plus bias."""
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    x = wide(input)
+    axes = tuple(range(2, x.ndim))
+    count = math.prod(x.shape[2:])
+    if count == 1:
+        raise error(ValueError, f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    mean, centred, variance = _moments(x, axes)
+    with no_grad():
+        if running_mean is not None:
+            running_mean.copy_(running_mean * (1 - momentum) + mean.mean(0) * momentum)
+        if running_var is not None:
+            running_var.copy_(running_var * (1 - momentum) + variance.mean(0) * (momentum * count / max(1, count - 1)))
+    y = centred * spread(lx.rsqrt(variance + eps), tuple(x.shape), (0, 1))
+    if weight is not None:
+        y = y * per_channel(weight.to(x.dtype), y)
+    return _shifted(y, bias).to(input.dtype)
+
+
+# --- layer and group --------------------------------------------------------------------------------------------
+
+
+def _trailing(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None) -> Ints:
+    """The axes that ``normalized_shape`` names, checked."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    n = len(shape)
+    if n == 0:
+        raise error(RuntimeError, "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element")
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != shape:
+            raise error(
+                RuntimeError,
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(t.shape)} and "
+                f"normalized_shape = {list(shape)}",
+            )
+    if input.ndim < n or tuple(input.shape[input.ndim - n :]) != shape:
+        wanted = ", ".join(["*", *map(str, shape)])
+        raise error(
+            RuntimeError,
+            f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got input of size{list(input.shape)}",
+        )
+    return tuple(range(input.ndim - n, input.ndim))
+
+
+def layer_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """x with mean 0 and variance 1 over its last dims, then times weight plus bias of their shape.
+
+    Raises RuntimeError where the last dims are not ``normalized_shape``.
+    """
+    axes = _trailing(input, normalized_shape, weight, bias)
+    x = wide(input)
+    shape = tuple(x.shape)
+    _, centred, variance = _moments(x, axes)
+    y = centred * spread(lx.rsqrt(variance + eps), shape, tuple(range(axes[0])))
+    if weight is not None:
+        y = y * spread(weight.to(x.dtype), shape, axes)
+    if bias is not None:
+        y = y + spread(bias.to(x.dtype), shape, axes)
+    return y.to(input.dtype)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """x over the root of its mean square over the last dims, then times weight."""
+    axes = _trailing(input, normalized_shape, weight, None)
+    x = wide(input)
+    shape = tuple(x.shape)
+    square = lx.ops.reduce_sum(x * x, axes=axes) * (1 / max(1, math.prod(shape[a] for a in axes)))
+    inverse = lx.rsqrt(square + (lx.finfo(x.dtype).eps if eps is None else eps))
+    y = x * spread(inverse, shape, tuple(range(axes[0])))
+    return (y if weight is None else y * spread(weight.to(x.dtype), shape, axes)).to(input.dtype)
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """x [N, C, ...] with mean 0 and variance 1 over each sample's groups of channels, then times weight plus bias."""
+    if input.ndim < 2:
+        raise error(RuntimeError, f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
+    n, c = input.shape[:2]
+    if num_groups <= 0 or c % num_groups:
+        raise error(
+            RuntimeError,
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(input.shape)} and num_groups={num_groups}",
+        )
+    if math.prod(input.shape[2:]) * (c // num_groups) == 1:
+        raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {input.shape}")
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != (c,):
+            raise error(
+                RuntimeError,
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"{list(t.shape)} and input of shape {list(input.shape)}",
+            )
+    x = wide(input)
+    shape = tuple(x.shape)
+    groups = reshaped(x, (n, num_groups, math.prod(shape[1:]) // num_groups))
+    _, centred, variance = _moments(groups, (2,))
+    y = reshaped(centred * spread(lx.rsqrt(variance + eps), tuple(groups.shape), (0, 1)), shape)
+    if weight is not None:
+        y = y * per_channel(weight.to(x.dtype), y)
+    return _shifted(y, bias).to(input.dtype)
+
+
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """x over (k + alpha * the mean square of ``size`` neighbouring channels) to the beta."""
+    if input.ndim < 3:
+        raise error(ValueError, f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    rest = (0,) * (input.ndim - 2)
+    square = edged(input * input, 0, (0, size // 2, *rest), (0, (size - 1) // 2, *rest))
+    ones = (1,) * (input.ndim - 2)
+    total = lx.ops.reduce_window_sum(square, window=(1, size, *ones), strides=(1,) * input.ndim)
+    return input / (total * (alpha / size) + k) ** beta
+
+
+# --- length -----------------------------------------------------------------------------------------------------
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
+    """x over its p-norm along a dim, which counts as at least eps."""
+    return input / lx.norm(input, p, dim, keepdim=True).clamp_min(eps)
