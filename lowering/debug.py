@@ -6,28 +6,19 @@ from typing import Any
 
 from ..devices import compiler
 from ..lazy import Tensor
-from ..lazy.graph import HostValue, Node, argument
+from ..lazy.graph import HostValue, argument
 from .cache import outputs_of
 from .emit import Plan, module_of
+from .execute import structure
 
 
 def plan_for(*tensors: Tensor) -> Plan:
     """The plan that computes these tensors and nothing else, nothing donated."""
     roots = [t._node or t._refresh() for t in tensors]
-    order: list[Node] = []
-    token, stack = object(), list(roots)
-    while stack:
-        n = stack.pop()
-        if n.mark is not token:
-            n.mark = token
-            order.append(n)
-            if n.buffer is None:
-                stack.extend(n.inputs)
-    order.sort(key=lambda n: n.serial)
+    order, _ = structure(roots)
     packed: dict[Any, list[int]] = {}
     leaves = []
     for i, n in enumerate(order):
-        n.mark = i
         if isinstance(n, HostValue):
             if n.sig.op is argument:
                 packed.setdefault(n.sig.aval.dtype, []).append(i)

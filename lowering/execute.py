@@ -68,29 +68,8 @@ def execute(roots: list[Node], cause: str) -> None:
 
 
 def _execute(roots: list[Node], cause: str) -> None:
-    order: list[Node] = []
-    stack = list(roots)
-    token = object()
-    while stack:
-        n = stack.pop()
-        if n.mark is not token:
-            n.mark = token
-            order.append(n)
-            if n.buffer is None:
-                stack.extend(n.inputs)
-    order.sort(key=_serial)
-    key: list[Any] = []
-    append = key.append
-    for i, n in enumerate(order):
-        n.mark = i
-        if n.buffer is None or type(n) is HostValue:
-            append(n.sig)
-            for x in n.inputs:
-                append(x.mark)
-        else:
-            append(n.sig.aval)
+    order, key = structure(roots)
     places = sorted({n.mark for n in roots if n.buffer is None})
-    append(None)
     key.extend(places)
     found = tuple(key)
     graph = _graphs.get(found)
@@ -100,8 +79,42 @@ def _execute(roots: list[Node], cause: str) -> None:
             _graphs.popitem(last=False)
     else:
         _graphs.move_to_end(found)
-    del n, stack, roots
     _run(graph, order, cause)
+
+
+def structure(roots: list[Node]) -> tuple[list[Node], list[Any]]:
+    """The pending nodes as recorded, then the leaves in the order of their first use; and the key of all that.
+
+    Each node's ``mark`` is left at its place in the order.
+    """
+    order: list[Node] = []
+    stack = list(roots)
+    token = object()
+    while stack:
+        n = stack.pop()
+        if n.mark is not token:
+            n.mark = token
+            if n.buffer is None or type(n) is HostValue:
+                order.append(n)
+                stack.extend(n.inputs)
+    order.sort(key=_serial)
+    for i, n in enumerate(order):
+        n.mark = i
+    pending = len(order)
+    key: list[Any] = []
+    append = key.append
+    for n in order[:]:
+        append(n.sig)
+        for x in n.inputs:
+            place = x.mark
+            if place is token:
+                place = x.mark = len(order)
+                order.append(x)
+            append(place)
+    append(None)
+    key.extend([n.sig.aval for n in order[pending:]])
+    append(None)
+    return order, key
 
 
 def _serial(n: Node) -> int:

@@ -56,10 +56,10 @@ def batch_norm(
     mean, centred, variance = _moments(x, axes)
     with no_grad():
         if running_mean is not None:
-            running_mean.copy_(running_mean * (1 - momentum) + mean.to(running_mean.dtype) * momentum)
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
         if running_var is not None:
             unbiased = variance * (count / max(1, count - 1))
-            running_var.copy_(running_var * (1 - momentum) + unbiased.to(running_var.dtype) * momentum)
+            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
     inverse = lx.rsqrt(variance + eps)
     scale = inverse if weight is None else inverse * weight.to(x.dtype)
     return _shifted(centred * per_channel(scale, x), bias).to(input.dtype)
@@ -84,9 +84,10 @@ def instance_norm(
     mean, centred, variance = _moments(x, axes)
     with no_grad():
         if running_mean is not None:
-            running_mean.copy_(running_mean * (1 - momentum) + mean.mean(0) * momentum)
+            running_mean.lerp_(mean.mean(0).to(running_mean.dtype), momentum)
         if running_var is not None:
-            running_var.copy_(running_var * (1 - momentum) + variance.mean(0) * (momentum * count / max(1, count - 1)))
+            unbiased = variance.mean(0) * (count / max(1, count - 1))
+            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
     y = centred * spread(lx.rsqrt(variance + eps), tuple(x.shape), (0, 1))
     if weight is not None:
         y = y * per_channel(weight.to(x.dtype), y)

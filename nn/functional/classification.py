@@ -1,0 +1,219 @@
+"""Losses of classes: cross entropy in all its forms."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ... import lazy as lx
+from ...lazy import Tensor
+from ._common import check_reduction, error, reduced, spread
+from .activation import logsigmoid
+
+# --- one class of several ---------------------------------------------------------------------------------------
+
+
+def _class_dim(input: Tensor, name: str) -> int:
+    if input.ndim == 0:
+        raise error(RuntimeError, f"{name}: Expected an input of at least 1 dimension, but got a 0-d tensor")
+    return 0 if input.ndim == 1 else 1
+
+
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, c: int) -> None:
+    if target.dtype.category != lx.dtypes.INT:
+        raise error(RuntimeError, f"expected scalar type Long but found {_type_name(target)}")
+    expected = tuple(input.shape[:c]) + tuple(input.shape[c + 1 :])
+    if input.ndim > 1 and target.ndim and input.shape[0] != target.shape[0]:
+        raise error(
+            ValueError, f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
+        )
+    if tuple(target.shape) != expected:
+        raise error(
+            RuntimeError,
+            f"Expected target size {list(expected)}, got {list(target.shape)}"
+            if input.ndim > 2
+            else f"size mismatch (got input: {list(input.shape)}, target: {list(target.shape)})",
+        )
+    _check_weight(weight, input.shape[c])
+
+
+def _check_weight(weight: Tensor | None, classes: int) -> None:
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise error(
+            RuntimeError,
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
+            f"{list(weight.shape)}",
+        )
+
+
+def _type_name(t: Tensor) -> str:
+    return t.type().removeprefix("torch.").removesuffix("Tensor")
+
+
+def _chosen(values: Tensor, target: Tensor, c: int) -> tuple[Tensor, Tensor]:
+    """Where dim c of ``values`` is the target's class, and whether the target names a class at all.
+
+    A comparison with 0, 1, 2... rather than a gather, whose gradient would be a scatter.
+    """
+    classes, shape = values.shape[c], tuple(values.shape)
+    inside = target.to(lx.uint64) < classes
+    line = lx.arange(classes, dtype=lx.int32, device=values.device)
+    others = tuple(d for d in range(len(shape)) if d != c)
+    return spread(line, shape, (c,)) == spread(target.to(lx.int32), shape, others), inside
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
+    reduce: Any = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """-input at the target's class, for log-probabilities [N, C, ...] (or [C]) and classes [N, ...].
+
+    'mean' divides by the number (or the weights) of the targets that are not ``ignore_index``. A target outside the
+    classes gives NaN: finding it out would mean waiting for its value.
+    """
+    check_reduction(reduction)
+    c = _class_dim(input, "nll_loss")
+    _check_classes(input, target, weight, c)
+    return _nll(input, target, weight, ignore_index, reduction, 0.0, c)
+
+
+def _nll(
+    logp: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float, c: int
+) -> Tensor:
+    shape = tuple(logp.shape)
+    chosen, inside = _chosen(logp, target, c)
+    keep = target != ignore_index
+    weighted = logp if weight is None else logp * spread(weight, shape, (c,))
+    loss = -lx.where(chosen, weighted, 0.0).sum(c)
+    loss = lx.where(keep, lx.where(inside, loss, math.nan), 0.0)
+    if smoothing:
+        rest = lx.where(keep, -weighted.sum(c), 0.0)
+        loss = loss * (1 - smoothing) + rest * (smoothing / shape[c])
+    if reduction != "mean":
+        return reduced(loss, reduction)
+    if weight is None:
+        count = keep.to(logp.dtype).sum()
+    else:
+        of_target = lx.where(chosen, spread(weight, shape, (c,)), 0.0).sum(c)
+        count = lx.where(keep, of_target, 0.0).sum()
+    return loss.sum() / count
+
+
+def cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
+    reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """The cross entropy of softmax(input) [N, C, ...] (or [C]) and the target: classes [N, ...], or probabilities of the
+    input's shape.
+
+    Raises ValueError for batches that differ and RuntimeError for other sizes or types that do not fit; see ``nll_loss``
+    for targets outside the classes.
+    """
+    check_reduction(reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise error(RuntimeError, f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    c = _class_dim(input, "cross_entropy")
+    if tuple(target.shape) == tuple(input.shape):
+        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing, c)
+    _check_classes(input, target, weight, c)
+    return _nll(lx.log_softmax(input, c), target, weight, ignore_index, reduction, label_smoothing, c)
+
+
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, c: int
+) -> Tensor:
+    if not target.is_floating_point():
+        raise error(RuntimeError, f"Expected floating point type for target with class probabilities, got {_type_name(target)}")
+    _check_weight(weight, input.shape[c])
+    shape = tuple(input.shape)
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / shape[c]
+    weighted = lx.log_softmax(input, c) * target
+    if weight is not None:
+        weighted = weighted * spread(weight, shape, (c,))
+    loss = -weighted.sum(c)
+    if reduction != "mean":
+        return reduced(loss, reduction)
+    return loss.sum() * (1 / max(1, math.prod(shape) // shape[c]))
+
+
+def multi_margin_loss(
+    input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, size_average: Any = None,
+    reduce: Any = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """The mean over the other classes i of max(0, margin - x[target] + x[i])^p, for x [N, C] or [C]."""
+    if p not in (1, 2):
+        raise error(ValueError, "only p == 1 and p == 2 supported")
+    c = _class_dim(input, "multi_margin_loss")
+    _check_classes(input, target, weight, c)
+    shape = tuple(input.shape)
+    chosen, inside = _chosen(input, target, c)
+    own = lx.where(inside, lx.where(chosen, input, 0.0).sum(c), math.nan)
+    others = tuple(d for d in range(len(shape)) if d != c)
+    gap = (input - spread(own, shape, others) + margin).clamp_min(0)
+    gap = gap if p == 1 else gap * gap
+    if weight is not None:
+        of_target = lx.where(chosen, spread(weight, shape, (c,)), 0.0).sum(c)
+        gap = gap * spread(of_target, shape, others)
+    return reduced(lx.where(chosen, 0.0, gap).sum(c) * (1 / shape[c]), reduction)
+
+
+# --- yes or no --------------------------------------------------------------------------------------------------
+
+
+class _LogLossRule:
+    """(p - t) / (p (1 - p)), with PyTorch's limit where p is 0 or 1."""
+
+    name = "BinaryCrossEntropy"
+
+    def __call__(self, g: Tensor, entry: Any) -> tuple[Tensor, Tensor]:
+        p, t = entry.operands()
+        dp = g * (p - t) / (p * (1.0 - p)).clamp_min(1e-12)
+        return dp, g * (lx.log1p(-p).clamp_min(-100) - lx.log(p).clamp_min(-100))
+
+
+def _log_loss(p: Tensor, t: Tensor) -> Tensor:
+    """-(t log p + (1 - t) log(1 - p)), each logarithm at least -100."""
+    return (t - 1.0) * lx.log1p(-p).clamp_min(-100) - t * lx.log(p).clamp_min(-100)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """The cross entropy of probabilities and targets between 0 and 1. ValueError for shapes that differ."""
+    check_reduction(reduction)
+    if tuple(target.shape) != tuple(input.shape):
+        raise error(
+            ValueError,
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please "
+            "ensure they have the same size.",
+        )
+    if target.dtype is not input.dtype:
+        raise error(RuntimeError, f"Found dtype {_type_name(target)} but expected {_type_name(input)}")
+    loss = lx.record.with_rule(_log_loss, (input, target), _LogLossRule(), wants_inputs=True)
+    return reduced(loss if weight is None else loss * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
+    reduction: str = "mean", pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """``binary_cross_entropy`` of sigmoid(input), without overflow; ``pos_weight`` weighs the positive targets."""
+    check_reduction(reduction)
+    if tuple(target.shape) != tuple(input.shape):
+        raise error(ValueError, f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    lost = logsigmoid(input)
+    if pos_weight is not None:
+        lost = lost * ((pos_weight - 1.0) * target + 1.0)
+    loss = (1.0 - target) * input - lost
+    return reduced(loss if weight is None else loss * weight, reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """The mean over the classes (last dim) of the binary cross entropies of logits and targets."""
+    loss = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
+    return reduced((loss if weight is None else loss * weight).mean(-1), reduction)

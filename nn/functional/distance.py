@@ -1,0 +1,22 @@
+"""Distances and similarities of vectors."""
+
+from __future__ import annotations
+
+from ... import lazy as lx
+from ...lazy import Tensor
+
+
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last dim."""
+    return lx.norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+def cosine_distance_parts(x1: Tensor, x2: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The dot product along a dim, and the two squared lengths."""
+    return (x1 * x2).sum(dim), (x1 * x1).sum(dim), (x2 * x2).sum(dim)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """x1 . x2 over the product of their lengths along a dim; each length counts as at least eps."""
+    n1, n2 = (lx.norm(x, 2, dim, keepdim=True).clamp_min(eps) for x in (x1, x2))
+    return ((x1 / n1) * (x2 / n2)).sum(dim)

@@ -1,0 +1,147 @@
+"""Images resized and their channels rearranged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import lazy as lx
+from ...lazy import Tensor
+from ._common import Ints, constant, error, reshaped, spread, tuple_of
+from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+
+_RANKS = {"linear": 3, "bilinear": 4, "trilinear": 5, "bicubic": 4}
+Taps = list[tuple[np.ndarray, np.ndarray | None]]  # places along a dim, and the weight of each (None: one)
+
+
+def interpolate(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None, antialias: bool = False,
+) -> Tensor:  # fmt: skip
+    """x [N, C, *S] with its spatial dims resized to ``size`` or by ``scale_factor``.
+
+    Modes: 'nearest', 'nearest-exact', 'linear' (3-D), 'bilinear' and 'bicubic' (4-D), 'trilinear' (5-D), 'area'.
+    """
+    n = input.ndim - 2
+    if n not in (1, 2, 3):
+        raise error(NotImplementedError, f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D)")
+    if antialias:
+        raise NotImplementedError("interpolate: antialias=True is not supported")
+    if mode not in _RANKS and align_corners is not None:
+        raise error(
+            ValueError,
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear",
+        )
+    sizes, scales = _sizes(input, size, scale_factor, n)
+    if recompute_scale_factor:
+        scales = None
+    if mode == "area":
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, sizes)
+    if mode not in ("nearest", "nearest-exact") and _RANKS.get(mode) != input.ndim:
+        raise error(NotImplementedError, f"Got {input.ndim}D input, but mode '{mode}' is not for it")
+    x = input
+    for i in range(n):
+        length = x.shape[i + 2]
+        ratio = length / sizes[i] if scales is None else 1 / scales[i]
+        x = _resampled(x, i + 2, _taps(length, sizes[i], ratio, mode, bool(align_corners)))
+    return x
+
+
+upsample = interpolate
+
+
+def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, tuple[float, ...] | None]:
+    if (size is None) == (scale_factor is None):
+        raise error(
+            ValueError,
+            "either size or scale_factor should be defined" if size is None else "only one of size or scale_factor should be defined",
+        )
+    if size is not None:
+        return tuple_of(size, n, "size"), None
+    factors = (float(scale_factor),) * n if isinstance(scale_factor, int | float) else tuple(map(float, scale_factor))
+    if len(factors) != n:
+        raise error(
+            ValueError,
+            "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of "
+            f"{list(input.shape[2:])} and scale_factor of shape {list(factors)}.",
+        )
+    return tuple(math.floor(s * f) for s, f in zip(input.shape[2:], factors)), factors
+
+
+def _taps(n: int, out: int, ratio: float, mode: str, align: bool) -> Taps:
+    """Where each of ``out`` results looks along a dim of n, and how much each place counts."""
+    i = np.arange(out)
+    if mode == "nearest":
+        return [(np.minimum(np.floor(i * ratio).astype(np.int64), n - 1), None)]
+    if mode == "nearest-exact":
+        return [(np.minimum(np.floor((i + 0.5) * ratio).astype(np.int64), n - 1), None)]
+    if align:
+        at = i * ((n - 1) / (out - 1) if out > 1 else 0.0)
+    else:
+        at = (i + 0.5) * ratio - 0.5
+    if mode != "bicubic":
+        at = np.clip(at, 0, None)
+        low = np.minimum(np.floor(at).astype(np.int64), n - 1)
+        t = np.clip(at - low, 0, 1)
+        return [(low, 1 - t), (np.minimum(low + 1, n - 1), t)]
+    low = np.floor(at).astype(np.int64)
+    t = at - low
+    return [(np.clip(low + k, 0, n - 1), _cubic(np.abs(t - k))) for k in (-1, 0, 1, 2)]
+
+
+def _cubic(d: np.ndarray) -> np.ndarray:
+    """Keys' cubic convolution kernel with a = -0.75."""
+    a = -0.75
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+
+
+def _resampled(x: Tensor, d: int, taps: Taps) -> Tensor:
+    total: Any = None
+    for places, weights in taps:
+        y = lx.index_select(x, d, constant(places, lx.int64, x.device))
+        if weights is not None:
+            y = y * spread(constant(weights, x.dtype, x.device), tuple(y.shape), (d,))
+        total = y if total is None else total + y
+    return total
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """x [..., C r^2, H, W] as [..., C, H r, W r]."""
+    *batch, c, h, w = _image(input, "pixel_shuffle")
+    r = upscale_factor
+    if c % (r * r):
+        raise error(
+            RuntimeError,
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            f"input.size(-3)={c} is not divisible by {r * r}",
+        )
+    b = len(batch)
+    x = reshaped(input, (*batch, c // (r * r), r, r, h, w))
+    x = lx.ops.transpose(x, permutation=(*range(b + 1), b + 3, b + 1, b + 4, b + 2))
+    return reshaped(x, (*batch, c // (r * r), h * r, w * r))
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """x [..., C, H r, W r] as [..., C r^2, H, W]."""
+    *batch, c, h, w = _image(input, "pixel_unshuffle")
+    r = downscale_factor
+    if h % r or w % r:
+        raise error(
+            RuntimeError,
+            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but {h} x {w} is not divisible by {r}",
+        )
+    b = len(batch)
+    x = reshaped(input, (*batch, c, h // r, r, w // r, r))
+    x = lx.ops.transpose(x, permutation=(*range(b + 1), b + 2, b + 4, b + 1, b + 3))
+    return reshaped(x, (*batch, c * r * r, h // r, w // r))
+
+
+def _image(x: Tensor, name: str) -> Sequence[int]:
+    if x.ndim < 3:
+        raise error(RuntimeError, f"{name} expects input to have at least 3 dimensions, but got input with {x.ndim} dimension(s)")
+    return tuple(x.shape)

@@ -1,0 +1,42 @@
+"""Stochastic gradient descent with momentum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import lazy as lx
+from .optimizer import Optimizer, Params, Scalars, checked, decayed, zeros_for
+
+
+class SGD(Optimizer):
+    """p -= lr * (g + weight_decay * p), with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013)."""
+
+    def __init__(
+        self, params: Params, lr: Any = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0,
+        nesterov: bool = False, *, maximize: bool = False, foreach: Any = None, differentiable: bool = False,
+        fused: Any = None,
+    ) -> None:  # fmt: skip
+        checked("learning rate", lr)
+        checked("momentum value", momentum)
+        checked("weight_decay value", weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        super().__init__(params, {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
+            "maximize": maximize, "foreach": foreach, "differentiable": differentiable, "fused": fused,
+        })  # fmt: skip
+
+    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
+        lr = shared("lr", group["lr"], p)
+        g = decayed(p, g, group)
+        momentum, dampening = group["momentum"], group["dampening"]
+        if momentum != 0:
+            buffer = state.get("momentum_buffer")
+            if buffer is None and dampening != 0:
+                buffer = state["momentum_buffer"] = lx.clone(g)  # the first gradient enters undamped
+            else:
+                if buffer is None:
+                    buffer = state["momentum_buffer"] = zeros_for(p)
+                buffer.mul_(momentum).add_(g if dampening == 0 else g * (1 - dampening))
+            g = g + buffer * momentum if group["nesterov"] else buffer
+        p.sub_(g * lr)
