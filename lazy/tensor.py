@@ -29,7 +29,7 @@ class Size(tuple[int, ...]):
         return out
 
     def __repr__(self) -> str:
-        return f"torch.Size({list(self)})"
+        return f"lazyxla.Size({list(self)})"
 
     def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)

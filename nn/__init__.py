@@ -1,0 +1,26 @@
+"""Modules, layers, losses, their functional forms, and the initial values of parameters, as in ``torch.nn``."""
+
+from . import containers, functional, init, layers, module, parameter, utils
+from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .layers import *  # noqa: F403  (layers.__all__ is the list)
+from .module import Module
+from .parameter import Buffer, Parameter
+
+__all__ = [
+    "Buffer",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parameter",
+    "ParameterDict",
+    "ParameterList",
+    "Sequential",
+    "containers",
+    "functional",
+    "init",
+    "layers",
+    "module",
+    "parameter",
+    "utils",
+    *layers.__all__,
+]

@@ -175,7 +175,8 @@ class _Backward:
             found = found if isinstance(found, tuple) else (found,)
             if len(found) != len(grad_input):
                 raise RuntimeError(
-                    f"Backward hook returned an invalid number of grad_input, got {len(found)}, but expected {len(grad_input)}"
+                    f"Backward hook returned an invalid number of grad_input, got {len(found)}, but expected "
+                    f"{len(grad_input)}"
                 )
             grad_input = found
         return grad_input

@@ -136,13 +136,15 @@ def _checked(key: str, value: Any, t: Tensor, errors: list[str]) -> Tensor | Non
             return None
     if not isinstance(value, Tensor):
         errors.append(
-            f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but '
+            f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint '
+            "but "
             f"received {type(value)}"
         )
         return None
     if tuple(value.shape) != tuple(t.shape):
         errors.append(
-            f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current model "
+            f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current "
+            "model "
             f"is {t.shape}."
         )
         return None

@@ -25,7 +25,9 @@ def tuple_of(value: Size, n: int, name: str) -> Ints:
     if len(found) == 1:
         return found * n
     if len(found) != n:
-        raise error(RuntimeError, f"expected {name} to be a single integer value or a list of {n} values, but got {list(found)}")
+        raise error(
+            RuntimeError, f"expected {name} to be a single integer value or a list of {n} values, but got {list(found)}"
+        )
     return found
 
 

@@ -56,14 +56,17 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         if weight.ndim != 1 or weight.numel() != channels:
             raise error(
                 RuntimeError,
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel "
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and "
+                "channel "
                 f"size = {channels}.",
             )
         slope = spread(weight, tuple(input.shape), (1,))
     return lx.where(input > 0, input, input * slope)
 
 
-def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False) -> Tensor:
+def rrelu(
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
     """``leaky_relu`` with a slope drawn for each element when training, else the mean slope."""
     if lower > upper:
         raise error(ValueError, f"lower bound {lower} must be less than or equal to upper bound {upper}")

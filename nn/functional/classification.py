@@ -41,7 +41,8 @@ def _check_weight(weight: Tensor | None, classes: int) -> None:
     if weight is not None and tuple(weight.shape) != (classes,):
         raise error(
             RuntimeError,
-            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
+            "shape: "
             f"{list(weight.shape)}",
         )
 
@@ -123,7 +124,9 @@ def _soft_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, c: int
 ) -> Tensor:
     if not target.is_floating_point():
-        raise error(RuntimeError, f"Expected floating point type for target with class probabilities, got {_type_name(target)}")
+        raise error(
+            RuntimeError, f"Expected floating point type for target with class probabilities, got {_type_name(target)}"
+        )
     _check_weight(weight, input.shape[c])
     shape = tuple(input.shape)
     if smoothing:
@@ -138,8 +141,8 @@ def _soft_cross_entropy(
 
 
 def multi_margin_loss(
-    input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, size_average: Any = None,
-    reduce: Any = None, reduction: str = "mean",
+    input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
+    size_average: Any = None, reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """The mean over the other classes i of max(0, margin - x[target] + x[i])^p, for x [N, C] or [C]."""
     if p not in (1, 2):
@@ -186,7 +189,8 @@ def binary_cross_entropy(
     if tuple(target.shape) != tuple(input.shape):
         raise error(
             ValueError,
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please "
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
+            "Please "
             "ensure they have the same size.",
         )
     if target.dtype is not input.dtype:

@@ -19,7 +19,8 @@ def _batched(input: Tensor, n: int, name: str) -> tuple[Tensor, bool]:
         return reshaped(input, (1, *input.shape)), False
     raise error(
         RuntimeError,
-        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(input.shape)}",
+        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: "
+        f"{list(input.shape)}",
     )
 
 
@@ -27,7 +28,8 @@ def _check_bias(weight: Tensor, bias: Tensor | None, channels: int) -> None:
     if bias is not None and tuple(bias.shape) != (channels,):
         raise error(
             RuntimeError,
-            f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {channels} elements, but got "
+            f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {channels} elements, "
+            "but got "
             f"bias of size {list(bias.shape)} instead",
         )
 
@@ -43,7 +45,9 @@ def _conv(
 ) -> Tensor:
     x, batched = _batched(input, n, f"conv{n}d")
     if weight.ndim != n + 2:
-        raise error(RuntimeError, f"Expected {n + 2}D weight for conv{n}d, but got weight of size: {list(weight.shape)}")
+        raise error(
+            RuntimeError, f"Expected {n + 2}D weight for conv{n}d, but got weight of size: {list(weight.shape)}"
+        )
     _check_bias(weight, bias, weight.shape[0])
     strides, dilations = tuple_of(stride, n, "stride"), tuple_of(dilation, n, "dilation")
     kernel = tuple(weight.shape[2:])
@@ -77,7 +81,8 @@ def _conv(
 
 
 def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1,
+    groups: int = 1
 ) -> Tensor:  # fmt: skip
     """x [N, C, L] (or [C, L]), weight [O, C / groups, K]; ``padding`` a number, 'same' or 'valid'. Gives [N, O, L'].
 
@@ -87,14 +92,16 @@ def conv1d(
 
 
 def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1,
+    groups: int = 1
 ) -> Tensor:  # fmt: skip
     """x [N, C, H, W] (or [C, H, W]), weight [O, C / groups, KH, KW]; see ``conv1d``."""
     return _conv(input, weight, bias, stride, padding, dilation, groups, 2)
 
 
 def conv3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1, groups: int = 1
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1,
+    groups: int = 1
 ) -> Tensor:  # fmt: skip
     """x [N, C, D, H, W] (or [C, D, H, W]), weight [O, C / groups, KD, KH, KW]; see ``conv1d``."""
     return _conv(input, weight, bias, stride, padding, dilation, groups, 3)
@@ -126,12 +133,14 @@ def _conv_transpose(
     pads, extra = tuple_of(padding, n, "padding"), tuple_of(output_padding, n, "output_padding")
     if weight.ndim != n + 2:
         raise error(
-            RuntimeError, f"Expected {n + 2}D weight for conv_transpose{n}d, but got weight of size: {list(weight.shape)}"
+            RuntimeError,
+            f"Expected {n + 2}D weight for conv_transpose{n}d, but got weight of size: {list(weight.shape)}",
         )
     if x.shape[1] != weight.shape[0]:
         raise error(
             RuntimeError,
-            f"Given transposed=1, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have {weight.shape[0]} "
+            f"Given transposed=1, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have "
+            f"{weight.shape[0]} "
             f"channels, but got {x.shape[1]} channels instead",
         )
     if weight.shape[0] % groups:
@@ -155,24 +164,24 @@ def _conv_transpose(
 
 
 def conv_transpose1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Size = 0, output_padding: Size = 0,
-    groups: int = 1, dilation: Size = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Size = 0,
+    output_padding: Size = 0, groups: int = 1, dilation: Size = 1,
 ) -> Tensor:  # fmt: skip
     """x [N, C, L], weight [C, O / groups, K]: the gradient of a convolution with respect to its input. [N, O, L']."""
     return _conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation, 1)
 
 
 def conv_transpose2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Size = 0, output_padding: Size = 0,
-    groups: int = 1, dilation: Size = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Size = 0,
+    output_padding: Size = 0, groups: int = 1, dilation: Size = 1,
 ) -> Tensor:  # fmt: skip
     """x [N, C, H, W], weight [C, O / groups, KH, KW]; see ``conv_transpose1d``."""
     return _conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation, 2)
 
 
 def conv_transpose3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Size = 0, output_padding: Size = 0,
-    groups: int = 1, dilation: Size = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Size = 0,
+    output_padding: Size = 0, groups: int = 1, dilation: Size = 1,
 ) -> Tensor:  # fmt: skip
     """x [N, C, D, H, W], weight [C, O / groups, KD, KH, KW]; see ``conv_transpose1d``."""
     return _conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation, 3)
@@ -191,8 +200,10 @@ def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size =
     if min(counts) < 1:
         raise error(
             RuntimeError,
-            f"Given input with spatial size {tuple(input.shape[-2:])}, kernel_size={kernel}, dilation={dilations}, padding={pads}, "
-            f"stride={strides}, calculated shape of the array of sliding blocks as {tuple(counts)}, but its components must be at "
+            f"Given input with spatial size {tuple(input.shape[-2:])}, kernel_size={kernel}, dilation={dilations}, "
+            f"padding={pads}, "
+            f"stride={strides}, calculated shape of the array of sliding blocks as {tuple(counts)}, but its components "
+            "must be at "
             "least one.",
         )
     batch, channels = x.shape[:2]
@@ -226,7 +237,8 @@ def fold(
     if x.shape[2] != counts[0] * counts[1]:
         raise error(
             RuntimeError,
-            f"Given output_size={size}, kernel_size={kernel}, dilation={dilations}, padding={pads}, stride={strides}, expected size "
+            f"Given output_size={size}, kernel_size={kernel}, dilation={dilations}, padding={pads}, stride={strides}, "
+            "expected size "
             f"of input's dimension 2 to match the calculated number of sliding blocks {counts[0]} * {counts[1]} = "
             f"{counts[0] * counts[1]}, but got input.size(2)={x.shape[2]}.",
         )

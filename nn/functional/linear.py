@@ -27,7 +27,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         if x.shape[-1] != weight.shape[i]:
             raise error(
                 RuntimeError,
-                f"bilinear(): input{i} size does not match weight size: got {x.shape[-1]} but expected {weight.shape[i]}",
+                f"bilinear(): input{i} size does not match weight size: got {x.shape[-1]} but expected "
+                f"{weight.shape[i]}",
             )
     out = lx.einsum("...i,oij,...j->...o", input1, weight, input2)
     return out if bias is None else out + bias

@@ -102,7 +102,10 @@ def _trailing(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | N
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     n = len(shape)
     if n == 0:
-        raise error(RuntimeError, "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element")
+        raise error(
+            RuntimeError,
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element",
+        )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != shape:
             raise error(
@@ -114,13 +117,18 @@ def _trailing(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | N
         wanted = ", ".join(["*", *map(str, shape)])
         raise error(
             RuntimeError,
-            f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got input of size{list(input.shape)}",
+            f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got input of "
+            f"size{list(input.shape)}",
         )
     return tuple(range(input.ndim - n, input.ndim))
 
 
 def layer_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
 ) -> Tensor:
     """x with mean 0 and variance 1 over its last dims, then times weight plus bias of their shape.
 
@@ -170,7 +178,8 @@ def group_norm(
         if t is not None and tuple(t.shape) != (c,):
             raise error(
                 RuntimeError,
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                "shape "
                 f"{list(t.shape)} and input of shape {list(input.shape)}",
             )
     x = wide(input)

@@ -47,7 +47,8 @@ def _constant(x: Tensor, edges: dict[int, tuple[int, int]], value: Any) -> Tenso
         if n + low[d] + high[d] < 0:
             raise error(
                 RuntimeError,
-                f"The input size {n}, plus negative padding {low[d]} and {high[d]} resulted in a negative output size, which is "
+                f"The input size {n}, plus negative padding {low[d]} and {high[d]} resulted in a negative output size, "
+                "which is "
                 f"invalid. Check dimension {d} of your input.",
             )
     return edged(x, value, low, high) if any(low) or any(high) else x.clone()

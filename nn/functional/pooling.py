@@ -50,13 +50,16 @@ def _windows(
         if p > ((k - 1) * d + 1) // 2:
             raise error(
                 RuntimeError,
-                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}",
+                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
+                f"dilation={d}",
             )
     sizes = tuple(map(_output_size, x.shape[2:], kernel, pads, strides, dilations, (ceil_mode,) * n))
     if min(sizes) < 1:
         shape = "x".join(map(str, x.shape[1:]))
         out = "x".join(map(str, (x.shape[1], *sizes)))
-        raise error(RuntimeError, f"Given input size: ({shape}). Calculated output size: ({out}). Output size is too small")
+        raise error(
+            RuntimeError, f"Given input size: ({shape}). Calculated output size: ({out}). Output size is too small"
+        )
     return kernel, strides, pads, dilations, sizes
 
 
@@ -98,7 +101,9 @@ def _max_pool(
 ) -> Any:  # fmt: skip
     """One dim after the other, from the last: windows of a box are separable, and the first of equals stays the first."""
     x, batched = _batched(input, n, f"max_pool{n}d")
-    kernel, strides, pads, dilations, sizes = _windows(x, kernel_size, stride, padding, dilation, ceil_mode, n, f"max_pool{n}d")
+    kernel, strides, pads, dilations, sizes = _windows(
+        x, kernel_size, stride, padding, dilation, ceil_mode, n, f"max_pool{n}d"
+    )
     reach = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(sizes, strides, dilations, kernel)]
     high = [max(0, r - p - s) for r, p, s in zip(reach, pads, x.shape[2:])]
     places = _flat_places(tuple(x.shape), x.device) if return_indices else None
@@ -118,24 +123,24 @@ def _max_pool(
 
 
 def max_pool1d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
-    return_indices: bool = False,
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The largest of each window of x [N, C, L] (or [C, L]); NaN where there is one. With ``return_indices``, also where."""
     return _max_pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1)
 
 
 def max_pool2d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
-    return_indices: bool = False,
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The largest of each window of x [N, C, H, W] (or [C, H, W]); see ``max_pool1d``."""
     return _max_pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 2)
 
 
 def max_pool3d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode: bool = False,
-    return_indices: bool = False,
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The largest of each window of x [N, C, D, H, W] (or [C, D, H, W]); see ``max_pool1d``."""
     return _max_pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 3)
@@ -212,13 +217,17 @@ def avg_pool3d(
     return _avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 3)
 
 
-def lp_pool1d(input: Tensor, norm_type: float, kernel_size: int, stride: Size | None = None, ceil_mode: bool = False) -> Tensor:
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: int, stride: Size | None = None, ceil_mode: bool = False
+) -> Tensor:
     """The p-norm of each window of x [N, C, L]."""
     count = tuple_of(kernel_size, 1, "kernel_size")[0]
     return _root(avg_pool1d(input**norm_type, kernel_size, stride, 0, ceil_mode), count, norm_type)
 
 
-def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False) -> Tensor:
+def lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
+) -> Tensor:
     """The p-norm of each window of x [N, C, H, W]."""
     count = math.prod(tuple_of(kernel_size, 2, "kernel_size"))
     return _root(avg_pool2d(input**norm_type, kernel_size, stride, 0, ceil_mode), count, norm_type)

@@ -9,8 +9,8 @@ from ._common import error, reshaped, spread
 
 
 def embedding(
-    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False, sparse: bool = False,
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
 ) -> Tensor:  # fmt: skip
     """The rows of weight [V, D] that the integers of ``input`` name: [*, D].
 
@@ -56,9 +56,14 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     With -1 the size is one more than the largest index, whose value this waits for.
     """
     if tensor.dtype is not lx.int64:
-        raise error(RuntimeError, f"one_hot is only applicable to index tensor of type LongTensor, but got {tensor.dtype}.")
+        raise error(
+            RuntimeError, f"one_hot is only applicable to index tensor of type LongTensor, but got {tensor.dtype}."
+        )
     if num_classes == 0 or num_classes < -1:
-        raise error(RuntimeError, "num_classes should be positive" if tensor.numel() else "Can not infer total number of classes")
+        raise error(
+            RuntimeError,
+            "num_classes should be positive" if tensor.numel() else "Can not infer total number of classes",
+        )
     if num_classes == -1:
         if not tensor.numel():
             raise error(RuntimeError, "Can not infer total number of classes from empty tensor.")

@@ -33,7 +33,8 @@ def interpolate(
     if mode not in _RANKS and align_corners is not None:
         raise error(
             ValueError,
-            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear",
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
+            "trilinear",
         )
     sizes, scales = _sizes(input, size, scale_factor, n)
     if recompute_scale_factor:
@@ -57,7 +58,9 @@ def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, t
     if (size is None) == (scale_factor is None):
         raise error(
             ValueError,
-            "either size or scale_factor should be defined" if size is None else "only one of size or scale_factor should be defined",
+            "either size or scale_factor should be defined"
+            if size is None
+            else "only one of size or scale_factor should be defined",
         )
     if size is not None:
         return tuple_of(size, n, "size"), None
@@ -65,7 +68,8 @@ def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, t
     if len(factors) != n:
         raise error(
             ValueError,
-            "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of "
+            "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
+            "dimensions of "
             f"{list(input.shape[2:])} and scale_factor of shape {list(factors)}.",
         )
     return tuple(math.floor(s * f) for s, f in zip(input.shape[2:], factors)), factors
@@ -117,7 +121,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     if c % (r * r):
         raise error(
             RuntimeError,
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
+            "but "
             f"input.size(-3)={c} is not divisible by {r * r}",
         )
     b = len(batch)
@@ -133,7 +138,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     if h % r or w % r:
         raise error(
             RuntimeError,
-            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but {h} x {w} is not divisible by {r}",
+            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but {h} x {w} is not "
+            f"divisible by {r}",
         )
     b = len(batch)
     x = reshaped(input, (*batch, c, h // r, r, w // r, r))
@@ -143,5 +149,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 def _image(x: Tensor, name: str) -> Sequence[int]:
     if x.ndim < 3:
-        raise error(RuntimeError, f"{name} expects input to have at least 3 dimensions, but got input with {x.ndim} dimension(s)")
+        raise error(
+            RuntimeError,
+            f"{name} expects input to have at least 3 dimensions, but got input with {x.ndim} dimension(s)",
+        )
     return tuple(x.shape)

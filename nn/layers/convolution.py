@@ -23,8 +23,8 @@ class _Conv(Module):
     _transposed = False
 
     def _set_up(
-        self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size, padding: Any, dilation: Size, groups: int,
-        bias: bool, padding_mode: str, device: Any, dtype: Any, output_padding: Size = 0,
+        self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size, padding: Any, dilation: Size,
+        groups: int, bias: bool, padding_mode: str, device: Any, dtype: Any, output_padding: Size = 0,
     ) -> None:  # fmt: skip
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
@@ -81,8 +81,9 @@ class _Conv(Module):
 
 class _PlainConv(_Conv):
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size = 1, padding: Any = 0, dilation: Size = 1,
-        groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
+        self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size = 1, padding: Any = 0,
+        dilation: Size = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Any = None,
+        dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self._set_up(
@@ -141,8 +142,8 @@ class _TransposedConv(_Conv):
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         self._set_up(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
-            output_padding,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            dtype, output_padding,
         )  # fmt: skip
 
     def _extra(self, input: Tensor, output_size: Any) -> Any:
@@ -164,7 +165,8 @@ class _TransposedConv(_Conv):
         most = [m + t - 1 for m, t in zip(least, self.stride)]
         if any(not a <= w <= b for a, w, b in zip(least, wanted, most)):
             raise ValueError(
-                f"requested an output size of {list(output_size)}, but valid sizes range from {least} to {most} (for an input "
+                f"requested an output size of {list(output_size)}, but valid sizes range from {least} to {most} (for "
+                "an input "
                 f"of {list(input.shape[-n:])})"
             )
         return tuple(w - m for w, m in zip(wanted, least))
