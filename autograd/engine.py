@@ -9,7 +9,7 @@ from typing import Any
 from ..lazy import Tensor
 from ..lazy.functions.conversion import constant, full_like_type
 from ..lazy.graph import Node, Signature
-from ..lazy.record import GradNode, Leaf, mode, scratch, sockets, type_only, user_line, where_text, wrap
+from ..lazy.record import GradNode, Leaf, mode, scratch, sockets, track, type_only, user_line, where_text, wrap
 from ..lazy.sync_points import backward_begins, backward_ends
 from .table import VJPS
 
@@ -207,23 +207,13 @@ def _accumulate(leaf: Leaf, g: Tensor, create_graph: bool) -> None:
     known = meta.grad
     if known is None:
         # its own tensor: writing to one .grad in place must not reach another
-        meta.grad = wrap(g._node or g._refresh(), g._edge)
-        _track(meta.grad)
+        meta.grad = track(wrap(g._node or g._refresh(), g._edge))
     elif create_graph:
         meta.grad = known + g
     else:
         known.add_(g)
     for hook in tuple((leaf.post_hooks or {}).values()):
         hook(tensor)
-
-
-def _track(t: Tensor) -> None:
-    """Count a tensor made outside the recorder among the live ones."""
-    import weakref
-
-    from ..lazy import record
-
-    record.live.append(weakref.ref(t))
 
 
 # --- the public calls -------------------------------------------------------------------------------------------

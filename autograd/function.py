@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lazy import Tensor
-from ..lazy.record import GradNode, mode, user_line, user_site, wrap
+from ..lazy.record import GradNode, mode, track, user_line, user_site, wrap
 
 
 class Context:
@@ -152,15 +152,8 @@ class Function:
                 t._set_edge(port)
                 wrapped.append(t)
             else:
-                fresh = wrap(value, port)
-                _track(fresh)
+                fresh = track(wrap(value, port))
                 # tensors saved by forward that are its own results must lead back to here
                 ctx._saved = tuple(fresh if s is t else s for s in ctx._saved)
                 wrapped.append(fresh)
         return tuple(wrapped) if isinstance(output, tuple) else wrapped[0]
-
-
-def _track(t: Tensor) -> None:
-    from .engine import _track as track
-
-    track(t)

@@ -166,15 +166,15 @@ class Executable:
         return self.loaded.hlo_modules()[0].to_string()
 
 
-def _options() -> Any:
-    return jax_backend.get_compile_options(num_replicas=1, num_partitions=1)
+def _options(client: Any = None) -> Any:
+    return jax_backend.get_compile_options(num_replicas=1, num_partitions=1, backend=client)
 
 
 def compile_module(
     module: Any, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
 ) -> Executable:
     """Compile a verified module for one device."""
-    loaded = device.client.compile_and_load(module, _jax.DeviceList((device,)), _options())
+    loaded = device.client.compile_and_load(module, _jax.DeviceList((device,)), _options(device.client))
     return Executable(loaded, outputs, device)
 
 
@@ -186,6 +186,6 @@ def compile_only(module: Any, device: Any) -> Any:
 def deserialize(
     payload: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
 ) -> Executable:
-    loaded = device.client.deserialize_executable(payload, _jax.DeviceList((device,)), _options())
+    loaded = device.client.deserialize_executable(payload, _jax.DeviceList((device,)), _options(device.client))
     return Executable(loaded, outputs, device)
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 from sklearn.datasets import load_digits
 from tqdm import tqdm
 
@@ -145,6 +145,7 @@ def write(path, save):
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    logging.set_verbosity(logging.WARNING)  # absl shows jax's notes on its backends otherwise
     start = time.perf_counter()
     with torch.eager(FLAGS.eager):
         _, losses, predicted = train(FLAGS.device, FLAGS.epochs, FLAGS.batch_size, FLAGS.lr, FLAGS.seed)

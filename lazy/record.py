@@ -183,6 +183,12 @@ def wrap(node: Any, edge: Any = None) -> Any:
     return t
 
 
+def track(t: Any) -> Any:
+    """Count a tensor (or storage) among the live ones, whose values a sync computes."""
+    live.append(_ref(t))
+    return t
+
+
 def _tape(sig: Signature, node: Node, nodes: tuple[Node, ...], edges: tuple[Any, ...]) -> GradNode | None:
     """The tape's entry for a recorded op of which some operand carries a gradient."""
     if not sig.aval.dtype.is_inexact:

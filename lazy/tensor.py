@@ -120,6 +120,7 @@ class Tensor:
         """A tensor of a subclass that shares the value and memory of ``data``."""
         t: Any = object.__new__(cls)
         t._node, t._edge, t._meta = data._node or data._refresh(), None, None
+        rec.track(t)
         if data._meta is not None and data._meta.domain is not None:
             domain = data._meta.domain
             views._join(t, views.Domain(domain.storage, None), data._meta.chain, data._meta.shape)

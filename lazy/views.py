@@ -91,7 +91,7 @@ def view(base: Any, step: Step) -> Any:
     """A tensor that aliases ``base``: sees writes to it and is seen writing."""
     out = step.take(base)
     if out is base:
-        out = wrap(base._node, base._edge)
+        out = rec.track(wrap(base._node, base._edge))
     domain = share(base)
     meta = base._meta
     _join(out, domain, (*meta.chain, step), meta.shape)
@@ -102,7 +102,7 @@ def view(base: Any, step: Step) -> Any:
 
 def detached(t: Any, counts: bool = True) -> Any:
     """An alias without gradient history (``detach()``; ``.data`` where writes are not to be ``counts``-ed)."""
-    out = wrap(t._node or t._refresh())
+    out = rec.track(wrap(t._node or t._refresh()))
     domain = share(t)
     _join(out, Domain(domain.storage, None, counts), t._meta.chain, t._meta.shape)
     return out
@@ -161,8 +161,7 @@ def assign(t: Any, new: Any, name: str) -> Any:
         if mode.grad:
             t._edge = edge
         t.metadata().version += 1
-        rec.live.append(weakref.ref(t))
-        return t
+        return rec.track(t)
     _write_alias(t, meta, wrap(fresh, edge), tracked, name)
     return t
 
@@ -230,7 +229,8 @@ def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str) -> None
                 member._edge = root_edge
         else:
             member._node = None
-    rec.live.append(weakref.ref(storage))
+    rec.track(storage)
+    rec.track(t)
     if t._node is None and not tracked:
         t._node = value
     elif t._node is None:
@@ -265,6 +265,7 @@ def replace(t: Any, new: Any) -> None:
     meta.domain, meta.chain, meta.base = None, (), None
     _join(t, Domain(source.storage, leaf, False), new._meta.chain, new._meta.shape)
     t._node = node
+    rec.track(t)
 
 
 def version(t: Any) -> int:

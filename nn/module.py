@@ -133,7 +133,7 @@ class Module:
             raise KeyError(f"attribute '{name}' already exists")
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter; None keeps the name for one that is not there. KeyError for a bad name, TypeError for a bad value."""
+        """Add a parameter; None keeps the name for one that is not there. KeyError or TypeError where it is not one."""
         self._ready("parameter")
         self._check_name(name, "parameter", self._parameters)
         if param is not None and not isinstance(param, Parameter):
@@ -258,7 +258,7 @@ class Module:
     # --- state ---
 
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """Parameters and persistent buffers by name, detached unless ``keep_vars``: they share memory with the module's."""
+        """Parameters and persistent buffers by name, detached unless ``keep_vars``; they share the module's memory."""
         return state.save(self, destination, prefix, keep_vars)
 
     def load_state_dict(
@@ -337,7 +337,7 @@ class Module:
         return self
 
     def to(self: M, *args: Any, **kwargs: Any) -> M:
-        """``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``: in place; only floating tensors change type.
+        """``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``, in place; integers keep their type.
 
         Raises TypeError for a type that is neither floating nor complex.
         """
@@ -417,7 +417,7 @@ class Module:
         return register(self.__dict__["_state_dict_pre_hooks"], hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)`` before loading."""
+        """Call ``hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)`` before loading."""
         return register(self.__dict__["_load_state_dict_pre_hooks"], hook)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:

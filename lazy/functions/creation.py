@@ -178,7 +178,7 @@ def _filled(value: Any, shape: tuple[int, ...], dtype: Any, device: Any, require
     if any(n < 0 for n in shape):
         raise RuntimeError(f"Trying to create tensor with negative dimension in {list(shape)}  ({user_line()})")
     d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-    return _finished(broadcast_to(constant(value, d, devices.canonical(device)), shape), requires_grad)
+    return _finished(rec.track(broadcast_to(constant(value, d, devices.canonical(device)), shape)), requires_grad)
 
 
 def _creator(name: str, value: float, doc: str) -> Any:

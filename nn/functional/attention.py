@@ -14,7 +14,7 @@ def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
     is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
-    """softmax(query key^T * scale + mask) value, for query [..., L, E], key [..., S, E], value [..., S, V]: [..., L, V].
+    """softmax(query key^T * scale + mask) value; query [..., L, E], key [..., S, E], value [..., S, V]: [..., L, V].
 
     A bool mask says where to look; another is added. ``scale`` is 1 / sqrt(E) unless given. With ``enable_gqa``, each
     head (dim -3) of key and value serves several of query. A row that may look nowhere gives zeros.

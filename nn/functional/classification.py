@@ -104,11 +104,11 @@ def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
     reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """The cross entropy of softmax(input) [N, C, ...] (or [C]) and the target: classes [N, ...], or probabilities of the
-    input's shape.
+    """The cross entropy of softmax(input) [N, C, ...] (or [C]) and the target: classes [N, ...], or probabilities of
+    the input's shape.
 
-    Raises ValueError for batches that differ and RuntimeError for other sizes or types that do not fit; see ``nll_loss``
-    for targets outside the classes.
+    Raises ValueError for batches that differ and RuntimeError for other sizes or types that do not fit; see
+    ``nll_loss`` for targets outside the classes.
     """
     check_reduction(reduction)
     if not 0.0 <= label_smoothing <= 1.0:

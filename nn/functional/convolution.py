@@ -82,7 +82,7 @@ def _conv(
 
 def conv1d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1,
-    groups: int = 1
+    groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """x [N, C, L] (or [C, L]), weight [O, C / groups, K]; ``padding`` a number, 'same' or 'valid'. Gives [N, O, L'].
 
@@ -93,7 +93,7 @@ def conv1d(
 
 def conv2d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1,
-    groups: int = 1
+    groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """x [N, C, H, W] (or [C, H, W]), weight [O, C / groups, KH, KW]; see ``conv1d``."""
     return _conv(input, weight, bias, stride, padding, dilation, groups, 2)
@@ -101,7 +101,7 @@ def conv2d(
 
 def conv3d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Any = 0, dilation: Size = 1,
-    groups: int = 1
+    groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """x [N, C, D, H, W] (or [C, D, H, W]), weight [O, C / groups, KD, KH, KW]; see ``conv1d``."""
     return _conv(input, weight, bias, stride, padding, dilation, groups, 3)

@@ -35,7 +35,7 @@ def batch_norm(
     """x [N, C, ...] with mean 0 and variance 1 a channel, then times weight plus bias.
 
     In training the batch's own mean and variance are used, and the running ones move towards them by ``momentum``, in
-    place (the variance unbiased). Raises RuntimeError where the sizes do not fit, ValueError for a single value a channel.
+    place (the variance unbiased). Raises RuntimeError where sizes do not fit, ValueError for a single value a channel.
     """
     channels = input.shape[1] if input.ndim > 1 else 0
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):

@@ -13,15 +13,18 @@ from ._common import edged, error, part
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """(low, high) edges from the last dim on; negative ones crop. Modes 'constant', 'reflect', 'replicate', 'circular'.
 
-    Raises RuntimeError for edges wider than the mode allows, NotImplementedError for a mode and rank that PyTorch lacks.
+    Raises RuntimeError for edges wider than the mode allows, NotImplementedError for a rank that PyTorch lacks.
     """
     pads = [int(p) for p in pad]
     if len(pads) % 2:
         raise error(RuntimeError, "Padding length must be divisible by 2")
     n = len(pads) // 2
     if n > input.ndim:
-        raise error(RuntimeError, "Padding length should be less than or equal to two times the input dimension but got padding "
-                    f"length {len(pads)} and input of dimension {input.ndim}")  # fmt: skip
+        raise error(
+            RuntimeError,
+            "Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(pads)} and input of dimension {input.ndim}",
+        )
     edges = {input.ndim - 1 - i: (pads[2 * i], pads[2 * i + 1]) for i in range(n)}
     if mode == "constant":
         return _constant(input, edges, 0 if value is None else value)

@@ -99,7 +99,7 @@ def _max_pool(
     input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool,
     return_indices: bool, n: int,
 ) -> Any:  # fmt: skip
-    """One dim after the other, from the last: windows of a box are separable, and the first of equals stays the first."""
+    """One dim after the other, from the last: boxes are separable, and the first of equals stays the first."""
     x, batched = _batched(input, n, f"max_pool{n}d")
     kernel, strides, pads, dilations, sizes = _windows(
         x, kernel_size, stride, padding, dilation, ceil_mode, n, f"max_pool{n}d"
@@ -126,7 +126,7 @@ def max_pool1d(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
-    """The largest of each window of x [N, C, L] (or [C, L]); NaN where there is one. With ``return_indices``, also where."""
+    """The largest of each window of x [N, C, L] (or [C, L]), NaN where there is one; with ``return_indices``, also where."""
     return _max_pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1)
 
 
