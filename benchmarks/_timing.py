@@ -1,4 +1,4 @@
-"""Timing side by side: contestants take turns in one process, so that a busy machine slows all of them alike."""
+"""Timing side by side: contestants take turns, so that a busy machine slows all of them alike."""
 
 from __future__ import annotations
 
@@ -22,17 +22,15 @@ def seconds(run: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def interleaved(
-    contestants: Mapping[str, Callable[[], object]], repeats: int, rounds: int = 15
-) -> dict[str, list[float]]:
-    """Seconds of one call, ``rounds`` samples for each contestant; who begins changes from round to round."""
+def interleaved(contestants: Mapping[str, Callable[[], float]], rounds: int = 15) -> dict[str, list[float]]:
+    """``rounds`` samples of what each contestant returns, a time; who begins changes from round to round."""
     names = list(contestants)
     samples: dict[str, list[float]] = {name: [] for name in names}
     for name in names:
-        seconds(contestants[name], repeats)  # warm
+        contestants[name]()  # warm
     for i in range(rounds):
         for name in names[i % len(names) :] + names[: i % len(names)]:
-            samples[name].append(seconds(contestants[name], repeats))
+            samples[name].append(contestants[name]())
     return samples
 
 

@@ -1,23 +1,21 @@
 """A training step of a 784-512-512-10 perceptron: the unmodified lazy loop, a donated jax.jit step, PyTorch.
 
 SGD with momentum, batch 128, cross-entropy. All begin with the same numbers, and their losses are compared before
-anything is timed. PyTorch takes part where it is installed.
+anything is timed. Each has a process of its own and they take turns. PyTorch takes part where it is installed.
 """
 
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from _timing import interleaved, quiet, show
+from _timing import interleaved, show
 from absl import app, flags
-
-import lazyxla
 
 _STEPS = flags.DEFINE_integer("steps", 20, "Steps in one sample.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 15, "Samples for each contestant.", lower_bound=2)
@@ -70,8 +68,10 @@ def like_pytorch(torch: Any, device: str) -> Step:
     return step
 
 
-def in_jax() -> Step:
+def in_jax(device: str) -> Step:
     """The same step written by hand, compiled whole, with the old parameters given to the new."""
+    import jax
+    import jax.numpy as jnp
 
     def loss_of(layers: Any, x: Any, y: Any) -> Any:
         for w, b in layers[:-1]:
@@ -98,34 +98,64 @@ def in_jax() -> Step:
     return step
 
 
+def contestant(name: str, device: str, pipe: Any) -> None:
+    """Lives in a process of its own, so that no library's threads get in another's way, and waits for its turns.
+
+    Says its first losses, or None if its library is missing; then for each number of steps asked of it, the seconds.
+    """
+    try:
+        step = MAKERS[name](device)
+    except ImportError:
+        pipe.send(None)
+        return
+    pipe.send([step(i).item() for i in range(CHECKED)])
+    while steps := pipe.recv():
+        start = time.perf_counter()
+        for i in range(steps):
+            loss = step(i)
+        loss.item()  # waits for the last: every step needs the one before
+        pipe.send((time.perf_counter() - start) / steps)
+
+
+def _pytorch(device: str) -> Step:
+    import torch
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    return like_pytorch(torch, "cpu")
+
+
+def _lazyxla(device: str) -> Step:
+    import lazyxla
+
+    return like_pytorch(lazyxla, device)
+
+
+JAX = "jax.jit, donated"
+MAKERS: dict[str, Callable[[str], Step]] = {JAX: in_jax, "lazyxla": _lazyxla, "PyTorch eager": _pytorch}
+
+
 def main(argv: list[str]) -> None:
     del argv
-    quiet()
-    steps: dict[str, Step] = {"jax.jit, donated": in_jax(), "lazyxla": like_pytorch(lazyxla, _DEVICE.value)}
-    try:
-        import torch
-    except ImportError:
-        print("PyTorch is not installed: left out")
-    else:
-        torch.set_num_threads(os.cpu_count() or 1)
-        steps["PyTorch eager"] = like_pytorch(torch, "cpu")
+    spawn = multiprocessing.get_context("spawn")
+    losses: dict[str, list[float]] = {}
+    turns: dict[str, Callable[[], float]] = {}
+    pipes = []
+    for name in MAKERS:
+        pipe, theirs = spawn.Pipe()
+        spawn.Process(target=contestant, args=(name, _DEVICE.value, theirs), daemon=True).start()
+        found = pipe.recv()
+        if found is None:
+            print(f"{name}: not installed, left out")
+            continue
+        losses[name], turns[name] = found, lambda pipe=pipe: pipe.send(_STEPS.value) or pipe.recv()
+        pipes.append(pipe)
 
-    losses = {name: [float(step(i)) for i in range(CHECKED)] for name, step in steps.items()}
     for name, found in losses.items():
-        np.testing.assert_allclose(found, losses["jax.jit, donated"], rtol=1e-3, err_msg=f"losses of {name}")
+        np.testing.assert_allclose(found, losses[JAX], rtol=1e-3, err_msg=f"losses of {name}")
     print(f"losses agree over {CHECKED} steps: {losses['lazyxla'][0]:.4f} to {losses['lazyxla'][-1]:.4f}")
-
-    def several(step: Step) -> Callable[[], None]:
-        def run() -> None:
-            for i in range(_STEPS.value):
-                loss = step(i)
-            float(loss)  # waits for the last: every step needs the one before
-
-        return run
-
-    samples = interleaved({name: several(step) for name, step in steps.items()}, 1, _ROUNDS.value)
-    per_step = {name: [t / _STEPS.value for t in values] for name, values in samples.items()}
-    show("a training step", per_step, baseline="jax.jit, donated", unit="ms")
+    show("a training step", interleaved(turns, _ROUNDS.value), baseline=JAX, unit="ms")
+    for pipe in pipes:
+        pipe.send(0)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from . import disk, explain
 from .emit import Plan, module_of
 
 MAX_EXECUTABLES = 1024
-WORTH_STORING = 0.15  # seconds of compile time above which an executable goes to disk
+WORTH_STORING = 0.05  # seconds of compile time above which an executable goes to disk
 _loaded: OrderedDict[tuple[Any, bytes], Any] = OrderedDict()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from .. import lazy as lx
 from ..autograd import no_grad
 from ..lazy import Generator, Tensor
+from ..lazy.functions.creation import tensor as tensor_of
 
 _SQRT2 = math.sqrt(2)
 
@@ -114,7 +115,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
         for d in range(min(per_group, tensor.shape[1])):
             value[(g * per_group + d, d, *centre)] = 1
     with no_grad():
-        return tensor.copy_(lx.tensor(value, device=tensor.device))
+        return tensor.copy_(tensor_of(value, device=tensor.device))
 
 
 # --- scaled by the size -----------------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     q *= np.sign(np.diag(r))  # so that every orthogonal matrix is equally likely
     value = (q if rows >= columns else q.T) * gain
     with no_grad():
-        return tensor.copy_(lx.tensor(value.reshape(tuple(tensor.shape)), dtype=tensor.dtype, device=tensor.device))
+        return tensor.copy_(tensor_of(value.reshape(tuple(tensor.shape)), dtype=tensor.dtype, device=tensor.device))
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
@@ -219,4 +220,4 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     for c in range(columns):
         value[random.permutation(rows)[:zeros], c] = 0
     with no_grad():
-        return tensor.copy_(lx.tensor(value, dtype=tensor.dtype, device=tensor.device))
+        return tensor.copy_(tensor_of(value, dtype=tensor.dtype, device=tensor.device))

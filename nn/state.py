@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import lazy as lx
 from ..autograd import no_grad
 from ..lazy import Tensor
+from ..lazy.functions.creation import tensor as tensor_of
 from .parameter import Parameter
 
 EXTRA = "_extra_state"
@@ -130,7 +130,7 @@ def _checked(key: str, value: Any, t: Tensor, errors: list[str]) -> Tensor | Non
     """The value as a tensor that fits ``t``; None, with a line in ``errors``, where it does not."""
     if isinstance(value, np.ndarray | np.generic):
         try:
-            value = lx.tensor(value)
+            value = tensor_of(value)
         except (TypeError, ValueError) as e:
             errors.append(f'While copying the parameter named "{key}", an exception occurred : {e}.')
             return None

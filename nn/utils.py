@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from .. import lazy as lx
 from ..autograd import no_grad
 from ..lazy import Tensor
+from ..lazy.functions.creation import tensor as tensor_of
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -20,7 +21,7 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
     norm_type = float(norm_type)
     items = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not items:
-        return lx.tensor(0.0)
+        return tensor_of(0.0)
     first = items[0].device
     with no_grad():
         norms = lx.stack([lx.norm(t, norm_type).to(first) for t in items])

@@ -24,6 +24,11 @@ def _dot(x: Aval, y: Aval, *, contract: tuple[Ints, Ints], batch: tuple[Ints, In
     return x.with_shape((*[x.shape[i] for i in batch[0]], *rest_x, *rest_y))
 
 
+def _wide(x: Any) -> Any:
+    """The type to add products up in: NumPy has no einsum for the narrow floats."""
+    return np.float32 if x.dtype.itemsize <= 2 and x.dtype.kind not in "iu" else x.dtype
+
+
 def _dot_meaning(x: Any, y: Any, *, contract: tuple[Ints, Ints], batch: tuple[Ints, Ints]) -> Any:
     letters = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     names_x: list[str] = [next(letters) for _ in x.shape]
@@ -33,7 +38,7 @@ def _dot_meaning(x: Any, y: Any, *, contract: tuple[Ints, Ints], batch: tuple[In
     shared = set(contract[0] + batch[0])
     out = [names_x[i] for i in batch[0]] + [c for i, c in enumerate(names_x) if i not in shared]
     out += [c for j, c in enumerate(names_y) if j not in contract[1] + batch[1]]
-    wide = np.float64 if x.dtype.kind not in "iufc" else x.dtype
+    wide = _wide(x)
     product = np.einsum(f"{''.join(names_x)},{''.join(names_y)}->{''.join(out)}", x.astype(wide), y.astype(wide))
     return np.asarray(product).astype(x.dtype)
 
@@ -74,7 +79,8 @@ def _convolution(
 def _convolution_meaning(
     x: Any, w: Any, *, strides: Ints, padding: Any, lhs_dilation: Ints, rhs_dilation: Ints, groups: int
 ) -> Any:
-    spatial = range(2, x.ndim)
+    spatial, narrow = range(2, x.ndim), x.dtype
+    x, w = x.astype(_wide(x)), w.astype(_wide(w))
     spread = np.zeros([*x.shape[:2], *[(n - 1) * a + 1 if n else 0 for n, a in zip(x.shape[2:], lhs_dilation)]], x.dtype)
     spread[(slice(None), slice(None), *[slice(None, None, a) for a in lhs_dilation])] = x
     spread = np.pad(spread, [(0, 0), (0, 0), *[(max(lo, 0), max(hi, 0)) for lo, hi in padding]])
@@ -93,7 +99,7 @@ def _convolution_meaning(
             out[:, g * per_out : (g + 1) * per_out] += np.einsum(
                 "nc...,oc->no...", part[:, g * per_in : (g + 1) * per_in], weight
             )
-    return out
+    return out.astype(narrow)
 
 
 convolution = define(

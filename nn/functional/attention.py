@@ -30,10 +30,10 @@ def scaled_dot_product_attention(
     scores = lx.matmul(query * factor, key.transpose(-2, -1))
     rows, columns = scores.shape[-2], scores.shape[-1]
     if is_causal:
-        attn_mask = lx.ones(rows, columns, dtype=lx.bool_, device=query.device).tril()
+        attn_mask = lx.ones(rows, columns, dtype=lx.bool, device=query.device).tril()
     if attn_mask is None:
         weights = lx.softmax(scores, -1)
-    elif attn_mask.dtype is lx.bool_:
+    elif attn_mask.dtype is lx.bool:
         # a row without a place to look has no softmax: give it equal scores, and zero weights afterwards
         seen = attn_mask.any(-1, keepdim=True)
         scores = lx.where(attn_mask, scores, lx.where(seen, -math.inf, 0.0).to(scores.dtype))

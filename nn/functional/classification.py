@@ -82,6 +82,8 @@ def _nll(
     logp: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float, c: int
 ) -> Tensor:
     shape = tuple(logp.shape)
+    if target.dtype is not lx.int64:
+        target = target.to(lx.int64)  # a narrow type cannot hold every ignore_index
     chosen, inside = _chosen(logp, target, c)
     keep = target != ignore_index
     weighted = logp if weight is None else logp * spread(weight, shape, (c,))

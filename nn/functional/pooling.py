@@ -126,7 +126,7 @@ def max_pool1d(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
-    """The largest of each window of x [N, C, L] (or [C, L]), NaN where there is one; with ``return_indices``, also where."""
+    """The largest of each window of x [N, C, L] (or [C, L]), NaN where there is one; on request also where it lies."""
     return _max_pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1)
 
 
@@ -279,7 +279,7 @@ def _window_means(x: Tensor, d: int, out: int) -> Tensor:
     shape = tuple(x.shape)
     wide = shape[:d] + (out, longest) + shape[d + 1 :]
     taken = reshaped(lx.index_select(x, d, constant(places.reshape(-1), lx.int64, x.device)), wide)
-    inside = constant(np.arange(longest) < (end - start)[:, None], lx.bool_, x.device)
+    inside = constant(np.arange(longest) < (end - start)[:, None], lx.bool, x.device)
     inside = lx.ops.broadcast_in_dim(inside, shape=wide, dims=(d, d + 1))
     total = lx.where(inside, taken, 0.0).sum(d + 1)
     scale = constant(1 / (end - start), x.dtype, x.device)

@@ -44,7 +44,7 @@ def embedding(
 
 def _shorten(weight: Tensor, places: Tensor, max_norm: float, norm_type: float) -> None:
     with no_grad():
-        used = lx.zeros(weight.shape[0], dtype=lx.bool_, device=weight.device).index_fill(0, places, True)
+        used = lx.zeros(weight.shape[0], dtype=lx.bool, device=weight.device).index_fill(0, places, True)
         length = lx.norm(weight, norm_type, 1)
         scale = lx.where(used & (length > max_norm), max_norm / (length + 1e-7), 1.0)
         weight.mul_(spread(scale, tuple(weight.shape), (0,)))

@@ -42,7 +42,7 @@ def interpolate(
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, sizes)
     if mode not in ("nearest", "nearest-exact") and _RANKS.get(mode) != input.ndim:
-        raise error(NotImplementedError, f"Got {input.ndim}D input, but mode '{mode}' is not for it")
+        raise error(NotImplementedError, f"Got {input.ndim}D input, but {mode} mode needs {_RANKS.get(mode, 'another')}D input")
     x = input
     for i in range(n):
         length = x.shape[i + 2]
