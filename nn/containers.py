@@ -232,13 +232,21 @@ def _as_parameter(value: Any) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def _described(name: str, value: Any) -> str:
-    if isinstance(value, Tensor):
-        size = "x".join(map(str, value.shape))
-        where = "" if value.device.type == "cpu" else f" ({value.device})"
-        kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
-        return f"  ({name}): {kind} containing: [{str(value.dtype).replace('lazyxla', 'torch')} of size {size}{where}]"
-    return f"  ({name}): Object of type: {type(value).__name__}"
+def _described(name: str, value: Any, dtype: str) -> str:
+    if not isinstance(value, Tensor):
+        return f"  ({name}): Object of type: {type(value).__name__}"
+    size = "x".join(map(str, value.shape))
+    where = "" if value.device.type == "cpu" else f" ({value.device})"
+    kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
+    return f"  ({name}): {kind} containing: [{dtype} of size {size}{where}]"
+
+
+def _dtype_text(value: Any) -> str:
+    return f"torch.{value.dtype.name}" if isinstance(value, Tensor) else ""
+
+
+def _type_text(value: Any) -> str:
+    return value.type() if isinstance(value, Tensor) else ""
 
 
 class ParameterList(Module):
@@ -280,7 +288,7 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_described(str(i), p) for i, p in enumerate(self))
+        return "\n".join(_described(str(i), p, _dtype_text(p)) for i, p in enumerate(self))
 
 
 class ParameterDict(Module):
@@ -345,4 +353,4 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(_described(k, v) for k, v in self.items())
+        return "\n".join(_described(k, v, _type_text(v)) for k, v in self.items())

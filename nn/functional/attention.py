@@ -20,7 +20,9 @@ def scaled_dot_product_attention(
     head (dim -3) of key and value serves several of query. A row that may look nowhere gives zeros.
     """
     if is_causal and attn_mask is not None:
-        raise error(RuntimeError, "Explicit attn_mask should not be set when is_causal=True")
+        raise error(
+            RuntimeError, "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+        )
     if enable_gqa:
         repeats = query.shape[-3] // key.shape[-3]
         if repeats * key.shape[-3] != query.shape[-3]:

@@ -21,12 +21,14 @@ def _class_dim(input: Tensor, name: str) -> int:
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, c: int) -> None:
     if target.dtype.category != lx.dtypes.INT:
-        raise error(RuntimeError, f"expected scalar type Long but found {_type_name(target)}")
+        raise error(RuntimeError, f"expected target dtype to be Long or Byte, but got {_type_name(target)}")
     expected = tuple(input.shape[:c]) + tuple(input.shape[c + 1 :])
     if input.ndim > 1 and target.ndim and input.shape[0] != target.shape[0]:
         raise error(
             ValueError, f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
         )
+    if input.ndim <= 2 and target.ndim > 1:
+        raise error(RuntimeError, "0D or 1D target tensor expected, multi-target not supported")
     if tuple(target.shape) != expected:
         raise error(
             RuntimeError,

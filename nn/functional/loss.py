@@ -25,10 +25,17 @@ def _together(input: Tensor, target: Tensor) -> None:
 
 
 def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """'mean' is the weighted mean."""
     if weight is None:
         return reduced(loss, reduction)
-    loss = loss * weight
-    return loss.sum() / (weight + loss * 0.0).sum() if reduction == "mean" else reduced(loss, reduction)
+    loss = _times(loss, weight)
+    return loss.sum() / weight.sum() if reduction == "mean" else reduced(loss, reduction)
+
+
+def _times(loss: Tensor, weight: Tensor) -> Tensor:
+    if tuple(weight.shape) != tuple(loss.shape):
+        raise error(ValueError, "Weights and input must have the same size.")
+    return loss * weight
 
 
 # --- regression -------------------------------------------------------------------------------------------------
@@ -82,7 +89,8 @@ def huber_loss(
     _together(input, target)
     d = input - target
     a = d.abs()
-    return _weighted(lx.where(a <= delta, d * d * 0.5, (a - 0.5 * delta) * delta), weight, reduction)
+    loss = lx.where(a <= delta, d * d * 0.5, (a - 0.5 * delta) * delta)
+    return reduced(loss if weight is None else _times(loss, weight), reduction)
 
 
 def poisson_nll_loss(

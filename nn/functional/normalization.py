@@ -44,7 +44,7 @@ def batch_norm(
     x = wide(input)
     if not training:
         if running_mean is None or running_var is None:
-            raise error(RuntimeError, "Expected running_mean and running_var to be defined when training=False")
+            raise error(RuntimeError, "running_mean must be defined in evaluation mode")
         mean, inverse = running_mean.to(x.dtype), lx.rsqrt(running_var.to(x.dtype) + eps)
         scale = inverse if weight is None else inverse * weight.to(x.dtype)
         y = (x - per_channel(mean, x)) * per_channel(scale, x)
@@ -172,7 +172,7 @@ def group_norm(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}",
         )
-    if math.prod(input.shape[2:]) * (c // num_groups) == 1:
+    if input.numel() // num_groups == 1:
         raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {input.shape}")
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != (c,):

@@ -94,7 +94,9 @@ _EDGES = {"reflect": _reflected, "replicate": _replicated, "circular": _wrapped}
 
 
 def _extended(x: Tensor, d: int, low: int, high: int, mode: str) -> Tensor:
-    """One dim with edges; a negative edge is cropped after the positive one was made, as in PyTorch."""
+    """One dim with edges. A negative edge crops: before an image wraps round, after it was mirrored or repeated."""
+    if mode == "circular":
+        x, low, high = part(x, d, max(-low, 0), x.shape[d] - max(-high, 0)), max(low, 0), max(high, 0)
     pieces = _EDGES[mode](x, d, max(low, 0), max(high, 0))
     out = pieces[0] if len(pieces) == 1 else lx.ops.concatenate(*pieces, axis=d)
     return part(out, d, max(-low, 0), out.shape[d] - max(-high, 0))

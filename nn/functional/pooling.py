@@ -19,7 +19,10 @@ def _batched(input: Tensor, n: int, name: str) -> tuple[Tensor, bool]:
         return input, True
     if input.ndim == n + 1:
         return reshaped(input, (1, *input.shape)), False
-    raise error(RuntimeError, f"{name}() Expected {n + 1}D or {n + 2}D input tensor, but got {list(input.shape)}")
+    raise error(
+        RuntimeError,
+        f"{name}: non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input, but got {list(input.shape)}",
+    )
 
 
 def _output_size(n: int, kernel: int, pad: int, stride: int, dilation: int, ceil_mode: bool) -> int:

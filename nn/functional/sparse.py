@@ -59,11 +59,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise error(
             RuntimeError, f"one_hot is only applicable to index tensor of type LongTensor, but got {tensor.dtype}."
         )
-    if num_classes == 0 or num_classes < -1:
-        raise error(
-            RuntimeError,
-            "num_classes should be positive" if tensor.numel() else "Can not infer total number of classes",
-        )
+    if num_classes < 1 and num_classes != -1:
+        raise error(RuntimeError, "num_classes should be positive")
     if num_classes == -1:
         if not tensor.numel():
             raise error(RuntimeError, "Can not infer total number of classes from empty tensor.")

@@ -42,7 +42,9 @@ def interpolate(
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, sizes)
     if mode not in ("nearest", "nearest-exact") and _RANKS.get(mode) != input.ndim:
-        raise error(NotImplementedError, f"Got {input.ndim}D input, but {mode} mode needs {_RANKS.get(mode, 'another')}D input")
+        raise error(
+            NotImplementedError, f"Got {input.ndim}D input, but {mode} mode needs {_RANKS.get(mode, 'another')}D input"
+        )
     x = input
     for i in range(n):
         length = x.shape[i + 2]
@@ -135,12 +137,13 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """x [..., C, H r, W r] as [..., C r^2, H, W]."""
     *batch, c, h, w = _image(input, "pixel_unshuffle")
     r = downscale_factor
-    if h % r or w % r:
-        raise error(
-            RuntimeError,
-            f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but {h} x {w} is not "
-            f"divisible by {r}",
-        )
+    for name, dim, n in (("height", -2, h), ("width", -1, w)):
+        if n % r:
+            raise error(
+                RuntimeError,
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={n} is not "
+                f"divisible by {r}",
+            )
     b = len(batch)
     x = reshaped(input, (*batch, c, h // r, r, w // r, r))
     x = lx.ops.transpose(x, permutation=(*range(b + 1), b + 2, b + 4, b + 1, b + 3))
