@@ -36,6 +36,7 @@ __all__ = [
     "serialize_portable",
     "stablehlo",
     "topology_devices",
+    "tpu_is_attached",
 ]
 
 Array = jax.Array
@@ -64,12 +65,23 @@ def local_devices(platform: str) -> list[Any]:
 
 
 def register_plugin(name: str, library_path: str, options: Mapping[str, Any] | None) -> None:
-    """Make the PJRT plugin library known under ``name``; its client starts when first used."""
+    """Load the PJRT plugin library and start its client, known under ``name``; raises, changing nothing, if it cannot."""
     from jax._src import xla_bridge
 
+    xla_bridge.backends()  # first: a plugin that fails must not take the others with it
     xla_bridge.register_plugin(name, priority=0, library_path=library_path, options=dict(options or {}))
-    if xla_bridge.backends_are_initialized():
+    try:
         xla_bridge._backends[name] = xla_bridge._init_backend(name)
+    except Exception:
+        xla_bridge._backend_factories.pop(name, None)
+        raise
+
+
+def tpu_is_attached() -> bool:
+    """Whether this machine has a TPU chip, in use or not; starts nothing."""
+    from jax._src import hardware_utils
+
+    return hardware_utils.num_available_tpu_chips_and_device_id()[0] > 0
 
 
 def topology_devices(platform: str, topology_name: str, **options: Any) -> list[Any]:
@@ -166,26 +178,29 @@ class Executable:
         return self.loaded.hlo_modules()[0].to_string()
 
 
-def _options(client: Any = None) -> Any:
-    return jax_backend.get_compile_options(num_replicas=1, num_partitions=1, backend=client)
+def _options(device: Any) -> Any:
+    return jax_backend.get_compile_options(
+        num_replicas=1, num_partitions=1, device_assignment=np.array([[device.id]]), backend=device.client
+    )
 
 
 def compile_module(
     module: Any, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
 ) -> Executable:
     """Compile a verified module for one device."""
-    loaded = device.client.compile_and_load(module, _jax.DeviceList((device,)), _options(device.client))
+    loaded = device.client.compile_and_load(module, _jax.DeviceList((device,)), _options(device))
     return Executable(loaded, outputs, device)
 
 
 def compile_only(module: Any, device: Any) -> Any:
     """Compile for a compile-only device; the result tells costs and memory but cannot run."""
-    return device.client.compile(module, _jax.DeviceList((device,)), _options())
+    options = jax_backend.get_compile_options(num_replicas=1, num_partitions=1)
+    return device.client.compile(module, _jax.DeviceList((device,)), options)
 
 
 def deserialize(
     payload: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
 ) -> Executable:
-    loaded = device.client.deserialize_executable(payload, _jax.DeviceList((device,)), _options(device.client))
+    loaded = device.client.deserialize_executable(payload, _jax.DeviceList((device,)), _options(device))
     return Executable(loaded, outputs, device)
 

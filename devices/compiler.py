@@ -18,6 +18,7 @@ from ._jaxlib import (
     serialize_portable,
     stablehlo,
     topology_devices,
+    tpu_is_attached,
 )
 from .device import Device
 
@@ -54,4 +55,5 @@ __all__ = [
     "stablehlo",
     "target_signature",
     "topology_devices",
+    "tpu_is_attached",
 ]

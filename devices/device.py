@@ -25,22 +25,26 @@ class Device:
     index: int | None
     _pjrt: Any
 
-    def __new__(cls, name: str | int | Device, index: int | None = None) -> Device:
-        if isinstance(name, Device):
-            return name
-        if isinstance(name, int):
-            return cls("xla", name)
-        if not isinstance(name, str):
-            raise TypeError(f"device(): a name such as 'xla:0' is expected, not {type(name).__name__}")
-        kind, _, number = str(name).partition(":")
-        if number:
-            if index is not None or not number.isdigit():
-                raise RuntimeError(f"Invalid device string: '{name}'")
+    def __new__(cls, type: str | int | Device, index: int | None = None) -> Device:
+        if isinstance(type, Device):
+            return type
+        if isinstance(type, int):
+            return cls("xla", type)
+        if not isinstance(type, str):
+            raise TypeError(f"device(): a name such as 'xla:0' is expected, not {type.__class__.__name__}")
+        kind, colon, number = type.partition(":")
+        if colon:
+            if index is not None or not (number.isascii() and number.isdigit()):
+                raise RuntimeError(f"Invalid device string: '{type}'")
             index = int(number)
+        if index is not None and not isinstance(index, int):
+            raise TypeError(f"device(): an index is an int, not {index.__class__.__name__}")
+        if index is not None and index < 0:
+            raise RuntimeError(f"Device index must not be negative, got {index}")
         kind = _ALIASES.get(kind, kind)
         if kind != "xla" and kind not in _PLATFORMS:
             known = ", ".join(sorted(["xla", "gpu", *_PLATFORMS]))
-            raise RuntimeError(f"Expected one of {known} device type at start of device string: {name}")
+            raise RuntimeError(f"Expected one of {known} device type at start of device string: {type}")
         found = _interned.get((kind, index))
         if found is None:
             found = super().__new__(cls)
@@ -117,7 +121,7 @@ def devices(kind: str | None = None) -> list[Device]:
 def register_backend(name: str, library_path: str, options: Mapping[str, Any] | None = None) -> None:
     """Add a platform from a PJRT plugin library; ``device(name)`` then works, and 'xla' prefers it.
 
-    Raises RuntimeError where the name is taken, FileNotFoundError where the library is missing.
+    Raises RuntimeError where the name is taken or the library cannot be used, FileNotFoundError where it is missing.
     """
     import os
 
@@ -127,7 +131,10 @@ def register_backend(name: str, library_path: str, options: Mapping[str, Any] | 
         raise RuntimeError(f"register_backend: '{name}' is not a valid platform name")
     if not os.path.exists(library_path):
         raise FileNotFoundError(f"register_backend('{name}'): no library at {library_path}")
-    _jaxlib.register_plugin(name, library_path, options)
+    try:
+        _jaxlib.register_plugin(name, library_path, options)
+    except RuntimeError as e:  # jaxlib's own among them
+        raise RuntimeError(f"register_backend('{name}'): {library_path} cannot be used: {e}") from None
     _PLATFORMS[name] = name
     _BEST_FIRST.insert(0, name)
     _forget_xla()

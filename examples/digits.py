@@ -1,11 +1,11 @@
 """Train a small convolutional network on handwritten digits, on the XLA device.
 
-    python examples/digits.py --device xla
+Run it as: python examples/digits.py --device xla
 """
 
 import json
 import os
-import tempfile
+import sys
 import time
 
 import numpy as np
@@ -69,16 +69,16 @@ def batches(images, labels, size, device, rng=None):
 
 
 def evaluate(model, images, labels, size, device):
-    """The predicted digit of each image."""
+    """The probability of each digit for each image."""
     model.eval()
     with torch.no_grad():
-        found = [model(x).argmax(1).cpu().numpy() for x, _ in batches(images, labels, size, device)]
+        found = [torch.softmax(model(x), 1).cpu().numpy() for x, _ in batches(images, labels, size, device)]
     model.train()
     return np.concatenate(found)
 
 
 def train(device, epochs, batch_size, lr, seed, progress=True):
-    """Train the net. Returns it, the loss of each step, and the predictions for the held-out images."""
+    """Train the net. Returns it, the loss of each step, and the probabilities for the held-out images."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     images, labels, test_images, test_labels = load_data()
@@ -102,57 +102,68 @@ def train(device, epochs, batch_size, lr, seed, progress=True):
     return model, losses, evaluate(model, test_images, test_labels, batch_size, device)
 
 
-def draw(path, losses, images, labels, predicted):
-    """The loss curve, and up to twelve held-out digits that were misread."""
+def draw(path, losses, images, labels, probabilities):
+    """The loss curve, and twelve held-out digits: the misread ones, then those that were nearly misread."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    wrong = np.flatnonzero(predicted != labels)
-    figure = plt.figure(figsize=(11, 4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1.3, 1])
+    read = probabilities.argmax(1)
+    right = read == labels
+    trust = probabilities[np.arange(len(labels)), labels]  # in the right answer
+    figure = plt.figure(figsize=(11, 4.6), layout="constrained")
+    left, grid = figure.subfigures(1, 2, width_ratios=[1.25, 1])
+
     axes = left.subplots()
     axes.plot(losses, color="tab:blue", alpha=0.3, linewidth=1, label="each step")
     width = max(1, min(25, len(losses) // 4))
-    smooth = np.convolve(losses, np.ones(width) / width, mode="valid")
-    axes.plot(np.arange(len(smooth)) + width - 1, smooth, color="tab:blue", label=f"mean of {width} steps")
+    mean = np.convolve(losses, np.ones(width) / width, mode="valid")
+    axes.plot(np.arange(len(mean)) + (width - 1) / 2, mean, color="tab:blue", label=f"mean of {width} steps")
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log", title="Training loss")
+    axes.grid(alpha=0.3)
     axes.legend()
-    right.suptitle(f"Misread: {len(wrong)} of {len(labels)} held-out digits ({1 - len(wrong) / len(labels):.1%} right)")
-    for i, cell in enumerate(right.subplots(3, 4).flat):
-        cell.axis("off")
-        if i < len(wrong):
-            cell.imshow(images[wrong[i], 0], cmap="gray_r")
-            cell.set_title(f"{labels[wrong[i]]} read as {predicted[wrong[i]]}", fontsize=9)
+
+    grid.suptitle(f"{right.sum()} of {len(labels)} held-out digits read right ({right.mean():.1%})", fontsize="large")
+    grid.supxlabel("in red the misread, in grey those least sure", fontsize="small")
+    for i, cell in zip(np.lexsort((trust, right)), grid.subplots(3, 4).flat):
+        cell.imshow(images[i, 0], cmap="gray_r")
+        cell.set(xticks=[], yticks=[])
+        title = f"{labels[i]}, {trust[i]:.0%} sure" if right[i] else f"{labels[i]} read as {read[i]}"
+        color = "dimgrey" if right[i] else "tab:red"
+        cell.set_title(title, fontsize=9, color=color)
+        cell.spines[:].set_color(color)
     write(path, lambda name: figure.savefig(name, dpi=120, format="png"))
     plt.close(figure)
 
 
 def write(path, save):
-    """Write a file whole or not at all."""
-    directory = os.path.dirname(os.path.abspath(path))
-    handle, name = tempfile.mkstemp(dir=directory, prefix=".digits-")
-    os.close(handle)
+    """Write a file whole or not at all: ``save(name)`` writes it under another name."""
+    name = f"{path}.{os.getpid()}.partial"
     try:
         save(name)
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        if os.path.exists(name):
+            os.unlink(name)
         raise
 
 
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    for path in filter(None, (FLAGS.picture, FLAGS.losses)):  # said now, and not after the training
+        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            sys.exit(f"no folder to write {path} in")
     logging.set_verbosity(logging.WARNING)  # absl shows jax's notes on its backends otherwise
     start = time.perf_counter()
     with torch.eager(FLAGS.eager):
-        _, losses, predicted = train(FLAGS.device, FLAGS.epochs, FLAGS.batch_size, FLAGS.lr, FLAGS.seed)
+        _, losses, probabilities = train(FLAGS.device, FLAGS.epochs, FLAGS.batch_size, FLAGS.lr, FLAGS.seed)
     _, _, images, labels = load_data()
-    print(f"held-out accuracy {np.mean(predicted == labels):.2%} after {time.perf_counter() - start:.1f} s")
+    accuracy = np.mean(probabilities.argmax(1) == labels)
+    print(f"held-out accuracy {accuracy:.2%} after {time.perf_counter() - start:.1f} s")
     print(torch.metrics.report())
-    draw(FLAGS.picture, losses, images, labels, predicted)
+    draw(FLAGS.picture, losses, images, labels, probabilities)
     print(f"wrote {FLAGS.picture}")
     if FLAGS.losses:
 

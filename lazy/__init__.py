@@ -14,7 +14,7 @@ from .functions.random import Generator, default_generator
 from .printing import get_printoptions, set_printoptions
 from .record import mode
 from .sync_points import eager, no_sync, step_boundary, sync, synchronize
-from .tensor import Size, Tensor
+from .tensors import Size, Tensor
 
 can_cast = dtypes.can_cast
 globals().update({d.name: d for d in dtypes.ALL})

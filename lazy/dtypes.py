@@ -115,8 +115,8 @@ def of_numpy(dtype: np.dtype) -> DType:
     return found
 
 
-_UNSIGNED = {uint8: 1, uint16: 2, uint32: 4, uint64: 8}
-_SIGNED = {1: int8, 2: int16, 4: int32, 8: int64}
+_FLOAT8 = (float8_e4m3fn, float8_e5m2)
+_WIDE_UNSIGNED = (uint16, uint32, uint64)
 
 
 @cache
@@ -124,32 +124,30 @@ def promote_types(a: DType, b: DType) -> DType:
     """PyTorch's promotion of two element types."""
     if a is b:
         return a
+    for kind, refused in (("Float8 Types", _FLOAT8), ("uint16, uint32, uint64 types", _WIDE_UNSIGNED)):
+        for x, y in ((a, b), (b, a)):
+            if x in refused and not (refused is _WIDE_UNSIGNED and y.is_floating_point):
+                raise RuntimeError(f"Promotion for {kind} is not supported, attempted to promote {a.name} and {b.name}")
     if a.category < b.category:
         a, b = b, a
-    if COMPLEX == a.category:
+    if a.category == COMPLEX:
         return complex128 if float64 in (a.to_real(), b.to_real()) else complex64
     if a.category > b.category:
         return a
     if a.category == FLOAT:
-        if a.itemsize == 1 or b.itemsize == 1:
-            raise RuntimeError(f"Promotion for Float8 Types is not supported, attempted to promote {a.name} and {b.name}")
         if a.itemsize == b.itemsize:
             return float32  # float16 with bfloat16
         return a if a.itemsize > b.itemsize else b
     if a.is_signed == b.is_signed:
         return a if a.itemsize > b.itemsize else b
-    signed, unsigned = (a, b) if a.is_signed else (b, a)
-    if unsigned is not uint8:
-        raise RuntimeError(f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a.name} and {b.name}")
-    return int16 if signed is int8 else signed
+    signed = a if a.is_signed else b
+    return int16 if signed is int8 else signed  # with uint8
 
 
 @cache
 def can_cast(source: DType, target: DType) -> bool:
     """Whether an in-place result of type ``source`` may be stored in ``target`` (PyTorch's rule)."""
-    if source.category > target.category:
-        return False
-    return not (source.category == INT and target.category == INT and source.is_signed and target is uint8 and False)
+    return source.category <= target.category
 
 
 class finfo:

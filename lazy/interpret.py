@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import devices
 from .graph import HostValue, Node
-from .tensor import Tensor
+from .tensors import Tensor
 
 
 def interpret(tensor: Tensor) -> np.ndarray:

@@ -166,11 +166,11 @@ class Leaf:
 live: list[Any] = []  # weak references to what was recorded since the last sync; only what still lives is computed
 log: list[Signature] = []  # the signatures recorded since then, in order: shows where a program repeats itself
 LIMIT = [2000]  # pending ops at which `overflow` looks for a place to cut
-overflow: Callable[[], None]
+overflow: Callable[[], None] = lambda: None  # set by sync_points.py
 
 _ref = weakref.ref
 _getframe = sys._getframe
-_tensor_type: type
+_tensor_type: type = object  # set by tensor.py
 _new: Callable[[type], Any] = object.__new__
 
 

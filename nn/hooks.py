@@ -160,7 +160,12 @@ class _Backward:
                 if found is not None:
                     self.grad_output = found if isinstance(found, tuple) else (found,)
             if not self.watches_input:
-                self._run((None,) * self.input_count)
+                found = self._run((None,) * self.input_count)
+                if any(g is not None for g in found):
+                    raise RuntimeError(
+                        "Backward hook for Modules where no input requires gradient should always return None or None for "
+                        "all gradients."
+                    )
             return tuple(self.grad_output[i] for i in places)
 
         for i, t in zip(places, _Watch.apply(meet, *[items[i] for i in places])):

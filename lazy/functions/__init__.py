@@ -1,6 +1,51 @@
 """Everything a user calls, with PyTorch's names: plain functions of the primitives. ``public`` lists them by name."""
 
-from . import contraction, conversion, creation, elementwise, indexing, random, reduction, shape
+from . import (
+    arithmetic,
+    complexes,
+    contraction,
+    conversion,
+    creation,
+    diagonal,
+    einsum,
+    elementwise,
+    indexing,
+    joining,
+    pointwise,
+    questions,
+    random,
+    reduction,
+    reforming,
+    scans,
+    scattering,
+    shape,
+    softmax,
+    sorting,
+    turning,
+)
 from ._register import public
 
-__all__ = ["contraction", "conversion", "creation", "elementwise", "indexing", "public", "random", "reduction", "shape"]
+__all__ = [
+    "arithmetic",
+    "complexes",
+    "contraction",
+    "conversion",
+    "creation",
+    "diagonal",
+    "einsum",
+    "elementwise",
+    "indexing",
+    "joining",
+    "pointwise",
+    "public",
+    "questions",
+    "random",
+    "reduction",
+    "reforming",
+    "scans",
+    "scattering",
+    "shape",
+    "softmax",
+    "sorting",
+    "turning",
+]

@@ -1,27 +1,132 @@
-"""Making functions methods of ``Tensor``, and in-place methods out of functions."""
+"""Making functions public, methods of ``Tensor``, and in-place methods out of functions."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from ..tensor import Tensor
-from ..views import assign
+from ..record import mode, user_line
+from ..tensors import Tensor
+from ..views import assign, replace
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: PyTorch's function namespace: what ``lazyxla.NAME`` offers.
 public: dict[str, Any] = {}
+_offered: dict[Any, Any] = {}
+# NumPy's names of arguments, which PyTorch takes too.
+_NUMPY = {
+    "axis": "dim",
+    "axes": "dims",
+    "keepdims": "keepdim",
+    "x": "input",
+    "a": "input",
+    "x1": "input",
+    "x2": "other",
+}
+
+
+def offered(f: Callable[..., Any]) -> Any:
+    """``f`` as users call it: with ``out=``, other names of its arguments, and TypeErrors that say which argument.
+
+    All of that is looked at only when the plain call fails, so that it costs the others nothing.
+    """
+    found = _offered.get(f)
+    if found is None:
+
+        @functools.wraps(f)
+        def found(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return f(*args, **kwargs)
+            except (TypeError, AttributeError) as error:
+                return _second_try(f, args, kwargs, error)
+
+        _offered[f] = found
+    return found
+
+
+def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+    names = inspect.signature(f).parameters
+    several = next((n for n, p in names.items() if p.kind is p.VAR_POSITIONAL), None)
+    taken = {n for n, p in names.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    unknown = [k for k in kwargs if k not in taken]
+    if not unknown or any(p.kind is p.VAR_KEYWORD for p in names.values()):
+        _blame_argument(f, args, kwargs, error)
+    kwargs = dict(kwargs)
+    out = kwargs.pop("out", None)
+    for k in unknown:
+        if k == several:
+            args = (*args, kwargs.pop(k))
+        elif _NUMPY.get(k) in taken and _NUMPY[k] not in kwargs:
+            kwargs[_NUMPY[k]] = kwargs.pop(k)
+        elif k != "out":
+            raise TypeError(f"{f.__name__}() got an unexpected keyword argument '{k}'  ({user_line()})") from None
+    result = offered(f)(*args, **kwargs)
+    return result if out is None else _store(out, result, f.__name__)
+
+
+def _blame_argument(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> NoReturn:
+    """Raise a TypeError for the first argument that ought to be a tensor and is none, else the error itself."""
+    try:
+        given = inspect.signature(f).bind(*args, **kwargs).arguments
+    except TypeError as e:
+        raise TypeError(f"{f.__name__}(): {e}  ({user_line()})") from None
+    for i, (name, value) in enumerate(given.items(), 1):
+        wanted = inspect.signature(f).parameters[name].annotation
+        if wanted == "Tensor" and not isinstance(value, Tensor):
+            raise TypeError(
+                f"{f.__name__}(): argument '{name}' (position {i}) must be Tensor, not {type(value).__name__}"
+                f"  ({user_line()})"
+            ) from None
+        if wanted == "int" and not hasattr(value, "__index__"):
+            raise TypeError(
+                f"{f.__name__}(): argument '{name}' (position {i}) must be int, not {type(value).__name__}"
+                f"  ({user_line()})"
+            ) from None
+    raise error
+
+
+def _store(out: Any, result: Any, name: str) -> Any:
+    """Put a result where ``out=`` says."""
+    if isinstance(result, tuple):
+        if not isinstance(out, (tuple, list)) or len(out) != len(result):
+            raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors  ({user_line()})")
+        stored = [_store(o, r, name) for o, r in zip(out, result)]
+        return type(result)(*stored) if hasattr(result, "_fields") else tuple(stored)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}  ({user_line()})")
+    if mode.grad and (out.requires_grad or result.requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments "
+            f"requires grad.  ({user_line()})"
+        )
+    if out.shape == result.shape:
+        return assign(out, result, name)
+    if out.numel():
+        warnings.warn(
+            f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not "
+            "match the "
+            f"required output shape {list(result.shape)}.", UserWarning, stacklevel=4,
+        )  # fmt: skip
+    resized = out.new_empty(tuple(result.shape))
+    replace(out, assign(resized, result, name))
+    return out
 
 
 def method(f: F) -> F:
     """``f`` as a method only."""
-    setattr(Tensor, f.__name__, f)
+    f.__qualname__ = f.__name__
+    setattr(Tensor, f.__name__, offered(f))
     return f
 
 
 def function(f: F) -> F:
     """``f`` as ``lazyxla.f`` only."""
-    public[f.__name__] = f
+    f.__qualname__ = f.__name__
+    public[f.__name__] = offered(f)
     return f
 
 
@@ -35,17 +140,20 @@ def inplace(f: Callable[..., Any], name: str | None = None) -> None:
     name = name or f.__name__ + "_"
 
     def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign(self, f(self, *args, **kwargs), name)
+        try:
+            value = f(self, *args, **kwargs)
+        except (TypeError, AttributeError) as error:
+            value = _second_try(f, (self, *args), kwargs, error)
+        return assign(self, value, name)
 
     changed.__name__ = changed.__qualname__ = name
     changed.__doc__ = f"``{f.__name__}`` in place."
     setattr(Tensor, name, changed)
-    if name.endswith("_"):
-        public.setdefault(name, changed)
+    public.setdefault(name, changed)
 
 
 def alias(name: str, f: Callable[..., Any], methods: bool = True) -> None:
     """Another name of ``f``."""
-    public[name] = f
+    public[name] = offered(f)
     if methods:
-        setattr(Tensor, name, f)
+        setattr(Tensor, name, offered(f))

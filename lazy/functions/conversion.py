@@ -12,9 +12,9 @@ from ...devices import Device
 from .. import dtypes, ops
 from .. import record as rec
 from ..dtypes import COMPLEX, DType, promote_types
-from ..graph import Aval, Node, Signature, leaf
+from ..graph import Aval, HostValue, Node, Signature, leaf
 from ..record import GradNode, mode, number, user_line, wrap
-from ..tensor import Tensor
+from ..tensors import Tensor
 from ._register import method
 
 Number = bool | int | float | complex
@@ -60,10 +60,31 @@ def full_like_type(x: Tensor, value: Number) -> Tensor:
         one = _constant_signature(value, aval.dtype, aval.device)
         wide = rec.signature(ops.broadcast_in_dim, (one.aval,), (aval.shape, ())) if aval.shape else None
         plan = (one, wide)
-        if value or not math.copysign(1, value) < 0:  # -0.0 would be found as 0
+        if value or not math.copysign(1, value.real) < 0:  # -0.0 would be found as 0
             _filled[aval, value] = plan
     one, wide = plan
     node = Node(one, (), None, 0)
+    return wrap(node if wide is None else Node(wide, (node,), None, 0))
+
+
+_spread: dict[Aval, tuple[Signature, Signature | None]] = {}
+
+
+def number_like(x: Tensor, value: Any) -> Tensor | None:
+    """A number of the user's in the type and shape of ``x``; None unless it is one that ``x`` takes as it is."""
+    aval = (x._node or x._refresh()).sig.aval
+    kind: Any = value.__class__
+    if not (aval.dtype.category == dtypes.FLOAT and (kind is float or kind is int)) and not (
+        aval.dtype.category == dtypes.INT and kind is int
+    ):
+        return None
+    plan = _spread.get(aval)
+    if plan is None:
+        one = rec.leaf_signature(rec.scalar, aval.with_shape(()))
+        wide = rec.signature(ops.broadcast_in_dim, (one.aval,), (aval.shape, ())) if aval.shape else None
+        plan = _spread[aval] = (one, wide)
+    one, wide = plan
+    node = HostValue(one, rec.host_number(value, aval.dtype), None, 0)
     return wrap(node if wide is None else Node(wide, (node,), None, 0))
 
 
@@ -87,7 +108,8 @@ def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
                 out[-i] = n
             elif n not in (1, out[-i]):
                 raise RuntimeError(
-                    f"The size of tensor a ({out[-i]}) must match the size of tensor b ({n}) at non-singleton dimension "
+                    f"The size of tensor a ({out[-i]}) must match the size of tensor b ({n}) at non-singleton "
+                    "dimension "
                     f"{max(map(len, shapes)) - i}  (shapes {', '.join(str(list(s)) for s in shapes)} at {user_line()})"
                 )
     return tuple(out)
@@ -100,9 +122,7 @@ def _combine(higher: DType | None, lower: DType | None) -> DType | None:
         return higher
     if higher.is_floating_point:
         return higher.to_complex() if lower.is_complex else higher
-    if higher is dtypes.bool_ or lower.is_inexact:
-        return promote_types(higher, lower)
-    return higher
+    return lower if higher is dtypes.bool_ or lower.is_inexact else higher
 
 
 def result_dtype(*operands: Any) -> DType:
@@ -167,20 +187,37 @@ def common_device(*operands: Any) -> Device:
 def lift(x: Any, dtype: DType, device: Device) -> Tensor:
     """An operand as a tensor of the type on the device."""
     if not isinstance(x, Tensor):
-        return number(x.item() if isinstance(x, np.generic) else x, dtype, device)
+        if type(x) not in NUMBERS:
+            python_kind(x)  # TypeError for what is no number
+            x = x.item() if isinstance(x, np.generic) else x
+        return number(x, dtype, device)
     if x.device is not device:
         x = transfer(x, device)
     return convert(x, dtype) if x.dtype is not dtype else x
 
 
+def wrapped(value: Any, numpy: np.dtype) -> np.ndarray:
+    """A number of an arithmetic expression in an element type; integers too large for it lose their high bits."""
+    if numpy.kind in "iu" and isinstance(value, int):
+        bits = numpy.itemsize * 8
+        return np.array(value & ((1 << bits) - 1), f"u{numpy.itemsize}").view(numpy)
+    return np.asarray(value, numpy)
+
+
 def promote(*operands: Any, dtype: DType | None = None) -> list[Tensor]:
     """Operands of one type and shape, by PyTorch's promotion and NumPy's broadcasting."""
+    if dtype is None and len(operands) == 2 and isinstance(operands[0], Tensor) and isinstance(operands[1], Tensor):
+        x, y = operands
+        if (x._node or x._refresh()).sig.aval is (y._node or y._refresh()).sig.aval:
+            return [x, y]
     first = next((x for x in operands if isinstance(x, Tensor)), None)
     if first is None:
         raise TypeError(f"a tensor is expected among {', '.join(type(x).__name__ for x in operands)}  ({user_line()})")
     operands = tuple(as_tensor_like(x, first) for x in operands)
     dtype = dtype or result_dtype(*operands)
     device = common_device(*operands)
+    if dtype.category == dtypes.INT:
+        operands = tuple([int(wrapped(x, dtype.numpy)) if type(x) is int else x for x in operands])
     lifted = [lift(x, dtype, device) for x in operands]
     shape = broadcast_shape(*[tuple(x.shape) for x in lifted])
     return [broadcast_to(x, shape) for x in lifted]
@@ -189,6 +226,23 @@ def promote(*operands: Any, dtype: DType | None = None) -> list[Tensor]:
 def to_inexact(x: Tensor) -> Tensor:
     """Integers and bools as the default floating type."""
     return x if x.dtype.is_inexact else convert(x, dtypes.get_default_dtype())
+
+
+class _Flat:
+    """The backward rule of a function that is constant almost everywhere: zeros."""
+
+    name = "Flat"
+
+    def __init__(self, avals: tuple[Aval, ...]) -> None:
+        self.avals = avals
+
+    def __call__(self, g: Tensor, node: GradNode) -> tuple[Tensor, ...]:
+        return tuple([full_like_type(rec.type_only(a), 0) for a in self.avals])
+
+
+def flat(value: Any, *inputs: Tensor) -> Tensor:
+    """``value(*inputs)``, whose gradient is zero: it is there, as in PyTorch, so ``backward`` runs."""
+    return rec.with_rule(value, inputs, _Flat(tuple([(x._node or x._refresh()).sig.aval for x in inputs])))
 
 
 class _Transfer:
@@ -209,7 +263,9 @@ def transfer(x: Tensor, device: Device) -> Tensor:
         return x
     node = x._node or x._refresh()
     if isinstance(node, rec.HostValue):
-        return wrap(rec.HostValue(rec.leaf_signature(node.sig.op, Aval(tuple(x.shape), x.dtype, device)), node.value, None, 0))
+        return wrap(
+            rec.HostValue(rec.leaf_signature(node.sig.op, Aval(tuple(x.shape), x.dtype, device)), node.value, None, 0)
+        )
     if node.buffer is None:
         from ..sync_points import sync_for
 
@@ -225,7 +281,7 @@ def transfer(x: Tensor, device: Device) -> Tensor:
 
 @method
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``, with ``copy=``; itself where nothing changes.
+    """``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``, with ``copy=``; itself if nothing changes.
 
     Raises RuntimeError for an unknown or absent device, TypeError for arguments of other kinds.
     """
@@ -270,14 +326,22 @@ def xla(self: Tensor, device: Any = None) -> Tensor:
     return transfer(self, devices.canonical("xla" if device is None else device))
 
 
-@method
-def type(self: Tensor, dtype: Any = None) -> Any:  # noqa: A001
-    """The type's name in PyTorch's old style; with ``dtype``, the tensor in that type."""
+def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The type's name in PyTorch's old style; with ``dtype`` (old names too), the tensor in that type."""
     if dtype is None:
-        return f"torch.{_OLD_NAMES.get(self.dtype.name, self.dtype.name.capitalize())}Tensor"
-    return convert(self, dtypes.as_dtype(dtype))
+        where = "cuda." if self.device.type == "cuda" else ""
+        return f"torch.{where}{_OLD_NAMES.get(self.dtype.name, self.dtype.name.capitalize())}Tensor"
+    if isinstance(dtype, str):
+        name = dtype.removeprefix("torch.").removeprefix("cuda.").removesuffix("Tensor")
+        found = next((k for k, old in _OLD_NAMES.items() if old == name), None)
+        if found is None:
+            raise ValueError(f"invalid type: '{dtype}'  ({user_line()})")
+        return convert(self, getattr(dtypes, found if found != "bool" else "bool_"))
+    return convert(self, dtypes.as_dtype(getattr(dtype, "dtype", dtype)))
 
 
+_type.__name__ = "type"
+Tensor.type = _type
 _OLD_NAMES = {
     "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int",
     "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
@@ -304,7 +368,9 @@ _typed("bfloat16", dtypes.bfloat16)
 
 
 @method
-def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     from .creation import tensor
 
     return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from .. import record as rec
 from ..dtypes import DType
 from ..graph import Aval, leaf
 from ..record import number, user_line, wrap
-from ..tensor import Tensor
+from ..tensors import Tensor
 from ._register import function, method
-from .conversion import broadcast_to, constant, convert, python_kind, transfer
+from .conversion import broadcast_to, constant, convert, lift, python_kind, transfer
 from .shape import ints
 
 
@@ -41,8 +40,12 @@ def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
             array = np.array(data, dtype=dtype.numpy if dtype is not None and dtype.category != dtypes.INT else None)
         except (ValueError, TypeError) as e:
             raise type(e)(f"tensor(): the data is not a rectangle of numbers: {e}  ({user_line()})") from None
+        if array.dtype.kind == "O" and (data is None or (isinstance(data, (list, tuple)) and None in data)):
+            raise RuntimeError(f"Could not infer dtype of NoneType  ({user_line()})")
         if array.dtype.kind == "O":
-            raise TypeError(f"tensor(): cannot infer a type from {type(data).__name__} of such elements  ({user_line()})")
+            raise TypeError(
+                f"tensor(): cannot infer a type from {type(data).__name__} of such elements  ({user_line()})"
+            )
         if array.size == 0 and array.dtype == np.float64:
             array = array.astype(dtypes.get_default_dtype().numpy)
         elif dtype is None:
@@ -52,6 +55,17 @@ def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
     if array.dtype.kind in "US":
         raise TypeError(f"tensor(): new(): invalid data type 'str'  ({user_line()})")
     found = dtypes.of_numpy(array.dtype)
+    if (
+        dtype is not None
+        and dtype.category == dtypes.INT == found.category
+        and not isinstance(data, np.ndarray)
+        and array.size
+    ):
+        limits = np.iinfo(dtype.numpy)
+        if not limits.min <= array.min() <= array.max() <= limits.max:
+            raise RuntimeError(
+                f"value cannot be converted to type {dtype.name} without overflow  (tensor() at {user_line()})"
+            )
     return array, dtype or found
 
 
@@ -104,9 +118,15 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 
 @function
-def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
     """``as_tensor``, copying if told to."""
-    out = tensor(obj, dtype=dtype, device=device) if copy and not isinstance(obj, Tensor) else as_tensor(obj, dtype, device)
+    out = (
+        tensor(obj, dtype=dtype, device=device)
+        if copy and not isinstance(obj, Tensor)
+        else as_tensor(obj, dtype, device)
+    )
     return _finished(out.clone() if copy and isinstance(obj, Tensor) else out, requires_grad)
 
 
@@ -156,8 +176,9 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
 
 
 @function
-def scalar_tensor(value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
-    return tensor(value, dtype=dtype or dtypes.get_default_dtype(), device=device)
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A 0-d tensor, floating unless told otherwise."""
+    return tensor(s, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
 @function
@@ -184,10 +205,10 @@ def _filled(value: Any, shape: tuple[int, ...], dtype: Any, device: Any, require
 def _creator(name: str, value: float, doc: str) -> Any:
     def f(
         *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
-        memory_format: Any = None, pin_memory: bool = False, out: Any = None,
+        memory_format: Any = None, pin_memory: bool = False, names: Any = None,
     ) -> Tensor:  # fmt: skip
         if not size:
-            raise TypeError(f"{name}() received an invalid combination of arguments: no size  ({user_line()})")
+            raise TypeError(f"{name}() missing 1 required positional arguments: \"size\"  ({user_line()})")
         return _filled(value, ints(size), dtype, device, requires_grad)
 
     def like(
@@ -196,7 +217,10 @@ def _creator(name: str, value: float, doc: str) -> Any:
     ) -> Tensor:  # fmt: skip
         return _filled(value, tuple(input.shape), dtype or input.dtype, device or input.device, requires_grad)
 
-    def new(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def new(
+        self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+        layout: Any = None, pin_memory: bool = False,
+    ) -> Tensor:  # fmt: skip
         return _filled(value, ints(size), dtype or self.dtype, device or self.device, requires_grad)
 
     f.__name__, like.__name__, new.__name__ = name, f"{name}_like", f"new_{name}"
@@ -208,7 +232,35 @@ def _creator(name: str, value: float, doc: str) -> Any:
 
 zeros, zeros_like = _creator("zeros", 0, "Zeros.")
 ones, ones_like = _creator("ones", 1, "Ones.")
-empty, empty_like = _creator("empty", 0, "A tensor whose values do not matter (zeros, so that programs are reproducible).")
+empty, empty_like = _creator(
+    "empty", 0, "A tensor whose values do not matter (zeros, so that programs are reproducible)."
+)
+
+
+def _strided(name: str) -> None:
+    # XLA chooses its own memory layout: what strides are asked for changes nothing that a program can compute.
+    def f(
+        size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+        layout: Any = None, pin_memory: bool = False,
+    ) -> Tensor:  # fmt: skip
+        if len(ints((size,))) != len(ints((stride,))):
+            raise RuntimeError(
+                f"{name}(): the order of dims, {stride}, has another length than the size, {size}  ({user_line()})"
+            )
+        return _filled(0, ints((size,)), dtype, device, requires_grad)
+
+    f.__name__, f.__doc__ = name, "``empty``; the memory layout asked for is checked and left to XLA."
+    function(f)
+
+
+_strided("empty_strided")
+_strided("empty_permuted")
+
+
+@method
+def new_empty_strided(self: Tensor, size: Any, stride: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """``new_empty``; the memory layout is XLA's."""
+    return _filled(0, ints((size,)), dtype or self.dtype, device or self.device, False)
 
 
 def _fill_type(value: Any, dtype: Any) -> DType:
@@ -217,31 +269,45 @@ def _fill_type(value: Any, dtype: Any) -> DType:
     return value.dtype if isinstance(value, Tensor) else dtypes.of_python(python_kind(value))
 
 
+def _number(value: Any) -> Any:
+    python_kind(value)  # TypeError for what is none
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _full(shape: tuple[int, ...], value: Any, dtype: DType, device: Any, requires_grad: bool) -> Tensor:
     place = devices.canonical(device)
-    one = convert(value, dtype) if isinstance(value, Tensor) else number(value, dtype, place)
+    one = convert(value, dtype) if isinstance(value, Tensor) else number(_number(value), dtype, place)
     return _finished(broadcast_to(one, shape), requires_grad)
 
 
 @function
 def full(
-    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
 ) -> Tensor:
     """One number everywhere; its type is the number's unless given."""
-    shape = (size,) if isinstance(size, int) else tuple(size)
-    return _full(shape, fill_value, _fill_type(fill_value, dtype), device, requires_grad)
+    return _full(ints((size,)), fill_value, _fill_type(fill_value, dtype), device, requires_grad)
 
 
 @function
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     return _full(
         tuple(input.shape), fill_value, dtypes.as_dtype(dtype or input.dtype), device or input.device, requires_grad
     )
 
 
 @method
-def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    return _full(tuple(size), fill_value, dtypes.as_dtype(dtype or self.dtype), device or self.device, requires_grad)
+def new_full(
+    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    return _full(ints((size,)), fill_value, dtypes.as_dtype(dtype or self.dtype), device or self.device, requires_grad)
 
 
 def line(aval: Aval, axis: int = 0) -> Tensor:
@@ -252,7 +318,7 @@ def line(aval: Aval, axis: int = 0) -> Tensor:
 @function
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    out: Any = None,
+    layout: Any = None,
 ) -> Tensor:  # fmt: skip
     """start, start + step, ... below ``end``; integers unless a number is fractional."""
     if end is None:
@@ -262,7 +328,9 @@ def arange(
     if step == 0:
         raise RuntimeError(f"step must be nonzero  ({user_line()})")
     if (end - start) * step < 0:
-        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}  ({user_line()})")
+        raise RuntimeError(
+            f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}  ({user_line()})"
+        )
     if dtype is None:
         dtype = dtypes.get_default_dtype() if any(isinstance(x, float) for x in given) else dtypes.int64
     d, place = dtypes.as_dtype(dtype), devices.canonical(device)
@@ -278,48 +346,101 @@ def arange(
     return _finished(convert(out, d), requires_grad)
 
 
-@function
-def range_(start: Any, end: Any, step: Any = 1, **options: Any) -> Tensor:
-    return arange(start, end + step * 0.5, step, **options)
+def _range(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """``arange`` with the end included (PyTorch keeps it for old programs); floating unless told otherwise."""
+    if end is None:
+        start, end = 0, start
+    return arange(start, end + step * 0.5, step, dtype=dtype or dtypes.get_default_dtype(), device=device)
+
+
+_range.__name__ = "range"
+function(_range)
+
+
+def _spaced(start: Any, end: Any, steps: int, base: float | None, dtype: Any, device: Any) -> Tensor:
+    """``steps`` evenly spaced numbers (or the base to their powers): on the host, unless an end is itself computed."""
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative  ({user_line()})")
+    given = [x for x in (start, end) if isinstance(x, Tensor)]
+    if any(x.ndim for x in given):
+        raise RuntimeError(f"linspace and logspace only support 0-dimensional start and end tensors  ({user_line()})")
+    kinds = [x.dtype if isinstance(x, Tensor) else dtypes.of_python(python_kind(x)) for x in (start, end)]
+    d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    if dtype is None and any(k.is_complex for k in kinds):
+        d = d.to_complex()
+    if not given:
+        values = np.linspace(start, end, steps) if base is None else np.logspace(start, end, steps, base=base)
+        with np.errstate(all="ignore"):
+            return constant(values.astype(d.numpy), d, devices.canonical(device))
+    place = given[0].device if device is None else devices.canonical(device)
+    work = d if d.is_inexact else dtypes.float64
+    a, b = (lift(x, work, place) for x in (start, end))
+    at = convert(line(Aval((steps,), dtypes.int64, place)), work)
+    back = constant(steps - 1, work, place) - at
+    width = (b - a) * constant(1 / max(steps - 1, 1), work, place)
+    # counted from the nearer end, so that both ends are exact
+    values = ops.select(line(Aval((steps,), dtypes.int64, place)) < (steps + 1) // 2, a + at * width, b - back * width)
+    values = values if base is None else base**values
+    return convert(values, d)
 
 
 @function
 def linspace(
-    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
 ) -> Tensor:
     """``steps`` numbers from start to end, both included."""
-    if steps < 0:
-        raise RuntimeError(f"number of steps must be non-negative  ({user_line()})")
-    d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-    a, b = (float(x) if not isinstance(x, complex) else x for x in (start, end))
-    values = np.linspace(a, b, steps)
-    return _finished(constant(values.astype(d.numpy), d, devices.canonical(device)), requires_grad)
+    return _finished(_spaced(start, end, steps, None, dtype, device), requires_grad)
 
 
 @function
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Any) -> Tensor:
-    return base ** linspace(start, end, steps, **options)
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, layout: Any = None,
+) -> Tensor:  # fmt: skip
+    """base to the powers of ``linspace``."""
+    return _finished(_spaced(start, end, steps, base, dtype, device), requires_grad)
 
 
 @function
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None) -> Tensor:
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+) -> Tensor:
     """Ones on the diagonal."""
+    for size in (n, m):
+        if size is not None and size < 0:
+            raise RuntimeError(f"n must be greater or equal to 0, got {size}  (eye at {user_line()})")
     shape = (n, n if m is None else m)
     d, place = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype), devices.canonical(device)
     rows, columns = (line(Aval(shape, dtypes.int32, place), axis) for axis in (0, 1))
     return _finished(convert(ops.compare(rows, columns, direction="EQ"), d), requires_grad)
 
 
-@function
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
-    places = np.stack(np.tril_indices(row, offset, col))
-    return tensor(places, dtype=dtype or dtypes.int64, device=device)
+def _triangle_indices(name: str, places: Any) -> None:
+    def f(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
+        if row < 0 or col < 0:
+            raise RuntimeError(f"row and col must be non-negative, got {row} and {col}  ({user_line()})")
+        return tensor(np.stack(places(row, offset, col)), dtype=dtype or dtypes.int64, device=device)
+
+    f.__name__, f.__doc__ = name, f"Rows and columns of a {_SIDES[name]} triangle, as two rows."
+    function(f)
 
 
-@function
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
-    places = np.stack(np.triu_indices(row, offset, col))
-    return tensor(places, dtype=dtype or dtypes.int64, device=device)
+_SIDES = {"tril_indices": "lower", "triu_indices": "upper"}
+_triangle_indices("tril_indices", np.tril_indices)
+_triangle_indices("triu_indices", np.triu_indices)
 
 
 @function
@@ -328,33 +449,13 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     items = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
-    swap = indexing == "xy" and len(items) >= 2
-    if swap:
-        items[0], items[1] = items[1], items[0]
+    for x in items:
+        if x.ndim > 1:
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got {list(x.shape)}  ({user_line()})"
+            )
     shape = tuple(x.numel() for x in items)
     out = [ops.broadcast_in_dim(x.reshape(-1), shape=shape, dims=(i,)) for i, x in enumerate(items)]
-    if swap:
-        out = [x.transpose(0, 1) for x in (out[1], out[0], *out[2:])]
+    if indexing == "xy" and len(items) >= 2:
+        out = [x.transpose(0, 1) for x in out]
     return tuple(out)
-
-
-@function
-def is_tensor(obj: Any) -> bool:
-    return isinstance(obj, Tensor)
-
-
-@function
-def is_floating_point(input: Tensor) -> bool:
-    return input.dtype.is_floating_point
-
-
-@function
-def is_complex(input: Tensor) -> bool:
-    return input.dtype.is_complex
-
-
-@function
-def numel(input: Tensor) -> int:
-    return input.numel()
-
-

@@ -9,15 +9,15 @@ import numpy as np
 
 from .. import dtypes, ops
 from ..record import number, user_line
-from ..tensor import Tensor
+from ..tensors import Tensor
 from ..views import Layout, Step, assign, view
-from ._register import alias, both, function, inplace, method
+from ._register import both, method
 from .conversion import (
     broadcast_shape,
     broadcast_to,
     constant,
     convert,
-    full_like_type,
+    flat,
     lift,
     transfer,
 )
@@ -98,7 +98,10 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     d = normal_dim(dim, input.ndim)
     n = input.shape[d]
     if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}  ({user_line()})")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}"
+            f"  ({user_line()})"
+        )
     return _take_box(input, [(d, int(index) % n)])
 
 
@@ -120,22 +123,40 @@ def _as_index(item: Any, x: Tensor) -> Any:
     if isinstance(item, np.ndarray) and item.ndim == 0 and item.dtype.kind in "iu":
         return int(item)
     if isinstance(item, np.ndarray):
-        from .creation import from_host
-
         if item.dtype.kind not in "iub":
-            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype}  ({user_line()})")
-        return from_host(item, x.device)
+            raise IndexError(
+                f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype}  ({user_line()})"
+            )
+        return item
     if isinstance(item, Tensor):
         if item.dtype.category > dtypes.INT:
-            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype.name}  ({user_line()})")
+            raise IndexError(
+                f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype.name}"
+                f"  ({user_line()})"
+            )
         return transfer(item, x.device) if item.device is not x.device else item
     return item
 
 
-def _parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
+def _on_device(item: np.ndarray, x: Tensor, before: list[Any]) -> Tensor:
+    """An index given as an array, whose values can be checked at once where the dim is plain to see."""
+    from .creation import from_host
+
+    d = len(before)
+    plain = all(isinstance(i, slice) or (isinstance(i, int) and not isinstance(i, bool)) for i in before)
+    if item.dtype.kind in "iu" and item.size and plain and d < x.ndim:
+        n = x.shape[d]
+        for i in (int(item.min()), int(item.max())):
+            if not -n <= i < n:
+                raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}  ({user_line()})")
+    return from_host(item, x.device)
+
+
+def parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
     """The alias for the basic part of an index, and for each of its dims the tensor that indexes it, or None."""
     items = list(index) if isinstance(index, tuple) else [index]
     items = [_as_index(i, x) for i in items]
+    items = [_on_device(i, x, items[:k]) if isinstance(i, np.ndarray) else i for k, i in enumerate(items)]
     used = sum(
         0 if i is None or i is Ellipsis or isinstance(i, bool) else i.ndim if _is_mask(i) else 1 for i in items
     )
@@ -183,9 +204,9 @@ def _parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
             try:
                 i = item.__index__()
             except (AttributeError, TypeError):
-                raise TypeError(
-                    f"only integers, slices (`:`), ellipsis (`...`), None and long or byte tensors are valid indices, "
-                    f"not {type(item).__name__}  ({user_line()})"
+                raise (TypeError if isinstance(item, str) else IndexError)(
+                    f"only integers, slices (`:`), ellipsis (`...`), None and long or byte tensors are valid indices "
+                    f"(got {type(item).__name__})  ({user_line()})"
                 ) from None
             if not -n <= i < n:
                 raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}  ({user_line()})")
@@ -230,7 +251,7 @@ def _mask_places(mask: Tensor, shape: Ints, first: int) -> list[Tensor | None]:
 # --- gathering --------------------------------------------------------------------------------------------------
 
 
-def _points(x: Tensor, advanced: list[Tensor | None]) -> tuple[list[int], Tensor, Ints, Ints, Ints]:
+def index_points(x: Tensor, advanced: list[Tensor | None]) -> tuple[list[int], Tensor, Ints, Ints, Ints]:
     """The indexed dims, the index vectors, and the layout of the result: (offset dims, result shape, batch shape)."""
     dims = [d for d, a in enumerate(advanced) if a is not None]
     given = [a for a in advanced if a is not None]
@@ -249,10 +270,10 @@ def _points(x: Tensor, advanced: list[Tensor | None]) -> tuple[list[int], Tensor
     return dims, indices, offset, (*rest[:p], *batch, *rest[p:]), batch
 
 
-def _gather(x: Tensor, advanced: list[Tensor | None]) -> Tensor:
-    dims, indices, offset, shape, _ = _points(x, advanced)
+def gather_points(x: Tensor, advanced: list[Tensor | None]) -> Tensor:
+    dims, indices, offset, shape, _ = index_points(x, advanced)
     if 0 in shape:
-        return broadcast_to(constant(0, x.dtype, x.device), shape)
+        return flat(lambda t: broadcast_to(constant(0, t.dtype, t.device), shape), x)
     _check_not_empty(x, dims)
     sizes = tuple(1 if d in dims else n for d, n in enumerate(x.shape))
     return ops.gather(x, indices, offset_dims=offset, collapsed=tuple(dims), index_map=tuple(dims), sizes=sizes)
@@ -271,45 +292,49 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
         if not -n <= index < n:
             raise IndexError(f"index {index} is out of bounds for dimension 0 with size {n}  ({user_line()})")
         return _take_box(self, [(0, index % n)])
-    part, advanced = _parse(self, index)
-    return _gather(part, advanced) if any(a is not None for a in advanced) else part
+    part, advanced = parse(self, index)
+    return gather_points(part, advanced) if any(a is not None for a in advanced) else part
 
 
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
     mask = index[0] if isinstance(index, tuple) and len(index) == 1 else index
     if isinstance(mask, (np.ndarray, Tensor)) and not (isinstance(value, Tensor) and value.ndim):
         mask = _as_index(mask, self)
+        mask = _on_device(mask, self, []) if isinstance(mask, np.ndarray) else mask
         if _is_mask(mask) and mask.shape == self.shape[: mask.ndim] and mask.ndim:
             self._set_where(convert(mask, dtypes.bool_), value)
             return
-    part, advanced = _parse(self, index)
+    part, advanced = parse(self, index)
     if not any(a is not None for a in advanced):
-        source = _value_for(value, part, tuple(part.shape))
+        source = value_for(value, part, tuple(part.shape))
         assign(part, source, "__setitem__")
         return
-    dims, indices, offset, shape, _ = _points(part, advanced)
-    source = _value_for(value, part, shape)
+    dims, indices, offset, shape, _ = index_points(part, advanced)
+    source = value_for(value, part, shape)
     if 0 not in shape:
-        assign(part, _scatter(part, dims, indices, offset, source, "set"), "__setitem__")
+        assign(part, scatter_points(part, dims, indices, offset, source, "set"), "__setitem__")
 
 
-def _value_for(value: Any, part: Tensor, shape: Ints) -> Tensor:
-    from .creation import tensor
-
+def value_for(value: Any, part: Tensor, shape: Ints) -> Tensor:
     if isinstance(value, (np.ndarray, list, tuple)):
+        from .creation import tensor
+
         value = tensor(value, device=part.device)
     source = lift(value, part.dtype, part.device)
     while source.ndim > len(shape) and source.shape[0] == 1:
         source = raw_reshape(source, tuple(source.shape[1:]))
     if source.ndim > len(shape) or any(n not in (1, m) for n, m in zip(reversed(source.shape), reversed(shape))):
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(source.shape)} cannot be broadcast to indexing result of shape "
+            f"shape mismatch: value tensor of shape {list(source.shape)} cannot be broadcast to indexing result of "
+            "shape "
             f"{list(shape)}  ({user_line()})"
         )
     return broadcast_to(source, shape)
 
 
-def _scatter(x: Tensor, dims: Sequence[int], indices: Tensor, offset: Ints, updates: Tensor, combine: str) -> Tensor:
+def scatter_points(
+    x: Tensor, dims: Sequence[int], indices: Tensor, offset: Ints, updates: Tensor, combine: str
+) -> Tensor:
     dims = tuple(dims)
     return ops.scatter(x, indices, updates, window_dims=offset, inserted=dims, index_map=dims, combine=combine)
 
@@ -318,247 +343,9 @@ def _scatter(x: Tensor, dims: Sequence[int], indices: Tensor, offset: Ints, upda
 def _set_where(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     wide = raw_reshape(mask, tuple(mask.shape) + (1,) * (self.ndim - mask.ndim))
     wide = broadcast_to(wide, tuple(self.shape))
-    source = _value_for(value, self, tuple(self.shape))
+    source = value_for(value, self, tuple(self.shape))
     return assign(self, ops.select(wide, source, self), "__setitem__")
 
 
-Tensor.__getitem__ = _getitem
-Tensor.__setitem__ = _setitem
-
-
-@both
-def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
-    """The input with ``values`` written (or added) at the places."""
-    part, advanced = _parse(input, tuple(slice(None) if i is None else i for i in indices))
-    dims, places, offset, shape, _ = _points(part, advanced)
-    return _scatter(input, dims, places, offset, _value_for(values, part, shape), "add" if accumulate else "set")
-
-
-# --- functions --------------------------------------------------------------------------------------------------
-
-
-def _index_1d(index: Tensor, name: str) -> Tensor:
-    if index.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector  ({user_line()})")
-    if index.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index.dtype.name}  ({user_line()})")
-    return raw_reshape(index, (index.numel(),))
-
-
-@both
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of a dim at the given places."""
-    d = normal_dim(dim, input.ndim)
-    places = _index_1d(index, "index_select")
-    x = input if input.ndim else raw_reshape(input, (1,))
-    return _gather(x, [places if i == d else None for i in range(x.ndim)])
-
-
-def _at_index(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Tensor, int, list[Tensor | None]]:
-    """Operands for gather and scatter of single elements: an index tensor for every dim."""
-    if index.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index  ({user_line()})")
-    if input.ndim != index.ndim and index.numel() and (input.ndim or 1) != (index.ndim or 1):
-        raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as input tensor ({input.ndim}, {index.ndim})  ({user_line()})"
-        )
-    x = input if input.ndim else raw_reshape(input, (1,))
-    at = index if index.ndim else raw_reshape(index, (1,))
-    d = normal_dim(dim, x.ndim)
-    from .shape import _line
-
-    places: list[Tensor | None] = [at if i == d else _line(x, i, tuple(at.shape)) for i in range(x.ndim)]
-    return x, d, places
-
-
-@both
-def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """out[i][j] = input[index[i][j]][j] (for dim 0), and so on."""
-    x, d, places = _at_index(input, dim, index, "gather")
-    for i, (n, m) in enumerate(zip(index.shape, x.shape)):
-        if i != d and n > m:
-            raise RuntimeError(
-                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
-                f"{list(input.shape)} apart from dimension {d}  ({user_line()})"
-            )
-    return raw_reshape(_gather(x, places), tuple(index.shape))
-
-
-@both
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """``gather`` with broadcasting of the other dims."""
-    if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
-    d = normal_dim(dim, input.ndim)
-    shape = broadcast_shape(*[tuple(1 if i == d else n for i, n in enumerate(t.shape)) for t in (input, indices)])
-    wide = [broadcast_to(t, tuple(t.shape[d] if i == d else n for i, n in enumerate(shape))) for t in (input, indices)]
-    return gather(wide[0], d, wide[1])
-
-
-def _scattered(input: Tensor, dim: int, index: Tensor, src: Any, combine: str, name: str) -> Tensor:
-    x, _, places = _at_index(input, dim, index, name)
-    if not isinstance(src, Tensor):
-        src = broadcast_to(number(src, x.dtype, x.device), tuple(index.shape))
-    elif src.dtype is not x.dtype:
-        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype  ({user_line()})")
-    if any(n > m for n, m in zip(index.shape, src.shape)):
-        raise RuntimeError(
-            f"Expected index {list(index.shape)} to be no larger than src {list(src.shape)}  ({name} at {user_line()})"
-        )
-    if index.numel() == 0:
-        return ops.copy(input)
-    src = src if src.ndim else raw_reshape(src, (1,))
-    at = tuple(index.shape) or (1,)
-    if tuple(src.shape) != at:
-        src = ops.slice_(src, start=(0,) * src.ndim, limit=at, strides=(1,) * src.ndim)
-    dims, vectors, offset, _, _ = _points(x, places)
-    return raw_reshape(_scatter(x, dims, vectors, offset, src, combine), tuple(input.shape))
-
-
-_REDUCE = {"add": "add", "multiply": "mul", "sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
-
-
-@both
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *, reduce: str | None = None) -> Tensor:
-    """The input with ``src`` written at out[index[i][j]][j] (for dim 0), and so on."""
-    if reduce is not None and reduce not in _REDUCE:
-        raise RuntimeError(f"reduce argument must be either add or multiply, not {reduce!r}  ({user_line()})")
-    return _scattered(input, dim, index, value if src is None else src, _REDUCE.get(reduce or "", "set"), "scatter")
-
-
-@both
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """``scatter`` that adds."""
-    return _scattered(input, dim, index, src, "add", "scatter_add")
-
-
-def _along(input: Tensor, dim: int, index: Tensor, source: Any, combine: str, name: str) -> Tensor:
-    d = normal_dim(dim, input.ndim)
-    places = _index_1d(index, name)
-    x = input if input.ndim else raw_reshape(input, (1,))
-    dims, vectors, offset, shape, _ = _points(x, [places if i == d else None for i in range(x.ndim)])
-    value = _value_for(source, x, shape)
-    return raw_reshape(_scatter(x, dims, vectors, offset, value, combine), tuple(input.shape))
-
-
-@both
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """Slices of ``source`` added at places of a dim."""
-    return _along(input, dim, index, source if alpha == 1 else source * alpha, "add", "index_add")
-
-
-@both
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """Slices of ``source`` written at places of a dim."""
-    return _along(input, dim, index, source, "set", "index_copy")
-
-
-@both
-def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """A number written at places of a dim."""
-    return _along(input, dim, index, value, "set", "index_fill")
-
-
-@both
-def take(input: Tensor, index: Tensor) -> Tensor:
-    """Elements of the flattened input."""
-    return _gather(raw_reshape(input, (input.numel(),)), [index])
-
-
-@both
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The places of what is not zero, a row each (or a tensor a dim). Syncs: their number depends on the data."""
-    from .creation import from_host
-
-    found = np.nonzero(np.atleast_1d(input.detach()._array("nonzero()")))
-    if as_tuple:
-        return tuple(from_host(p, input.device) for p in found)
-    rows = np.stack(found, 1) if input.ndim else np.zeros((len(found[0]), 0), np.int64)
-    return from_host(rows.astype(np.int64), input.device)
-
-
-alias("argwhere", nonzero)
-
-
-@both
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask holds. Syncs: their number depends on the data."""
-    if mask.dtype is not dtypes.bool_:
-        raise RuntimeError(f"masked_select: expected BoolTensor for mask, not {mask.dtype.name}  ({user_line()})")
-    shape = broadcast_shape(tuple(input.shape), tuple(mask.shape))
-    return broadcast_to(input, shape)[broadcast_to(mask, shape)]
-
-
-@both
-def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """The elements of ``source`` in order where the mask holds."""
-    wide = broadcast_to(mask, tuple(input.shape))
-    rank = ops.cumsum(raw_reshape(convert(wide, dtypes.int64), (input.numel(),)), axis=0, reverse=False) - 1
-    picked = raw_reshape(take(source, rank), tuple(input.shape))
-    return ops.select(wide, picked, input)
-
-
-@function
-def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    """The input with one slice of a dim replaced."""
-    out = input.clone()
-    select(out, dim, index).copy_(src)
-    return out
-
-
-@function
-def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Tensor:
-    """The input with a range of a dim replaced."""
-    out = input.clone()
-    out[(slice(None),) * normal_dim(dim, input.ndim) + (slice(start, end, step),)] = src
-    return out
-
-
-@method
-def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of a dim as a new last dim (a copy here: windows may overlap)."""
-    d = normal_dim(dimension, self.ndim)
-    n = self.shape[d]
-    count = (n - size) // step + 1
-    if size > n or step <= 0:
-        raise RuntimeError(f"maximum size for tensor at dimension {d} is {n} but size is {size}  ({user_line()})")
-    places = (np.arange(count) * step)[:, None] + np.arange(size)[None]
-    picked = _gather(self, [constant(places, dtypes.int64, self.device) if i == d else None for i in range(self.ndim)])
-    order = (*range(d + 1), *range(d + 2, self.ndim + 1), d + 1)
-    return ops.transpose(picked, permutation=order)
-
-
-def one_hot(index: Tensor, classes: int) -> Tensor:
-    """1 where the class is the index, along a new last dim (int64)."""
-    shape = (*index.shape, classes)
-    from .shape import _line
-
-    line = _line(index, len(shape) - 1, shape)
-    return convert(ops.compare(line, broadcast_to(ops.reshape(convert(index, dtypes.int64), shape=(*index.shape, 1)), shape), direction="EQ"), dtypes.int64)
-
-
-for _f in (index_put, scatter, scatter_add, index_add, index_copy, index_fill, masked_scatter):
-    inplace(_f)
-
-
-@method
-def zero_(self: Tensor) -> Tensor:
-    """Set to zero."""
-    return assign(self, full_like_type(self, 0), "zero_")
-
-
-@method
-def fill_(self: Tensor, value: Any) -> Tensor:
-    """Set to one number."""
-    return assign(self, broadcast_to(lift(value, self.dtype, self.device), tuple(self.shape)), "fill_")
-
-
-@method
-def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """The main diagonal set to one number."""
-    self.diagonal().fill_(fill_value)
-    return self
-
-
+setattr(Tensor, "__getitem__", _getitem)  # noqa: B010  (the class declares them for the type checker)
+setattr(Tensor, "__setitem__", _setitem)  # noqa: B010

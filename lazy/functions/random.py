@@ -13,12 +13,12 @@ from .. import dtypes, ops
 from ..dtypes import DType
 from ..graph import Aval
 from ..record import run_time_value, user_line
-from ..tensor import Tensor
+from ..tensors import Tensor
 from ..views import assign
 from ._register import both, function, method
 from .conversion import broadcast_to, constant, convert, full_like_type, lift, promote
 from .creation import from_host, line
-from .elementwise import where
+from .pointwise import where
 from .shape import ints
 
 _DEFAULT_SEED = 67280421310721
@@ -99,6 +99,8 @@ def set_rng_state(new_state: Tensor) -> None:
 
 
 def _bits(shape: tuple[int, ...], dtype: DType, device: Device, generator: Generator | None) -> Tensor:
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension in {list(shape)}  ({user_line()})")
     key = (generator or default_generator).next_key(device)
     return ops.random_bits(key, shape=shape, dtype=dtype)
 
@@ -141,13 +143,21 @@ def _place(dtype: Any, device: Any) -> tuple[DType, Device]:
 
 def _drawer(name: str, draw: Any, doc: str) -> None:
     def f(
-        *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-        layout: Any = None, pin_memory: bool = False,
+        *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+        requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
     ) -> Tensor:  # fmt: skip
         out = draw(ints(size), *_place(dtype, device), generator)
         return out.requires_grad_() if requires_grad else out
 
-    def like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Any = None, memory_format: Any = None) -> Tensor:
+    def like(
+        input: Tensor,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        generator: Any = None,
+        memory_format: Any = None,
+    ) -> Tensor:
         out = draw(tuple(input.shape), *_place(dtype or input.dtype, device or input.device), generator)
         return out.requires_grad_() if requires_grad else out
 
@@ -163,7 +173,9 @@ _drawer("randn", standard_normal, "Normal numbers of mean 0 and variance 1.")
 def integers(low: int, high: int, shape: tuple[int, ...], dtype: DType, device: Device, generator: Any) -> Tensor:
     span = high - low
     if span <= 0:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}  ({user_line()})")
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}  ({user_line()})"
+        )
     bits = _bits(shape, dtypes.uint64, device, generator)
     x = ops.remainder(bits, broadcast_to(constant(span, dtypes.uint64, device), shape))
     if dtype.category != dtypes.INT:
@@ -173,21 +185,30 @@ def integers(low: int, high: int, shape: tuple[int, ...], dtype: DType, device: 
 
 @function
 def randint(
-    low: Any, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False,
+    low: Any, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Integers from low (0 unless given) up to, not including, high."""
     if size is None:
         low, high, size = 0, low, high
     shape = (size,) if isinstance(size, int) else tuple(size)
-    out = integers(int(low), int(high), shape, dtypes.as_dtype(dtype or dtypes.int64), devices.canonical(device), generator)
+    out = integers(
+        int(low), int(high), shape, dtypes.as_dtype(dtype or dtypes.int64), devices.canonical(device), generator
+    )
     return out.requires_grad_() if requires_grad else out
 
 
 @function
 def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None) -> Tensor:
     low, high = (0, low) if high is None else (low, high)
-    return integers(int(low), int(high), tuple(input.shape), dtypes.as_dtype(dtype or input.dtype), devices.canonical(device or input.device), None)
+    return integers(
+        int(low),
+        int(high),
+        tuple(input.shape),
+        dtypes.as_dtype(dtype or input.dtype),
+        devices.canonical(device or input.device),
+        None,
+    )
 
 
 @function
@@ -203,38 +224,62 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability given by each element (or by ``p``)."""
     chance = input if p is None else p
-    u = uniform(tuple(input.shape), input.dtype if input.dtype.is_floating_point else dtypes.get_default_dtype(), input.device, generator)
+    u = uniform(
+        tuple(input.shape),
+        input.dtype if input.dtype.is_floating_point else dtypes.get_default_dtype(),
+        input.device,
+        generator,
+    )
     return convert(u < chance.detach() if isinstance(chance, Tensor) else u < chance, input.dtype)
 
 
 @function
-def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
     """Normal numbers of the given means and standard deviations."""
     if size is not None:
         d, place = _place(dtype, device)
-        return standard_normal(ints((size,)) if isinstance(size, int) else tuple(size), d, place, generator) * std + mean
+        return (
+            standard_normal(ints((size,)) if isinstance(size, int) else tuple(size), d, place, generator) * std + mean
+        )
     like = mean if isinstance(mean, Tensor) else std
     m, s = promote(mean, std, dtype=like.dtype)
     return standard_normal(tuple(m.shape), m.dtype, m.device, generator) * s + m
 
 
 @both
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
     """Indices drawn in proportion to each row's weights."""
     if input.ndim not in (1, 2):
         raise RuntimeError(f"prob_dist must be 1 or 2 dim, not {input.ndim}  ({user_line()})")
     if not input.dtype.is_floating_point:
-        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype.name}  ({user_line()})")
+        raise RuntimeError(
+            f"multinomial only supports floating-point dtypes for input, got: {input.dtype.name}  ({user_line()})"
+        )
     n = input.shape[-1]
     if num_samples <= 0 or (not replacement and num_samples > n):
-        raise RuntimeError(f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of {n}  ({user_line()})")
+        raise RuntimeError(
+            f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of {n}"
+            f"  ({user_line()})"
+        )
     weights = input.detach()
     if replacement:
         edges = weights.cumsum(-1)
         total = edges.narrow(-1, n - 1, 1)
         u = uniform((*input.shape[:-1], num_samples), input.dtype, input.device, generator) * total
         at = (edges.unsqueeze(-2) <= u.unsqueeze(-1)).sum(-1)
-        last = where(weights > 0, line(Aval(tuple(input.shape), dtypes.int64, input.device), input.ndim - 1), 0).amax(-1, True)
+        last = where(weights > 0, line(Aval(tuple(input.shape), dtypes.int64, input.device), input.ndim - 1), 0).amax(
+            -1, True
+        )
         return ops.minimum(at, broadcast_to(last, tuple(at.shape)))
     # exponential races: the order of e_i / w_i is a draw without replacement
     u = uniform(tuple(input.shape), dtypes.float64, input.device, generator)
@@ -261,7 +306,9 @@ def _work(x: Tensor) -> DType:
 def _uniform(x: Tensor, generator: Any, a: Any = 0.0, b: Any = 1.0, **names: Any) -> Tensor:
     a, b = names.get("from", a), names.get("to", b)
     if a > b:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}  ({user_line()})")
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}  ({user_line()})"
+        )
     return uniform(tuple(x.shape), _work(x), x.device, generator) * (b - a) + a
 
 
@@ -277,7 +324,9 @@ def _bernoulli(x: Tensor, generator: Any, p: Any = 0.5) -> Tensor:
 
 
 def _random(x: Tensor, generator: Any, low: int = 0, high: int | None = None) -> Tensor:
-    limit = {dtypes.float32: 1 << 24, dtypes.float64: 1 << 53}.get(x.dtype) or (1 << (x.dtype.itemsize * 8 - x.dtype.is_signed))
+    limit = {dtypes.float32: 1 << 24, dtypes.float64: 1 << 53}.get(x.dtype) or (
+        1 << (x.dtype.itemsize * 8 - x.dtype.is_signed)
+    )
     return integers(int(low), limit if high is None else int(high), tuple(x.shape), x.dtype, x.device, generator)
 
 

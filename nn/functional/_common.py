@@ -72,6 +72,18 @@ def constant(value: Any, dtype: Any, device: Any) -> Tensor:
     return lx.functions.conversion.constant(value, dtype, device)
 
 
+def choose(condition: Tensor, x: Any, y: Any) -> Tensor:
+    """x where the condition holds, else y: both of the condition's shape and of one type, or one a fixed number.
+
+    ``where`` without its promotion and broadcasting, which cost more than recording the op.
+    """
+    if not isinstance(x, Tensor):
+        x = lx.functions.conversion.full_like_type(y, x)
+    elif not isinstance(y, Tensor):
+        y = lx.functions.conversion.full_like_type(x, y)
+    return lx.ops.select(condition, x, y)
+
+
 def in_place(x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
     """``f(x)`` written to ``x``; what f keeps for its derivative is a copy, so the write does not harm it."""
     return x.copy_(f(x.clone()))

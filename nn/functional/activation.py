@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import error, in_place, part, spread
+from ._common import choose, error, in_place, part, spread
 
 # --- piecewise linear -------------------------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     """x where it is positive, elsewhere negative_slope * x."""
 
     def f(x: Tensor) -> Tensor:
-        return lx.where(x > 0, x, x * negative_slope)
+        return choose(x > 0, x, x * negative_slope)
 
     return in_place(input, f) if inplace else f(input)
 
@@ -61,7 +61,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"size = {channels}.",
             )
         slope = spread(weight, tuple(input.shape), (1,))
-    return lx.where(input > 0, input, input * slope)
+    return choose(input > 0, input, input * slope)
 
 
 def rrelu(
@@ -75,7 +75,7 @@ def rrelu(
     slope = lx.rand_like(input) * (upper - lower) + lower
 
     def f(x: Tensor) -> Tensor:
-        return lx.where(x > 0, x, x * slope)
+        return choose(x > 0, x, x * slope)
 
     return in_place(input, f) if inplace else f(input)
 
@@ -124,7 +124,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 def _expm1_below(x: Tensor, positive: Tensor) -> Tensor:
     """exp(x) - 1 where x is not positive; elsewhere something finite, so that no gradient overflows there."""
-    return lx.expm1(lx.where(positive, 0.0, x))
+    return lx.expm1(choose(positive, 0.0, x))
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -132,7 +132,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     def f(x: Tensor) -> Tensor:
         positive = x > 0
-        return lx.where(positive, x, _expm1_below(x, positive) * alpha)
+        return choose(positive, x, _expm1_below(x, positive) * alpha)
 
     return in_place(input, f) if inplace else f(input)
 
@@ -143,7 +143,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
     def f(x: Tensor) -> Tensor:
         positive = x > 0
-        return lx.where(positive, x * scale, _expm1_below(x, positive) * (alpha * scale))
+        return choose(positive, x * scale, _expm1_below(x, positive) * (alpha * scale))
 
     return in_place(input, f) if inplace else f(input)
 
@@ -155,7 +155,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     def f(x: Tensor) -> Tensor:
         positive = x > 0
-        return lx.where(positive, x, _expm1_below(x / alpha, positive) * alpha)
+        return choose(positive, x, _expm1_below(x / alpha, positive) * alpha)
 
     return in_place(input, f) if inplace else f(input)
 
@@ -199,14 +199,14 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 def _softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)) without overflow; the choice of branch at 0 makes the derivative 1/2 there."""
     positive = x > 0
-    return lx.where(positive, x, 0.0) + lx.log1p(lx.exp(lx.where(positive, -x, x)))
+    return choose(positive, x, 0.0) + lx.log1p(lx.exp(choose(positive, -x, x)))
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold."""
     scaled = input if beta == 1 else input * beta
     smooth = _softplus(scaled)
-    return lx.where(scaled > threshold, input, smooth if beta == 1 else smooth / beta)
+    return choose(scaled > threshold, input, smooth if beta == 1 else smooth / beta)
 
 
 def logsigmoid(input: Tensor) -> Tensor:

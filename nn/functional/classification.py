@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import check_reduction, error, reduced, spread
+from ._common import check_reduction, choose, error, reduced, spread
 from .activation import logsigmoid
 
 # --- one class of several ---------------------------------------------------------------------------------------
@@ -89,18 +89,18 @@ def _nll(
     chosen, inside = _chosen(logp, target, c)
     keep = target != ignore_index
     weighted = logp if weight is None else logp * spread(weight, shape, (c,))
-    loss = -lx.where(chosen, weighted, 0.0).sum(c)
-    loss = lx.where(keep, lx.where(inside, loss, math.nan), 0.0)
+    loss = -choose(chosen, weighted, 0.0).sum(c)
+    loss = choose(keep, choose(inside, loss, math.nan), 0.0)
     if smoothing:
-        rest = lx.where(keep, -weighted.sum(c), 0.0)
+        rest = choose(keep, -weighted.sum(c), 0.0)
         loss = loss * (1 - smoothing) + rest * (smoothing / shape[c])
     if reduction != "mean":
         return reduced(loss, reduction)
     if weight is None:
         count = keep.to(logp.dtype).sum()
     else:
-        of_target = lx.where(chosen, spread(weight, shape, (c,)), 0.0).sum(c)
-        count = lx.where(keep, of_target, 0.0).sum()
+        of_target = choose(chosen, spread(weight, shape, (c,)), 0.0).sum(c)
+        count = choose(keep, of_target, 0.0).sum()
     return loss.sum() / count
 
 
@@ -155,14 +155,14 @@ def multi_margin_loss(
     _check_classes(input, target, weight, c)
     shape = tuple(input.shape)
     chosen, inside = _chosen(input, target, c)
-    own = lx.where(inside, lx.where(chosen, input, 0.0).sum(c), math.nan)
+    own = choose(inside, choose(chosen, input, 0.0).sum(c), math.nan)
     others = tuple(d for d in range(len(shape)) if d != c)
     gap = (input - spread(own, shape, others) + margin).clamp_min(0)
     gap = gap if p == 1 else gap * gap
     if weight is not None:
-        of_target = lx.where(chosen, spread(weight, shape, (c,)), 0.0).sum(c)
+        of_target = choose(chosen, spread(weight, shape, (c,)), 0.0).sum(c)
         gap = gap * spread(of_target, shape, others)
-    return reduced(lx.where(chosen, 0.0, gap).sum(c) * (1 / shape[c]), reduction)
+    return reduced(choose(chosen, 0.0, gap).sum(c) * (1 / shape[c]), reduction)
 
 
 # --- yes or no --------------------------------------------------------------------------------------------------

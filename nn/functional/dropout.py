@@ -7,7 +7,7 @@ import warnings
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import error, spread
+from ._common import choose, error, spread
 
 _ALPHA = 1.7580993408473766  # what SELU tends to far below zero, with the sign changed
 
@@ -33,7 +33,7 @@ def _dropout(input: Tensor, p: float, training: bool, inplace: bool, channels: b
     if p == 1:
         out = input * 0.0
     else:
-        out = lx.where(_dropped(input, p, channels), 0.0, input * (1 / (1 - p)))
+        out = choose(_dropped(input, p, channels), 0.0, input * (1 / (1 - p)))
     return input.copy_(out) if inplace else out
 
 

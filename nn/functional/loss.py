@@ -9,7 +9,7 @@ from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import check_reduction, error, reduced
+from ._common import check_reduction, choose, error, reduced
 from .distance import cosine_distance_parts, pairwise_distance
 
 
@@ -89,7 +89,7 @@ def huber_loss(
     _together(input, target)
     d = input - target
     a = d.abs()
-    loss = lx.where(a <= delta, d * d * 0.5, (a - 0.5 * delta) * delta)
+    loss = choose(a <= delta, d * d * 0.5, (a - 0.5 * delta) * delta)
     return reduced(loss if weight is None else _times(loss, weight), reduction)
 
 
@@ -101,8 +101,8 @@ def poisson_nll_loss(
     loss = lx.exp(input) - target * input if log_input else input - target * lx.log(input + eps)
     if full:
         big = target > 1
-        t = lx.where(big, target, 1.0)
-        loss = loss + lx.where(big, t * lx.log(t) - t + lx.log(t * (2 * math.pi)) * 0.5, 0.0)
+        t = choose(big, target, 1.0)
+        loss = loss + choose(big, t * lx.log(t) - t + lx.log(t * (2 * math.pi)) * 0.5, 0.0)
     return reduced(loss, reduction)
 
 
@@ -119,7 +119,7 @@ def gaussian_nll_loss(
             raise error(ValueError, "var is of incorrect size")
     check_reduction(reduction)
     # the limit acts on the value only: the gradient with respect to var flows as if there were none
-    safe = lx.where(var < eps, var - var.detach() + eps, var)
+    safe = choose(var < eps, var - var.detach() + eps, var)
     d = input - target
     loss = (lx.log(safe) + d * d / safe) * 0.5
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import Ints, Size, constant, edged, error, part, reshaped, tuple_of
+from ._common import Ints, Size, choose, constant, edged, error, part, reshaped, tuple_of
 
 # --- sizes ------------------------------------------------------------------------------------------------------
 
@@ -284,7 +284,7 @@ def _window_means(x: Tensor, d: int, out: int) -> Tensor:
     taken = reshaped(lx.index_select(x, d, constant(places.reshape(-1), lx.int64, x.device)), wide)
     inside = constant(np.arange(longest) < (end - start)[:, None], lx.bool, x.device)
     inside = lx.ops.broadcast_in_dim(inside, shape=wide, dims=(d, d + 1))
-    total = lx.where(inside, taken, 0.0).sum(d + 1)
+    total = choose(inside, taken, 0.0).sum(d + 1)
     scale = constant(1 / (end - start), x.dtype, x.device)
     return total * lx.ops.broadcast_in_dim(scale, shape=tuple(total.shape), dims=(d,))
 

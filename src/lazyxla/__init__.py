@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from . import devices
+
 from . import lazy, lowering, autograd  # isort: skip  (this order: each plugs into the one before)
 from .autograd import (
     enable_grad,

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 
 import lazyxla as lx
 
@@ -34,42 +35,45 @@ def test_the_whole_program(tmp_path):
     assert os.listdir(tmp_path) == ["digits.png"]  # no temporary file is left
 
 
-def compiles_of(epochs):
+def compiles_of(epochs, monkeypatch):
+    """The compiles of a run of so many epochs over 200 images (three batches of 64 and a smaller one)."""
+    images, labels, held_out, truths = load_data()
+    monkeypatch.setattr(digits, "load_data", lambda: (images[:200], labels[:200], held_out[:100], truths[:100]))
     lx.sync()
     lx.lowering.clear_cache()
     lx.metrics.reset()
-    images, labels, *_ = digits.load_data()
-    # a fifth of the images, of which the last batch is smaller
-    few = slice(0, 200)
-    monkey = digits.load_data
-    digits.load_data = lambda: (images[few], labels[few], images[300:400], labels[300:400])
-    try:
-        digits.train("xla", epochs, 64, 3e-3, 0, progress=False)
-    finally:
-        digits.load_data = monkey
-    facts = lx.metrics.report(as_dict=True)
-    return [c for c in facts["recompiles"] if "digits.py" in c["why"] or "vary" in c["why"]], facts["compiles"]
+    _, losses, probabilities = digits.train("xla", epochs, 64, 3e-3, 0, progress=False)
+    assert len(losses) == 4 * epochs and probabilities.shape == (100, 10)
+    return lx.metrics.report(as_dict=True)["recompiles"]
 
 
-def test_compiles_do_not_grow_with_epochs_or_the_schedule():
-    two, total_two = compiles_of(2)
-    five, total_five = compiles_of(5)
-    assert total_two == total_five
-    training = [c for c in five if c["ops"] > 300]
-    evaluation = [c for c in five if 40 < c["ops"] <= 100]
-    assert 1 <= len(training) <= 2 + 1  # the last batch adds its own
-    assert 1 <= len(evaluation) <= 2 + 1
-    assert total_five <= 6
+load_data = digits.load_data
 
 
-def test_eager_arrives_at_the_same_losses(tmp_path):
-    files = [tmp_path / "lazy.json", tmp_path / "eager.json"]
-    for file, mode in zip(files, ("--noeager", "--eager")):
-        done = run("--device=cpu", "--epochs=1", mode, f"--losses={file}", f"--picture={tmp_path / 'p.png'}")
-        assert done.returncode == 0, done.stderr[-2000:]
-    lazy, eager = (np.array(json.loads(f.read_text())) for f in files)
-    assert len(lazy) >= 20
-    np.testing.assert_allclose(lazy[:20], eager[:20], rtol=1e-4)
+def test_compiles_do_not_grow_with_epochs_or_the_schedule(monkeypatch):
+    two, four = compiles_of(2, monkeypatch), compiles_of(4, monkeypatch)
+    assert [c["ops"] for c in two] == [c["ops"] for c in four]
+    rest = four[1:]  # the first makes the initial values
+    training, evaluation = [c for c in rest if c["ops"] > 300], [c for c in rest if c["ops"] <= 300]
+    assert len(training) == 2 and len(evaluation) == 2  # one for the whole batches, one for the smaller last
+
+
+def test_eager_arrives_at_the_same_losses(tmp_path, monkeypatch, metrics):
+    images, labels, held_out, truths = load_data()
+    few = 20 * 64  # twenty steps of whole batches
+    monkeypatch.setattr(digits, "load_data", lambda: (images[:few], labels[:few], held_out[:64], truths[:64]))
+    losses, executions = [], []
+    for mode in ("--noeager", "--eager"):
+        file, picture = tmp_path / f"losses{mode}.json", tmp_path / "p.png"
+        metrics.reset()
+        with flagsaver.flagsaver():
+            digits.FLAGS(["digits.py", "--device=cpu", "--epochs=1", mode, f"--losses={file}", f"--picture={picture}"])
+            digits.main(["digits.py"])
+        losses.append(json.loads(file.read_text()))
+        executions.append(metrics.report(as_dict=True)["executions"])
+    assert executions[0] < 30 and executions[1] > 20 * 100  # a program a step, a program an op
+    assert len(losses[0]) == len(losses[1]) == 20
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
 def test_help_names_every_flag():
@@ -83,3 +87,23 @@ def test_an_absent_device_is_a_clear_error(tmp_path):
     done = run("--device=tpu", f"--picture={tmp_path / 'p.png'}")
     assert done.returncode != 0
     assert "no tpu device" in done.stderr or "held-out" in done.stdout  # a machine with a TPU has one
+
+
+def test_a_picture_that_cannot_be_written_is_said_before_the_training(tmp_path):
+    done = run(f"--picture={tmp_path / 'missing' / 'p.png'}")
+    assert done.returncode != 0 and "no folder to write" in done.stderr
+    assert "image/s" not in done.stderr
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+
+    def fails(name):
+        with open(name, "w") as f:
+            f.write("half")
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        digits.write(str(path), fails)
+    assert path.read_text() == "before" and os.listdir(tmp_path) == ["file"]

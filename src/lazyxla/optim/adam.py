@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import lazy as lx
-from .optimizer import Optimizer, Params, Scalars, checked, zeros_for
+from .optimizer import Optimizer, Params
+from .scalars import Scalars, checked, checked_betas, checked_rate, rms, zeros_for
 
 
 class Adam(Optimizer):
@@ -14,64 +15,67 @@ class Adam(Optimizer):
     Weight decay is added to the gradient; ``AdamW`` and ``decoupled_weight_decay`` take it from the parameter.
     """
 
-    _decoupled = False
-
     def __init__(
         self, params: Params, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0, amsgrad: bool = False, *, foreach: Any = None, maximize: bool = False,
-        capturable: bool = False, differentiable: bool = False, fused: Any = None,
-        decoupled_weight_decay: bool | None = None,
+        weight_decay: float = 0, amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False,
+        capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
-        checked("learning rate", lr)
+        checked_rate(lr)
         checked("epsilon value", eps)
-        for i, beta in enumerate(betas):
-            checked(f"beta parameter at index {i}", beta, 0.0, 1.0)
+        checked_betas(betas)
         checked("weight_decay value", weight_decay)
-        decoupled = self._decoupled if decoupled_weight_decay is None else decoupled_weight_decay
         super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize,
-            "foreach": foreach, "capturable": capturable, "differentiable": differentiable, "fused": fused,
-            "decoupled_weight_decay": decoupled,
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
+            "maximize": maximize, "foreach": foreach, "capturable": capturable, "differentiable": differentiable,
+            "fused": fused, "decoupled_weight_decay": decoupled_weight_decay,
         })  # fmt: skip
 
+    def _new_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
+        state = {"step": 0, "exp_avg": zeros_for(p), "exp_avg_sq": zeros_for(p)}
+        return {**state, "max_exp_avg_sq": zeros_for(p)} if group["amsgrad"] else state
+
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        if "step" not in state:
-            state["step"] = 0
-            state["exp_avg"], state["exp_avg_sq"] = zeros_for(p), zeros_for(p)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_for(p)
-        state["step"] += 1
-        t, lr, decay = state["step"], group["lr"], group["weight_decay"]
-        beta1, beta2 = group["betas"]
-        if group["maximize"]:
-            g = -g
-        if decay != 0 and group["decoupled_weight_decay"]:
-            p.mul_(1 - shared("lr", lr, p) * decay)
-        elif decay != 0:
-            g = g + p * decay
-        m, v = state["exp_avg"], state["exp_avg_sq"]
-        m.mul_(beta1).add_(g * (1 - beta1))
-        square = g * g if not g.dtype.is_complex else lx.complex(g.real * g.real, g.imag * g.imag)
-        v.mul_(beta2).add_(square * (1 - beta2))
-        # p -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps), with what depends on t computed on the host
+        g = first_moment(p, g, state, group, shared)
+        t, (beta1, beta2) = state["step"], group["betas"]
+        m, v = state["exp_avg"], rms(state["exp_avg_sq"], g, beta2)
         if group["amsgrad"]:
-            v = state["max_exp_avg_sq"].copy_(lx.maximum(state["max_exp_avg_sq"], v))
-        step_size = shared("lr", lr, p) * shared("1 / (1 - beta1^t)", 1 / (1 - beta1**t), p)
-        correction = shared("1 / sqrt(1 - beta2^t)", (1 - beta2**t) ** -0.5, p)
-        if g.dtype.is_complex:
-            root = lx.complex(v.real.sqrt() * correction + group["eps"], v.imag.sqrt() * correction + group["eps"])
-            p.sub_(lx.complex(m.real / root.real, m.imag / root.imag) * step_size)
-        else:
-            p.sub_(m / (v.sqrt() * correction + group["eps"]) * step_size)
+            top = state["max_exp_avg_sq"]
+            v = top.copy_(lx.maximum(top, v))
+        # p -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps), with what depends on t computed on the host
+        root = v.sqrt() * shared("1 / sqrt(1 - beta2^t)", p, (1 - beta2**t) ** -0.5, t)
+        p.sub_(m / (root + group["eps"]) * shared.rate(p, 1 / (1 - beta1**t), "lr / (1 - beta1^t)", t))
+
+
+def first_moment(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> Any:
+    """How an update of Adam's kind begins: sign, weight decay, and the mean of the gradients moved on. Gives g."""
+    if group["maximize"]:
+        g = -g
+    decay = group["weight_decay"]
+    if decay != 0 and group.get("decoupled_weight_decay"):
+        p.mul_(shared.kept(p, decay))
+    elif decay != 0:
+        g = g + p * decay
+    m = state["exp_avg"]
+    m.add_((g - m) * shared("1 - beta1", p, 1 - group["betas"][0]))  # a schedule may move beta1, so it is an argument
+    return g
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
-    _decoupled = True
-
     def __init__(
         self, params: Params, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 1e-2, amsgrad: bool = False, **options: Any,
+        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, foreach: bool | None = None,
+        capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize, capturable=capturable,
+            differentiable=differentiable, fused=fused, decoupled_weight_decay=True,
+        )  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As ``Optimizer.load_state_dict``; the decay stays decoupled, whatever a dict of another version says."""
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True

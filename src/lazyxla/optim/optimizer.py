@@ -1,8 +1,11 @@
-"""``Optimizer``: parameter groups, state, and the step that ends with a boundary of the lazy graph."""
+"""``Optimizer``: parameter groups, state, hooks, and the step that ends with a boundary of the lazy graph."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+import copy
+import functools
+import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,72 +14,104 @@ import numpy as np
 from .. import lazy as lx
 from ..autograd import enable_grad, no_grad
 from ..lazy import Tensor
+from ..nn.hooks import RemovableHandle, register
+from .scalars import Scalars
 
 Params = Iterable[Any]
 
+_HOST = ("step", "mu_product")  # what the state keeps as host numbers and state_dict() shows as 0-d tensors
+
 
 class Optimizer:
-    """Base of all optimizers, as ``torch.optim.Optimizer``. A subclass writes ``_update(group, scalars)``.
+    """Base of all optimizers, as ``torch.optim.Optimizer``.
 
+    A subclass writes ``_new_state`` and ``_update`` for one parameter, or a ``step`` of its own as in PyTorch.
     ``step()`` reads no value: it records the update and dispatches it. What changes from step to step (learning rate,
-    bias corrections) enters the program as an argument, so a schedule never recompiles.
+    bias corrections) enters the program as an argument (``Scalars``), so a schedule never recompiles.
     """
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got Tensor"
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                f"{type(params).__name__}"
             )
+        if defaults.get("differentiable"):
+            raise RuntimeError("differentiable=True is not supported: updates are not recorded for autograd")
+        if defaults.get("fused") and defaults.get("foreach"):
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._pre_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
-        self._post_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._hooks: defaultdict[str, dict[int, Callable[..., Any]]] = defaultdict(dict)
+        self._stepping = self._opt_called = False
         given = list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:  # a user's own optimizer
+            cls.step = _whole_step(cls.__dict__["step"])  # type: ignore[method-assign]
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with options of their own; ValueError where an option is missing or a parameter is twice."""
+        """Add parameters (or (name, parameter) pairs) with options of their own.
+
+        TypeError for what is not a tensor or has no order, ValueError for a tensor that is no leaf or is in two groups.
+        """
         if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group).__name__}")
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         group = dict(param_group)
-        params = group["params"]
-        if isinstance(params, (set, frozenset)):
-            raise TypeError("optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will change between runs. Please use a list instead.")
-        if isinstance(params, Tensor):
-            params = [params]
-        group["params"] = params = [p[1] if isinstance(p, tuple) else p for p in params]
+        given = group["params"]
+        if isinstance(given, (set, frozenset)):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+                "will change between runs. Please use a list instead."
+            )
+        given = [given] if isinstance(given, Tensor) else list(given)
+        names = [p[0] for p in given if isinstance(p, tuple)]
+        if names and len(names) != len(given):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        if names:
+            group["param_names"] = names
+        group["params"] = params = [p[1] if isinstance(p, tuple) else p for p in given]
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
-            if not p.is_leaf:
+            if not p.is_leaf and not p.retains_grad:
                 raise ValueError("can't optimize a non-leaf Tensor")
-        if len({id(p) for p in params}) != len(params):
-            raise ValueError("some parameters appear more than once in a parameter group")
-        known = {id(p) for g in self.param_groups for p in g["params"]}
-        if any(id(p) in known for p in params):
-            raise ValueError("some parameters appear in more than one parameter group")
+        here = {id(p) for p in params}
+        if len(here) != len(params):
+            warnings.warn("optimizer contains a parameter group with duplicate parameters", stacklevel=3)
+        for other in self.param_groups:
+            if ("param_names" in other) != ("param_names" in group):
+                how = "with names" if "param_names" in group else "without names"
+                raise ValueError(
+                    "all optimizer param groups should be with/without names. "
+                    f"cannot add param group {how} to the optimizer"
+                )
+            if any(id(p) in here for p in other["params"]):
+                raise ValueError("some parameters appear in more than one parameter group")
         for name, value in self.defaults.items():
             group.setdefault(name, value)
         self.param_groups.append(group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients (or, with ``set_to_none=False``, make them zeros)."""
+        """Forget the gradients (or, with ``set_to_none=False``, write zeros into them)."""
         for group in self.param_groups:
             for p in group["params"]:
+                if p.grad is None:
+                    continue
                 if set_to_none:
-                    if p.grad is not None:
-                        p.grad = None
-                elif p.grad is not None:
-                    p.grad = lx.zeros_like(p.grad)
+                    p.grad = None
+                else:
+                    with no_grad():
+                        p.grad.detach_().zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update from the ``.grad`` of the parameters; with a closure, evaluate it first and return its loss."""
-        for hook in self._pre_hooks.values():
-            hook(self, (closure,) if closure else (), {})
         loss = None
         if closure is not None:
             with enable_grad():
@@ -84,31 +119,68 @@ class Optimizer:
         with no_grad():
             for group in self.param_groups:
                 self._step_group(group)
-        lx.step_boundary()
-        for hook in self._post_hooks.values():
-            hook(self, (closure,) if closure else (), {})
         return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
         """Update the parameters of a group that have a gradient."""
-        shared = Scalars()
+        shared = Scalars(group["lr"])
         for p in group["params"]:
-            if p.grad is not None:
-                if p.grad.device is not p.device:
-                    raise RuntimeError(f"the gradient of a parameter is on {p.grad.device}, the parameter on {p.device}")
-                self._update(p, p.grad, self.state[p], group, shared)
+            g = p.grad
+            if g is None:
+                continue
+            state = self.state[p]
+            if not state:
+                state.update(self._new_state(p, group))
+            if "step" in state:
+                state["step"] += 1
+            if p.dtype.is_complex and self._in_pairs:
+                pairs = {k: lx.view_as_real(v) if isinstance(v, Tensor) else v for k, v in state.items()}
+                self._update(lx.view_as_real(p), lx.view_as_real(g), pairs, group, shared)
+            else:
+                self._update(p, g, state, group, shared)
+
+    _in_pairs = True  # whether a complex parameter is updated as pairs of real numbers (needless where all is linear)
+
+    def _new_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
+        """The state of a parameter before its first step; ``step``, if it is there, is counted by the caller."""
+        return {}
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
+        """Change ``p`` and the tensors of ``state`` in place, but not ``g``. All real if ``_in_pairs``."""
         raise NotImplementedError
 
-    def register_step_pre_hook(self, hook: Callable[..., Any]) -> Any:
-        return _Registration(self._pre_hooks, hook)
+    # --- hooks ---
 
-    def register_step_post_hook(self, hook: Callable[..., Any]) -> Any:
-        return _Registration(self._post_hooks, hook)
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """``hook(optimizer, args, kwargs)`` before each step; may return new ``(args, kwargs)``."""
+        return register(self._hooks["step_pre"], hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """``hook(optimizer, args, kwargs)`` after each step."""
+        return register(self._hooks["step_post"], hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """``hook(optimizer)`` before ``state_dict()``."""
+        return register(self._hooks["state_dict_pre"], hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """``hook(optimizer, state_dict)`` after ``state_dict()``; may return another dict."""
+        return register(self._hooks["state_dict_post"], hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """``hook(optimizer, state_dict)`` before ``load_state_dict``; may return another dict."""
+        return register(self._hooks["load_pre"], hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """``hook(optimizer)`` after ``load_state_dict``."""
+        return register(self._hooks["load_post"], hook, prepend)
+
+    # --- saving ---
 
     def state_dict(self) -> dict[str, Any]:
         """Groups (parameters as numbers) and state, in PyTorch's layout; step counts as 0-d tensors."""
+        for hook in list(self._hooks["state_dict_pre"].values()):
+            hook(self)
         numbers: dict[int, int] = {}
         groups = []
         for group in self.param_groups:
@@ -118,29 +190,43 @@ class Optimizer:
             packed["params"] = [numbers[id(p)] for p in group["params"]]
             groups.append(packed)
         state = {
-            numbers[id(p)]: {k: lx.tensor(float(v)) if k == "step" else v for k, v in s.items()}
-            for p, s in self.state.items()
+            numbers.get(id(p), p): {k: _shown(v) if k in _HOST else v for k, v in entries.items()}
+            for p, entries in self.state.items()
+            if entries
         }
-        return {"state": state, "param_groups": groups}
+        found: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in list(self._hooks["state_dict_post"].values()):
+            found = _or(hook(self, found), found)
+        return found
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a ``state_dict()``; ValueError, and nothing changed, where its groups do not fit."""
+        state_dict = dict(state_dict)
+        for hook in list(self._hooks["load_pre"].values()):
+            state_dict = _or(hook(self, state_dict), state_dict)
         groups = state_dict["param_groups"]
         if len(groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
-        for ours, theirs in zip(self.param_groups, groups):
-            if len(ours["params"]) != len(theirs["params"]):
-                raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
-        params = [p for g in self.param_groups for p in g["params"]]
-        numbers = [n for g in groups for n in g["params"]]
+        if any(len(a["params"]) != len(b["params"]) for a, b in zip(self.param_groups, groups)):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
+        ours = [p for group in self.param_groups for p in group["params"]]
+        by_number = dict(zip((n for group in groups for n in group["params"]), ours))
         state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
-        by_number = dict(zip(numbers, params))
         for n, entries in state_dict["state"].items():
-            p = by_number[n]
-            state[p] = {k: _restored(k, v, p) for k, v in entries.items()}
-        for ours, theirs in zip(self.param_groups, groups):
-            ours.update({k: v for k, v in theirs.items() if k != "params"})
+            p = by_number.get(n)
+            if p is None:  # a state that belongs to no parameter is kept as it is
+                state[n] = entries
+            else:
+                state[p] = {k: _restored(k, v, p) for k, v in entries.items()}
+        options = [{k: _copied(v) for k, v in group.items() if k != "params"} for group in groups]
+        for group, option in zip(self.param_groups, options):
+            group.update(option)
         self.state = state
+        lx.sync()  # the copies are made now, so that the next step is the same program as any other
+        for hook in list(self._hooks["load_post"].values()):
+            hook(self)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -150,59 +236,58 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
+def _whole_step(step: Callable[..., Any]) -> Callable[..., Any]:
+    """``step`` with the hooks around it and, outside of any other ``step``, the boundary of the graph at its end."""
+
+    @functools.wraps(step)
+    def whole(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        if self._stepping:  # super().step()
+            return step(self, *args, **kwargs)
+        self._stepping = self._opt_called = True
+        try:
+            for hook in list(self._hooks["step_pre"].values()):
+                changed = hook(self, args, kwargs)
+                if changed is not None:
+                    if not isinstance(changed, tuple) or len(changed) != 2:
+                        raise RuntimeError(
+                            f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                        )
+                    args, kwargs = changed
+            result = step(self, *args, **kwargs)
+            lx.step_boundary()
+            for hook in list(self._hooks["step_post"].values()):
+                hook(self, args, kwargs)
+            return result
+        finally:
+            self._stepping = False
+
+    return whole
+
+
+Optimizer.step = _whole_step(Optimizer.step)  # type: ignore[method-assign]
+
+
+def _or(given: Any, otherwise: Any) -> Any:
+    return otherwise if given is None else given
+
+
+def _shown(value: Any) -> Tensor:
+    wide = lx.get_default_dtype() is lx.float64
+    return lx.tensor(float(value), dtype=lx.float64 if wide else lx.float32, device="cpu")
+
+
 def _restored(name: str, value: Any, p: Any) -> Any:
-    if name == "step":
-        return int(value.item() if isinstance(value, Tensor) else value)
-    if isinstance(value, (Tensor, np.ndarray)):
-        value = value if isinstance(value, Tensor) else lx.tensor(value)
-        moved = value.detach().to(device=p.device)
-        return (moved.to(p.dtype) if p.dtype.is_inexact else moved).clone()
-    return value
+    """A loaded piece of the state of ``p``, in memory of its own."""
+    if name in _HOST:
+        number = value.item() if isinstance(value, (Tensor, np.ndarray)) else value
+        return int(number) if name == "step" else float(number)
+    if isinstance(value, np.ndarray):
+        value = lx.tensor(value)
+    if not isinstance(value, Tensor):
+        return copy.deepcopy(value)
+    moved = value.detach().to(device=p.device)
+    return (moved.to(p.dtype) if p.dtype.is_inexact else moved).clone()
 
 
-class _Registration:
-    def __init__(self, table: OrderedDict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
-        self.table, self.key = table, max(table, default=-1) + 1
-        table[self.key] = hook
-
-    def remove(self) -> None:
-        self.table.pop(self.key, None)
-
-
-class Scalars:
-    """The numbers of one group's step, each recorded once and shared by all parameters of a type and device."""
-
-    def __init__(self) -> None:
-        self._made: dict[Any, Any] = {}
-
-    def __call__(self, name: str, value: Any, p: Any) -> Any:
-        """``value`` (a number or a 0-d tensor) as an argument of the program, in the real type of ``p``."""
-        if isinstance(value, Tensor):
-            return value.detach()
-        dtype = p.dtype.to_real()
-        key = (name, value, dtype, p.device)
-        found = self._made.get(key)
-        if found is None:
-            found = self._made[key] = lx.scalar(value, dtype, p.device)
-        return found
-
-
-def zeros_for(p: Any) -> Any:
-    """Zeros like ``p`` that are computed already, so that the first step is the same program as the second."""
-    return lx.tensor(np.zeros(tuple(p.shape), p.dtype.numpy), dtype=p.dtype, device=p.device)
-
-
-def checked(name: str, value: Any, low: float = 0.0, high: float | None = None) -> None:
-    """ValueError for an option outside [low, high)."""
-    if isinstance(value, Tensor):
-        return
-    if not value >= low or (high is not None and not value < high):
-        raise ValueError(f"Invalid {name}: {value}")
-
-
-def decayed(p: Any, g: Any, group: dict[str, Any]) -> Any:
-    """The gradient to descend: its sign for ``maximize``, the weight decay added."""
-    if group.get("maximize"):
-        g = -g
-    decay = group["weight_decay"]
-    return g + p * decay if decay != 0 else g
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from .. import lazy as lx
-from .optimizer import Optimizer, Params, Scalars, checked, decayed, zeros_for
+from .optimizer import Optimizer, Params
+from .scalars import Scalars, checked, checked_rate, decayed, zeros_for
 
 
 class SGD(Optimizer):
     """p -= lr * (g + weight_decay * p), with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013)."""
 
+    _in_pairs = False
+
     def __init__(
         self, params: Params, lr: Any = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0,
-        nesterov: bool = False, *, maximize: bool = False, foreach: Any = None, differentiable: bool = False,
-        fused: Any = None,
+        nesterov: bool = False, *, maximize: bool = False, foreach: bool | None = None, differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:  # fmt: skip
-        checked("learning rate", lr)
+        checked_rate(lr)
         checked("momentum value", momentum)
         checked("weight_decay value", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
@@ -27,10 +30,9 @@ class SGD(Optimizer):
         })  # fmt: skip
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        lr = shared("lr", group["lr"], p)
         g = decayed(p, g, group)
-        momentum, dampening = group["momentum"], group["dampening"]
-        if momentum != 0:
+        if group["momentum"] != 0:
+            momentum, dampening = shared("momentum", p, group["momentum"]), group["dampening"]
             buffer = state.get("momentum_buffer")
             if buffer is None and dampening != 0:
                 buffer = state["momentum_buffer"] = lx.clone(g)  # the first gradient enters undamped
@@ -39,4 +41,4 @@ class SGD(Optimizer):
                     buffer = state["momentum_buffer"] = zeros_for(p)
                 buffer.mul_(momentum).add_(g if dampening == 0 else g * (1 - dampening))
             g = g + buffer * momentum if group["nesterov"] else buffer
-        p.sub_(g * lr)
+        p.sub_(g * shared.rate(p))

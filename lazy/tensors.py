@@ -14,29 +14,9 @@ from . import dtypes, printing, views
 from . import record as rec
 from .dtypes import DType
 from .graph import HostValue, Node
+from .hooks import HookHandle
 from .record import GradNode, Leaf, mode, user_line, wrap
-
-
-class Size(tuple[int, ...]):
-    """A shape, printed as PyTorch prints it."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        out = 1
-        for n in self:
-            out *= n
-        return out
-
-    def __repr__(self) -> str:
-        return f"lazyxla.Size({list(self)})"
-
-    def __getitem__(self, index: Any) -> Any:
-        found = tuple.__getitem__(self, index)
-        return Size(found) if isinstance(index, slice) else found
-
-    def __add__(self, other: Any) -> Size:
-        return Size(tuple.__add__(self, tuple(other)))
+from .size import Size
 
 
 class Tensor:
@@ -64,6 +44,7 @@ class Tensor:
         where: Any
         allclose: Any
         copy_: Any
+        type: Any
 
         def __getattr__(self, name: str) -> Any: ...
         def __add__(self, other: Any) -> Tensor: ...
@@ -500,7 +481,7 @@ class Tensor:
         return printing.format_tensor(
             array,
             dtype_name=self.dtype.name,
-            show_dtype=self.dtype not in default or self.numel() == 0 and self.dtype is not dtypes.get_default_dtype(),
+            show_dtype=self.dtype not in default or (self.numel() == 0 and self.dtype is not dtypes.get_default_dtype()),
             device=None if self.device is devices.canonical("cpu") else str(self.device),
             requires_grad=type(self._edge) is Leaf,
             grad_fn=self._edge.name() if type(self._edge) is GradNode else None,
@@ -532,34 +513,6 @@ class Tensor:
         raise TypeError(
             "a lazyxla.Tensor is not pickled: send tensor.numpy() to another process, or save it with safetensors"
         )
-
-
-class HookHandle:
-    """What registering a hook returns: ``remove()`` takes it out again; a context manager that does so."""
-
-    def __init__(self, owner: Any, slot: str, key: int) -> None:
-        self.owner, self.slot, self.key = owner, slot, key
-
-    @classmethod
-    def add(cls, owner: Any, slot: str, hook: Callable[..., Any]) -> HookHandle:
-        table = getattr(owner, slot)
-        if table is None:
-            table = {}
-            setattr(owner, slot, table)
-        key = max(table, default=-1) + 1
-        table[key] = hook
-        return cls(owner, slot, key)
-
-    def remove(self) -> None:
-        table = getattr(self.owner, self.slot)
-        if table:
-            table.pop(self.key, None)
-
-    def __enter__(self) -> HookHandle:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.remove()
 
 
 rec._tensor_type = Tensor

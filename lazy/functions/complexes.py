@@ -1,0 +1,132 @@
+"""Complex numbers: their parts, and their views as pairs of real ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import ops
+from ..dtypes import COMPLEX
+from ..record import user_line
+from ..tensors import Tensor
+from ..views import Step, view
+from ._register import alias, both, function, inplace
+from .conversion import flat, full_like_type, promote, to_inexact
+from .elementwise import isnan
+from .shape import box
+
+
+@both
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate; itself for real input."""
+    return ops.conj(input) if input.dtype.category == COMPLEX else input
+
+
+alias("conj_physical", conj)
+
+
+def _itself(name: str) -> None:
+    """What only says how PyTorch stores a tensor changes nothing here."""
+
+    def f(input: Tensor) -> Tensor:
+        return input
+
+    f.__name__ = name
+    both(f)
+
+
+_itself("resolve_conj")
+_itself("resolve_neg")
+
+
+@function
+def complex(real: Tensor, imag: Tensor) -> Tensor:
+    """real + i imag."""
+    if real.dtype is not imag.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {real.dtype.name} but got scalar type {imag.dtype.name} for second "
+            "argument"
+            f"  ({user_line()})"
+        )
+    return ops.complex_(*promote(real, imag))
+
+
+@both
+def angle(input: Tensor) -> Tensor:
+    """The argument of a complex number; 0 or pi for real ones."""
+    if input.dtype.is_complex:
+        return ops.atan2(ops.imag(input), ops.real(input))
+    x = to_inexact(input)
+    zero = full_like_type(x, 0)
+    side = ops.select(ops.compare(x, zero, direction="LT"), full_like_type(x, math.pi), zero)
+    return flat(lambda t: ops.select(isnan(t), t, side), x)
+
+
+@function
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    """abs * exp(i angle)."""
+    if abs.dtype is not angle.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {abs.dtype.name} but got scalar type {angle.dtype.name} for second "
+            "argument"
+            f"  ({user_line()})"
+        )
+    return ops.complex_(abs * angle.cos(), abs * angle.sin())
+
+
+def _part(name: str, take: Any, put: Any) -> None:
+    def f(input: Tensor) -> Tensor:
+        if not input.dtype.is_complex:
+            if name == "imag":
+                raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes.  ({user_line()})")
+            return input
+        return view(input, Step(
+            name, take, put, lambda state, whole: (2 * state[0], tuple(2 * s for s in state[1])), tuple(input.shape)
+        ))  # fmt: skip
+
+    f.__name__ = name
+    function(f)
+    setattr(Tensor, name, property(f))
+
+
+_part("real", ops.real, lambda whole, piece: ops.complex_(piece, ops.imag(whole)))
+_part("imag", ops.imag, lambda whole, piece: ops.complex_(ops.real(whole), piece))
+
+
+def _pairs(x: Tensor) -> Tensor:
+    wide = (*x.shape, 1)
+    return ops.concatenate(ops.reshape(ops.real(x), shape=wide), ops.reshape(ops.imag(x), shape=wide), axis=x.ndim)
+
+
+def _from_pairs(x: Tensor) -> Tensor:
+    last, shape = x.ndim - 1, tuple(x.shape[:-1])
+    return ops.complex_(*(ops.reshape(box(x, last, i, i + 1), shape=shape) for i in (0, 1)))
+
+
+@function
+def view_as_real(input: Tensor) -> Tensor:
+    """Complex numbers as pairs along a new last dim, as an alias."""
+    if not input.dtype.is_complex:
+        raise RuntimeError(f"view_as_real is only supported for complex tensors  ({user_line()})")
+    return view(input, Step(
+        "view_as_real", _pairs, lambda whole, piece: _from_pairs(piece),
+        lambda state, whole: (2 * state[0], (*[2 * s for s in state[1]], 1)), tuple(input.shape),
+    ))  # fmt: skip
+
+
+@function
+def view_as_complex(input: Tensor) -> Tensor:
+    """Pairs along the last dim as complex numbers, as an alias."""
+    if not input.dtype.is_floating_point or input.ndim == 0 or input.shape[-1] != 2:
+        raise RuntimeError(
+            "Tensor must have a last dimension of size 2, and be floating point, not "
+            f"{input.dtype.name}{list(input.shape)}"
+            f"  ({user_line()})"
+        )
+    return view(input, Step(
+        "view_as_complex", _from_pairs, lambda whole, piece: _pairs(piece),
+        lambda state, whole: (state[0] // 2, tuple(s // 2 for s in state[1][:-1])), tuple(input.shape),
+    ))  # fmt: skip
+
+inplace(conj)
+inplace(conj, "conj_physical_")

@@ -1,0 +1,157 @@
+"""Running sums, products and extremes along a dim, and what compares neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .. import dtypes, ops
+from ..graph import Aval
+from ..record import user_line
+from ..tensors import Tensor
+from ._register import alias, both, function, inplace
+from .conversion import convert, full_like_type, to_inexact
+from .creation import line
+from .elementwise import isnan
+from .joining import cat
+from .pointwise import log_add
+from .reduction import ValuesIndices, accumulated
+from .shape import box, normal_dim, pad_zeros
+
+
+@both
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Running sums along a dim."""
+    x = accumulated(input, dtype)
+    return ops.copy(x) if x.ndim == 0 else ops.cumsum(x, axis=normal_dim(dim, x.ndim), reverse=False)
+
+
+def _doubling(
+    x: tuple[Tensor, ...], d: int, start: tuple[Any, ...], combine: Callable[..., tuple[Tensor, ...]]
+) -> tuple[Tensor, ...]:
+    """Running combination along a dim in log2(n) steps: each adds what lies 1, 2, 4... places before.
+
+    ``start`` has the values that change nothing; ``combine(earlier, later)`` must be associative.
+    """
+    n, by = x[0].shape[d], 1
+    while by < n:
+        low = [by if i == d else 0 for i in range(x[0].ndim)]
+        high = [-by if i == d else 0 for i in range(x[0].ndim)]
+        x = combine(tuple(pad_zeros(v, low, high, s) for v, s in zip(x, start)), x)
+        by *= 2
+    return x
+
+
+@both
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Running products along a dim."""
+    x = accumulated(input, dtype)
+    d = normal_dim(dim, x.ndim)
+    if x.ndim == 0:
+        return ops.copy(x)
+    return _doubling((x,), d, (1,), lambda a, b: (ops.multiply(a[0], b[0]),))[0]
+
+
+@both
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """log of running sums of exp, without overflow."""
+    if not input.dtype.is_inexact:
+        raise RuntimeError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+    d = normal_dim(dim, input.ndim)
+    if input.ndim == 0:
+        return ops.copy(input)
+    work = input if input.dtype.itemsize > 2 else convert(input, dtypes.float32)
+    return convert(_doubling((work,), d, (-math.inf,), lambda a, b: (log_add(a[0], b[0]),))[0], input.dtype)
+
+
+def _running(name: str, direction: str) -> None:
+    def f(input: Tensor, dim: int) -> Any:
+        from .scattering import gather
+
+        if input.dtype.is_complex:
+            raise RuntimeError(f'"{name}" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+        d = normal_dim(dim, input.ndim)
+        if input.ndim == 0:
+            return ValuesIndices(ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
+        x = input.detach()
+        x = convert(x, dtypes.uint8) if x.dtype is dtypes.bool_ else x
+        places = line(Aval(tuple(x.shape), dtypes.int64, x.device), d)
+
+        def later_wins(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            (x, i), (y, j) = a, b
+            better = ops.compare(y, x, direction=direction)
+            if x.dtype.is_floating_point:
+                better = ops.bit_or(ops.bit_and(better, ops.logical_not(isnan(x))), isnan(y))
+            # what was padded in has place -1: anything comes after it
+            better = ops.bit_or(better, ops.compare(i, full_like_type(i, 0), direction="LT"))
+            return ops.select(better, y, x), ops.select(better, j, i)
+
+        values, found = _doubling((x, places), d, (0, -1), later_wins)
+        if input._edge is not None:
+            values = gather(input, d, found)
+        return ValuesIndices(convert(values, input.dtype), found)
+
+    f.__name__ = name
+    f.__doc__ = "The extreme so far along a dim, and where its last occurrence lies: (values, indices)."
+    both(f)
+
+
+_running("cummax", "GE")
+_running("cummin", "LE")
+
+
+@both
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
+    """Differences of neighbours along a dim, n times over."""
+    if input.ndim == 0:
+        raise RuntimeError(f"diff expects input to be at least one-dimensional  ({user_line()})")
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}  (diff at {user_line()})")
+    d = normal_dim(dim, input.ndim)
+    parts = [v for v in (prepend, input, append) if v is not None]
+    out = cat(parts, d) if len(parts) > 1 else input
+    for _ in range(n):
+        size = out.shape[d]
+        if size == 0:
+            break
+        later, earlier = box(out, d, min(1, size), size), box(out, d, 0, size - 1)
+        out = ops.bit_xor(later, earlier) if out.dtype is dtypes.bool_ else ops.subtract(later, earlier)
+    return out if n else ops.copy(out)
+
+
+def _trapezoids(y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor:
+    """The areas between neighbouring samples."""
+    d = normal_dim(dim, y.ndim)
+    n = y.shape[d] if y.ndim else 0
+    if not n:
+        return to_inexact(y)
+    pairs = ops.add(box(y, d, 1, n), box(y, d, 0, n - 1))
+    if x is None:
+        return pairs * (dx * 0.5)
+    if x.ndim == 1:
+        if x.shape[0] != n:
+            raise RuntimeError(f"trapezoid: There must be one `x` value for each sample point  ({user_line()})")
+        return pairs * diff(x).reshape([-1 if i == d else 1 for i in range(y.ndim)]) * 0.5
+    if x.ndim < y.ndim:
+        x = x.reshape([1] * (y.ndim - x.ndim) + list(x.shape))
+    return pairs * diff(x, dim=d) * 0.5
+
+
+@function
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+    """The integral of samples along a dim by the trapezoidal rule."""
+    return _trapezoids(y, x, dx, dim).sum(dim)
+
+
+@function
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+    """Running integrals by the trapezoidal rule."""
+    return cumsum(_trapezoids(y, x, dx, dim), dim)
+
+
+alias("trapz", trapezoid, methods=False)
+for _f in (cumsum, cumprod):
+    inplace(_f)

@@ -1,0 +1,146 @@
+"""Softmax, its logarithm and its sum, and norms: reductions with backward rules of their own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import dtypes, ops
+from ..record import user_line, with_rule
+from ..tensors import Tensor
+from ._register import both
+from .conversion import convert, flat, full_like_type, to_inexact
+from .elementwise import abs as abs_
+from .reduction import Dims, amax, amin, axes_of, kept, spread, sum
+from .shape import normal_dim
+
+
+class _SoftmaxRule:
+    """dx = y (g - sum(g y)), along the dims."""
+
+    name = "Softmax"
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        self.axes = axes
+
+    def __call__(self, g: Tensor, entry: Any) -> tuple[Tensor]:
+        y = entry.output()
+        return (y * (g - spread(ops.reduce_sum(g * y, axes=self.axes), y, self.axes)),)
+
+
+class _LogSoftmaxRule:
+    """dx = g - softmax sum(g), along the dims."""
+
+    name = "LogSoftmax"
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        self.axes = axes
+
+    def __call__(self, g: Tensor, entry: Any) -> tuple[Tensor]:
+        y = entry.output()
+        return (g - ops.exponential(y) * spread(ops.reduce_sum(g, axes=self.axes), y, self.axes),)
+
+
+def _shifted(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return x - spread(ops.reduce_max(x, axes=axes), x, axes)
+
+
+def _soft(input: Tensor, dim: int, dtype: Any) -> tuple[Tensor, tuple[int, ...]]:
+    x = to_inexact(input if dtype is None else convert(input, dtypes.as_dtype(dtype)))
+    return x, (normal_dim(dim, x.ndim),) if x.ndim else ()
+
+
+@both
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """exp(input), normalised to sum to one along a dim."""
+    x, axes = _soft(input, dim, dtype)
+
+    def value(t: Tensor) -> Tensor:
+        e = ops.exponential(_shifted(t, axes))
+        return e / spread(ops.reduce_sum(e, axes=axes), t, axes)
+
+    return with_rule(value, (x,), _SoftmaxRule(axes))
+
+
+@both
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """log(softmax(input)), computed safely."""
+    x, axes = _soft(input, dim, dtype)
+
+    def value(t: Tensor) -> Tensor:
+        s = _shifted(t, axes)
+        return s - spread(ops.log(ops.reduce_sum(ops.exponential(s), axes=axes)), t, axes)
+
+    return with_rule(value, (x,), _LogSoftmaxRule(axes))
+
+
+@both
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """log(sum(exp(input))), without overflow."""
+    x = to_inexact(input)
+    axes = axes_of(x, dim)
+    if 0 in x.shape:
+        return kept(x, ops.log(ops.reduce_sum(ops.exponential(x), axes=axes)), axes, keepdim)
+    top = ops.reduce_max((ops.real(x) if x.dtype.is_complex else x).detach(), axes=axes)
+    top = ops.select(ops.is_finite(top), top, full_like_type(top, 0))
+    top = convert(top, x.dtype)
+    y = ops.log(ops.reduce_sum(ops.exponential(x - spread(top, x, axes)), axes=axes)) + top
+    return kept(x, y, axes, keepdim)
+
+
+# --- norms ------------------------------------------------------------------------------------------------------
+
+
+class _RootRule:
+    """The gradient of a 2-norm: x / norm, zero where the norm is zero."""
+
+    name = "Norm"
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        self.axes = axes
+
+    def __call__(self, g: Tensor, entry: Any) -> tuple[Tensor]:
+        (x,), y = entry.operands(), entry.output()
+        zero = full_like_type(y, 0)
+        still = ops.compare(y, zero, direction="EQ")
+        scale = ops.select(still, zero, ops.divide(g, ops.select(still, full_like_type(y, 1), y)))
+        wide = spread(scale, x, self.axes)
+        return (x * (convert(wide, x.dtype)),)
+
+
+def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
+    x = to_inexact(x)
+    if p == 2:
+
+        def value(t: Tensor) -> Tensor:
+            a = ops.absolute(t) if t.dtype.is_complex else t
+            return ops.sqrt(ops.reduce_sum(a * a, axes=axes))
+
+        return kept(x, with_rule(value, (x,), _RootRule(axes), wants_inputs=True), axes, keepdim)
+    a = abs_(x)
+    if p == math.inf or p == -math.inf:
+        return (amax if p > 0 else amin)(a, axes, keepdim)
+    if p == 1:
+        return sum(a, axes, keepdim)
+    if p == 0:
+        return flat(lambda t: convert(sum(t != 0, axes, keepdim), t.dtype.to_real()), x)
+    return sum(a**p, axes, keepdim) ** (1 / p)
+
+
+@both
+def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    """The p-norm of the elements along dims (all of them unless given)."""
+    x = input if dtype is None else convert(input, dtypes.as_dtype(dtype))
+    if isinstance(p, str):
+        if p != "fro":
+            raise RuntimeError(f"norm: p={p!r} is not supported; 'fro' or a number is expected  ({user_line()})")
+        p = 2
+    return _norm(x, float(p), axes_of(x, dim), keepdim)
+
+
+@both
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of the difference."""
+    return norm(input - other, p)
+
+
