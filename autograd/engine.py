@@ -226,9 +226,14 @@ def _root(tensor: Any, gradient: Any, name: str) -> tuple[Any, Tensor]:
         raise RuntimeError(f"element 0 of tensors does not require grad and does not have a grad_fn  ({user_line()})")
     if gradient is None:
         if tensor.numel() != 1:
-            raise RuntimeError(f"grad can be implicitly created only for scalar outputs, not for {list(tensor.shape)}  ({user_line()})")
+            raise RuntimeError(
+                f"grad can be implicitly created only for scalar outputs, not for {list(tensor.shape)}  ({user_line()})"
+            )
         if not tensor.dtype.is_floating_point:
-            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor.dtype.name}  ({user_line()})")
+            raise RuntimeError(
+                "grad can be implicitly created only for real scalar outputs but got "
+                f"{tensor.dtype.name}  ({user_line()})"
+            )
         return tensor._edge, full_like_type(tensor, 1) if tensor.ndim else constant(1, tensor.dtype, tensor.device)
     if tuple(gradient.shape) != tuple(tensor.shape):
         raise RuntimeError(

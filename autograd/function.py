@@ -69,7 +69,9 @@ class _Gate:
         out = []
         for i, (edge, dx) in enumerate(zip(entry.edges, found)):
             if dx is not None and not isinstance(dx, Tensor):
-                raise TypeError(f"{self.name}.backward returned {type(dx).__name__} for input {i}; a tensor or None is expected")
+                raise TypeError(
+                    f"{self.name}.backward returned {type(dx).__name__} for input {i}; a tensor or None is expected"
+                )
             if dx is not None and edge is not None and tuple(dx.shape) != self.shapes[i]:
                 raise RuntimeError(
                     f"Function {self.name}Backward returned an invalid gradient at index {i} - got {list(dx.shape)} but "

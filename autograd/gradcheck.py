@@ -55,7 +55,10 @@ def gradcheck(
 def _check(func: Callable[..., Any], items: list[Any], eps: float, atol: float, rtol: float, fast: bool) -> None:
     chosen = [i for i, t in enumerate(items) if isinstance(t, Tensor) and t.requires_grad]
     if not chosen:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, "
+            "but none of them have requires_grad=True."
+        )
     for i in chosen:
         if items[i].dtype.itemsize // (2 if items[i].dtype.is_complex else 1) < 8:
             raise ValueError(f"gradcheck: input {i} is {items[i].dtype.name}; finite differences need double precision")
@@ -160,4 +163,6 @@ def gradgradcheck(
 
     if not first(*items, *given):
         return True
-    return gradcheck(first, [*items, *given], eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, fast_mode=fast_mode)
+    return gradcheck(
+        first, [*items, *given], eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, fast_mode=fast_mode
+    )

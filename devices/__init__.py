@@ -6,7 +6,7 @@ from typing import Any
 
 from ._jaxlib import RuntimeFailure
 from .device import Device, canonical, devices, get_default_device, register_backend, set_default_device
-from .transfer import HostArray, move, put, put_small, to_numpy, wait
+from .transfer import HostArray, from_dlpack, move, put, put_small, to_numpy, wait
 
 __all__ = [
     "Device",
@@ -14,6 +14,7 @@ __all__ = [
     "RuntimeFailure",
     "canonical",
     "devices",
+    "from_dlpack",
     "get_default_device",
     "move",
     "put",

@@ -64,6 +64,11 @@ def local_devices(platform: str) -> list[Any]:
         return []
 
 
+def from_dlpack(x: Any) -> Any:
+    """A jax.Array on the memory that ``x`` exports."""
+    return jax.dlpack.from_dlpack(x)
+
+
 def register_plugin(name: str, library_path: str, options: Mapping[str, Any] | None) -> None:
     """Load the PJRT plugin library and start its client, known under ``name``; raises, changing nothing, if it cannot."""
     from jax._src import xla_bridge

@@ -10,6 +10,7 @@ from . import _jaxlib
 from .device import Device
 
 Array = _jaxlib.Array
+_HOST = 1  # kDLCPU
 
 
 class HostArray:
@@ -50,6 +51,12 @@ def move(buffer: Any, device: Device) -> Any:
     if buffer.devices() == {target}:
         return buffer
     return _jaxlib.array_from_device_copy(buffer, target)
+
+
+def from_dlpack(x: Any) -> Any:
+    """What ``x`` exports, sharing its memory: a NumPy array where that lies on the host, else a jax.Array."""
+    kind, _ = x.__dlpack_device__()
+    return np.from_dlpack(x) if kind == _HOST else _jaxlib.from_dlpack(x)
 
 
 def to_numpy(buffer: Any) -> np.ndarray:

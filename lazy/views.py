@@ -78,7 +78,7 @@ def share(t: Any) -> Domain:
     return meta.domain
 
 
-def _join(t: Any, domain: Domain, chain: tuple[Step, ...], shape: tuple[int, ...]) -> None:
+def join(t: Any, domain: Domain, chain: tuple[Step, ...], shape: tuple[int, ...]) -> None:
     meta = t.metadata()
     meta.domain, meta.chain, meta.shape = domain, chain, shape
     members = domain.storage.members
@@ -94,7 +94,7 @@ def view(base: Any, step: Step) -> Any:
         out = rec.track(wrap(base._node, base._edge))
     domain = share(base)
     meta = base._meta
-    _join(out, domain, (*meta.chain, step), meta.shape)
+    join(out, domain, (*meta.chain, step), meta.shape)
     out._meta.base = meta.base if meta.base is not None else base
     out._meta.untracked = out._edge is None and base._edge is not None
     return out
@@ -104,7 +104,7 @@ def detached(t: Any, counts: bool = True) -> Any:
     """An alias without gradient history (``detach()``; ``.data`` where writes are not to be ``counts``-ed)."""
     out = rec.track(wrap(t._node or t._refresh()))
     domain = share(t)
-    _join(out, Domain(domain.storage, None, counts), t._meta.chain, t._meta.shape)
+    join(out, Domain(domain.storage, None, counts), t._meta.chain, t._meta.shape)
     return out
 
 
@@ -263,7 +263,7 @@ def replace(t: Any, new: Any) -> None:
     if old is not None:
         old.storage.members[:] = [m for m in old.storage.members if m() is not t]
     meta.domain, meta.chain, meta.base = None, (), None
-    _join(t, Domain(source.storage, leaf, False), new._meta.chain, new._meta.shape)
+    join(t, Domain(source.storage, leaf, False), new._meta.chain, new._meta.shape)
     t._node = node
     rec.track(t)
 

@@ -116,7 +116,8 @@ def execution_failure(error: Exception, graph: Any, order: list[Node], variant: 
     ]  # fmt: skip
     consumed = f"; consumed by the attempt: {', '.join(lost)}" if lost else ""
     return RuntimeError(
-        f"the execution of {len(order)} ops recorded from {_first_site(order)} on failed; the largest result is {node.sig!r} -> "
+        f"the execution of {len(order)} ops recorded from {_first_site(order)} on failed; "
+        f"the largest result is {node.sig!r} -> "
         f"{node.sig.aval!r}, recorded at {_site(node)}{consumed}: {_short(error)}"
     )
 

@@ -146,14 +146,12 @@ def from_numpy(array: np.ndarray) -> Tensor:
 @function
 def from_dlpack(x: Any) -> Tensor:
     """A tensor on the memory of any object that speaks DLPack (CPU arrays and those of the same accelerator)."""
-    import jax
-
     if isinstance(x, Tensor):
         return x.detach()
-    kind, _ = x.__dlpack_device__()
-    if kind == 1:
-        return from_numpy(np.from_dlpack(x))
-    return from_jax(jax.dlpack.from_dlpack(x))
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"from_dlpack(): an object with __dlpack__ is expected, not {type(x).__name__}  ({user_line()})")
+    found = devices.from_dlpack(x)
+    return from_numpy(found) if isinstance(found, np.ndarray) else from_jax(found)
 
 
 @function

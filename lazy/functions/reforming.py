@@ -7,7 +7,7 @@ from typing import Any
 
 from ..record import user_line
 from ..tensors import Tensor
-from ..views import _join, detached
+from ..views import detached, join
 from ._register import method, offered
 from .shape import box, ints, pad_zeros, raw_reshape, squeeze, t, transpose, unsqueeze
 
@@ -17,7 +17,7 @@ def become(t: Tensor, new: Tensor) -> Tensor:
     t._node, t._edge = new._node, new._edge
     meta = new.metadata()
     assert meta.domain is not None  # `new` is an alias
-    _join(t, meta.domain, meta.chain, meta.shape)
+    join(t, meta.domain, meta.chain, meta.shape)
     t.metadata().base = None
     return t
 

@@ -12,7 +12,7 @@ from .. import dtypes, ops
 from ..graph import Aval
 from ..record import number, user_line, wrap
 from ..tensors import Tensor
-from ..views import Step, _join, assign, layout, view
+from ..views import Step, assign, join, layout, view
 from ._register import both, function, inplace, method
 from .conversion import broadcast_shape, broadcast_to, constant, convert, flat, full_like_type, lift, python_kind
 from .creation import from_host, line
@@ -347,7 +347,7 @@ def _root_of(x: Tensor) -> Tensor:
     if meta is None or meta.domain is None:
         return x
     root = wrap(meta.domain.storage._node, meta.domain.edge)
-    _join(root, meta.domain, (), meta.shape)
+    join(root, meta.domain, (), meta.shape)
     return root
 
 

@@ -110,7 +110,10 @@ WRONG = {
     "a sign": (ops.cosine, (lambda g, y, x: g * ops.sine(x).conj(),)),
     "the wrong operand": (ops.multiply, (lambda g, y, a, b: g * a.conj(), lambda g, y, a, b: g * a.conj())),
     "right first, wrong second order": (ops.exponential, (lambda g, y, x: g * y.conj().detach(),)),
-    "a missing sum": (ops.reduce_prod, (lambda g, y, x, axes: ops.reverse(VJPS_RIGHT[ops.reduce_prod][0](g, y, x, axes), axes=(0,)),)),
+    "a missing sum": (
+        ops.reduce_prod,
+        (lambda g, y, x, axes: ops.reverse(VJPS_RIGHT[ops.reduce_prod][0](g, y, x, axes), axes=(0,)),),
+    ),
 }
 VJPS_RIGHT = dict(VJPS)
 

@@ -109,8 +109,10 @@ def test_tensors_carry_canonical_names():
 MAKERS = {
     "zeros": lambda **k: lx.zeros(2, **k), "full": lambda **k: lx.full((2,), 3.0, **k), "empty": lambda **k: lx.empty(2, **k),
     "tensor": lambda **k: lx.tensor([1.0, 2.0], **k), "as_tensor": lambda **k: lx.as_tensor([1.0], **k),
-    "arange": lambda **k: lx.arange(3, **k), "linspace": lambda **k: lx.linspace(0, 1, 3, **k), "eye": lambda **k: lx.eye(2, **k),
-    "rand": lambda **k: lx.rand(2, **k), "randn": lambda **k: lx.randn(2, **k), "randint": lambda **k: lx.randint(0, 3, (2,), **k),
+    "arange": lambda **k: lx.arange(3, **k),
+    "linspace": lambda **k: lx.linspace(0, 1, 3, **k), "eye": lambda **k: lx.eye(2, **k),
+    "rand": lambda **k: lx.rand(2, **k),
+    "randn": lambda **k: lx.randn(2, **k), "randint": lambda **k: lx.randint(0, 3, (2,), **k),
     "randperm": lambda **k: lx.randperm(3, **k), "zeros_like": lambda **k: lx.zeros_like(lx.ones(2, **k)),
     "Linear": lambda **k: lx.nn.Linear(1, 1, **k).weight,
 }  # fmt: skip
@@ -240,7 +242,8 @@ except RuntimeError as e:
     assert "this machine has 2 xla device(s) (present: cpu, cpu:1)" in str(e), e
 """
     environment = {
-        **os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu", "LAZYXLA_CACHE_DIR": "off",
+        **os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu",
+        "LAZYXLA_CACHE_DIR": "off",
     }  # fmt: skip
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]

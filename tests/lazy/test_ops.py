@@ -100,12 +100,18 @@ def test_it_lowers_by_its_own_rule_or_name(op):
         (lambda: ops.add(lx.ones(2), lx.ones(2, dtype=lx.float64)), r"float32\[2\] and float64\[2\]"),
         (lambda: ops.sine(lx.arange(3)), r"not implemented for 'int64'.*sine"),
         (lambda: ops.reshape(lx.ones(4), shape=(3,)), r"shape '\[3\]' is invalid for input of size 4.*reshape"),
-        (lambda: ops.dot_general(lx.ones(2, 3), lx.ones(2, 3), contract=((1,), (0,)), batch=((), ())), "contracting sizes 3 and 2"),
+        (
+            lambda: ops.dot_general(lx.ones(2, 3), lx.ones(2, 3), contract=((1,), (0,)), batch=((), ())),
+            "contracting sizes 3 and 2",
+        ),
         (lambda: ops.select(lx.ones(2), lx.ones(2), lx.ones(2)), "a bool condition is expected"),
         (lambda: ops.transpose(lx.ones(2, 3), permutation=(0, 0)), "not a permutation"),
         (lambda: ops.concatenate(lx.ones(2, 3), lx.ones(3, 2), axis=0), "Sizes of tensors must match except in dimension 0"),
         (lambda: ops.broadcast_in_dim(lx.ones(2), shape=(3,), dims=(0,)), "does not broadcast"),
-        (lambda: ops.gather(lx.ones(3), lx.ones(1, 1), offset_dims=(), collapsed=(0,), index_map=(0,), sizes=(1,)), "indices must be integers"),
+        (
+            lambda: ops.gather(lx.ones(3), lx.ones(1, 1), offset_dims=(), collapsed=(0,), index_map=(0,), sizes=(1,)),
+            "indices must be integers",
+        ),
     ],
 )
 def test_wrong_types_are_refused_at_the_users_line(call, words):

@@ -85,14 +85,14 @@ def test_assignment_registers_and_moves_between_tables():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda m: m.register_parameter("a.b", None), KeyError, r"parameter name can't contain"),
-        (lambda m: m.register_parameter("", None), KeyError, r"parameter name can't be empty string"),
+        (lambda m: m.register_parameter("a.b", None), KeyError, r"parameter name can.*t contain"),
+        (lambda m: m.register_parameter("", None), KeyError, r"parameter name can.*t be empty string"),
         (lambda m: m.register_parameter("forward", None), KeyError, "attribute 'forward' already exists"),
         (lambda m: m.register_parameter("p", 3), TypeError, "cannot assign 'int' object to parameter 'p'"),
         (lambda m: m.register_buffer("b", 3), TypeError, "cannot assign 'int' object to buffer 'b'"),
         (lambda m: m.register_buffer(1, None), TypeError, "buffer name should be a string. Got int"),
         (lambda m: m.add_module("x", 3), TypeError, "int is not a Module subclass"),
-        (lambda m: m.add_module("x.y", nn.ReLU()), KeyError, r"module name can't contain \\\".\\\", got: x.y"),
+        (lambda m: m.add_module("x.y", nn.ReLU()), KeyError, r"module name can.*t contain .*got: x.y"),
     ],
 )
 def test_bad_registrations(call, error, message):
