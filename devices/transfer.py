@@ -60,10 +60,11 @@ def from_dlpack(x: Any) -> Any:
 
 
 def to_numpy(buffer: Any) -> np.ndarray:
-    """The values as a NumPy array: waits; a read-only view of the buffer on the CPU, a copy from elsewhere."""
+    """The values (waited for) as a NumPy array: a read-only view of the buffer on the CPU, a copy from elsewhere."""
     return buffer.array if isinstance(buffer, HostArray) else np.asarray(buffer)
 
 
 def wait(buffer: Any) -> None:
+    """Until the values are there. Raises where computing them failed: to read such a buffer would end the process."""
     if not isinstance(buffer, HostArray):
         buffer.block_until_ready()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ HARD_LIMIT = 30_000  # and at which any program is
 REPEATS = 12  # how often a piece must have come back to count as a loop
 REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
 rec.LIMIT[0] = BASE_LIMIT
+_lock = threading.RLock()  # one thread at a time collects and runs; recording goes on in the others
 
 # Ops whose result is cheaper to make again than to keep for the backward pass.
 _FREE: frozenset[Op] = frozenset({ops.broadcast_in_dim, ops.reshape, ops.iota, ops.constant, ops.convert})
@@ -25,23 +27,32 @@ _FREE: frozenset[Op] = frozenset({ops.broadcast_in_dim, ops.reshape, ops.iota, o
 def sync(cause: str = "sync()") -> None:
     """Dispatch every live pending tensor, without waiting for any."""
     _run_all(cause)
+    _new_step()
 
 
 def step_boundary() -> None:
     """The end of a training step, said by optimizers: dispatch what is pending and wait for nothing."""
     _run_all("optimizer.step()")
+    _new_step()
 
 
 def sync_for(node: Node, cause: str) -> None:
     """Dispatch what is pending, ``node`` among it."""
     _run_all(f"{cause} at {user_line()}", node)
+    _new_step()
 
 
-def _run_all(cause: str, *more: Node) -> None:
-    roots = live_roots()
-    roots.extend(more)
-    _run(roots, cause)
-    rec.live.clear()
+def _run_all(cause: str, *more: Node, repeats: bool = False) -> list[Node]:
+    with _lock:
+        roots = live_roots()
+        pending = len(rec.live)
+        roots.extend(more)
+        _run(roots, cause, repeats)
+        del rec.live[:pending]  # what other threads have recorded meanwhile stays
+        return roots
+
+
+def _new_step() -> None:
     _backward_end[0] = None
     rec.LIMIT[0] = BASE_LIMIT
 
@@ -52,10 +63,11 @@ def backward_begins() -> None:
     if end is None or not rec.log:
         return
     _hidden("a second backward() before a step")
-    roots = live_roots()
-    earlier = [n for n in roots if n.serial <= end]
-    if earlier:
-        _run(earlier + frontier([n for n in roots if n.serial > end], end), "a second backward() before a step")
+    with _lock:
+        roots = live_roots()
+        earlier = [n for n in roots if n.serial <= end]
+        if earlier:
+            _run(earlier + frontier([n for n in roots if n.serial > end], end), "a second backward() before a step")
 
 
 def backward_ends() -> None:
@@ -82,7 +94,8 @@ def live_roots() -> list[Node]:
     """The pending values of what still lives, and those that a backward pass to come will read."""
     found: list[Node] = []
     alive = []
-    for ref in rec.live:
+    tracked, logged = rec.live[:], len(rec.log)
+    for ref in tracked:
         owner = ref()
         if owner is None:
             continue
@@ -93,9 +106,9 @@ def live_roots() -> list[Node]:
             alive.append(ref)
         if type(edge) is GradNode and not edge.settled:
             _residuals(edge, found)
-    metrics.count("ops_recorded", len(rec.log))
-    rec.log.clear()
-    rec.live[:] = alive
+    metrics.count("ops_recorded", logged)
+    del rec.log[:logged]
+    rec.live[: len(tracked)] = alive
     return found
 
 
@@ -191,8 +204,7 @@ def _overflow() -> None:
         return
     _hidden("cutting a long pending graph")
     rec.LIMIT[0] = max(BASE_LIMIT // p, 1) * p - 1 if p else BASE_LIMIT
-    _run(live_roots(), f"a long pending graph, cut where it repeats, at {user_line()}", repeats=True)
-    rec.live.clear()
+    _run_all(f"a long pending graph, cut where it repeats, at {user_line()}", repeats=True)
 
 
 rec.overflow = _overflow
@@ -225,9 +237,6 @@ def synchronize() -> None:
     """Dispatch what is pending and wait until it is done."""
     from ..devices import wait
 
-    roots = live_roots()
-    _run(roots, "synchronize()")
-    rec.live.clear()
-    for node in roots:
+    for node in _run_all("synchronize()"):
         if node.buffer is not None:
             wait(node.buffer)

@@ -71,8 +71,8 @@ class Tensor(_Added):
             self._meta = views.Meta()
         return self._meta
 
-    def _buffer(self, cause: str) -> Any:
-        """The computed buffer; runs what is pending, and may not be called under ``no_sync``."""
+    def _dispatched(self, cause: str) -> Node:
+        """The node, with its buffer; runs what is pending, and may not be called under ``no_sync``."""
         if mode.no_sync is not None:
             raise RuntimeError(
                 f"{cause} needs a value, and so a sync, inside no_sync()  ({user_line()}; no_sync entered at "
@@ -83,6 +83,18 @@ class Tensor(_Added):
             from .sync_points import sync_for
 
             sync_for(node, cause)
+        return node
+
+    def _buffer(self, cause: str) -> Any:
+        """The computed buffer, waited for. Raises where computing it failed."""
+        node = self._dispatched(cause)
+        try:
+            devices.wait(node.buffer)
+        except devices.RuntimeFailure as e:
+            raise RuntimeError(
+                f"{cause} finds no value: the run that was to compute it, as the result of {node.sig!r} recorded at "
+                f"{rec.where_text(node.code, node.lasti)}, failed: {' '.join(str(e).split())[:400]}"
+            ) from None
         return node.buffer
 
     # --- what it is ---
@@ -412,12 +424,11 @@ class Tensor(_Added):
         return buffer.array.__dlpack_device__() if isinstance(buffer, devices.HostArray) else buffer.__dlpack_device__()
 
     def to_jax(self) -> Any:
-        """The buffer as a jax.Array, shared, not copied."""
-        buffer = self._buffer("to_jax()")
-        if isinstance(buffer, devices.HostArray):
-            node = self._node
-            node.buffer = buffer = buffer.on(self.device)
-        return buffer
+        """The buffer as a jax.Array, shared, not copied; does not wait for the values."""
+        node = self._dispatched("to_jax()")
+        if isinstance(node.buffer, devices.HostArray):
+            node.buffer = node.buffer.on(self.device)
+        return node.buffer
 
     def __repr__(self) -> str:
         return self._text()

@@ -64,7 +64,8 @@ _lock = threading.RLock()
 def execute(roots: list[Node], cause: str) -> None:
     """Give each of ``roots`` (nodes of one device) its buffer; nothing is waited for."""
     with _lock:
-        _execute(roots, cause)
+        if any(n.buffer is None for n in roots):  # no other thread has run them meanwhile
+            _execute(roots, cause)
 
 
 def _execute(roots: list[Node], cause: str) -> None:

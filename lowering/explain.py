@@ -16,43 +16,58 @@ def _site(node: Node) -> str:
 
 def difference(graph: Any, order: list[Node], known: dict[Any, Any]) -> str:
     """What the graph has that the nearest known one has not, with the user's line."""
-    best, common = None, -1
-    key = graph.key
+    ours = _signatures(graph.key)
+    our_ops = [s.op for s in ours]
+    nearest: list[Signature] = []
+    best = (0, 0)
     for other in islice(reversed(known.values()), 1, 65):
-        if not other.variants:
-            continue
-        shared = _prefix(key, other.key)
-        if shared > common:
-            best, common = other, shared
-    first = _first_site(order)
-    if best is None or common < 1:
-        return f"first seen, at {first}"
-    if common >= len(key) - len(graph.roots) - 1 and common >= len(best.key) - len(best.roots) - 1:
-        return f"other results are wanted of a known graph, at {first}"
-    at = sum(1 for k in key[: common + 1] if not isinstance(k, int)) - 1
-    node = order[min(at, len(order) - 1)]
-    ours, theirs = (_word(k, common) for k in (key, best.key))
-    return f"differs from the nearest known graph at op {at}: {ours} where it has {theirs}, at {_site(node)}"
+        if other.variants:
+            theirs = _signatures(other.key)
+            score = _ends_shared(our_ops, [s.op for s in theirs]), _ends_shared(ours, theirs)
+            if score > best:
+                nearest, best = theirs, score
+    if 3 * best[0] < len(ours):
+        return f"first seen, at {_first_site(order)}"
+    at = _common(ours, nearest)
+    if at == len(ours) == len(nearest):
+        return f"known ops on other operands, or with other results wanted, at {_first_site(order)}"
+    if at == len(ours):
+        return f"ends before the nearest known graph, which goes on with {_short(nearest[at])}, at {_site(order[at - 1])}"
+    text = _short(ours[at])
+    theirs_text = _short(nearest[at]) if at < len(nearest) else "its end"
+    if at < len(nearest) and ours[at].op is nearest[at].op:
+        text, theirs_text = _contrast(ours[at], nearest[at])
+    return f"differs from the nearest known graph at op {at}: {text} where it has {theirs_text}, at {_site(order[at])}"
 
 
-def _prefix(a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
+def _signatures(key: tuple[Any, ...]) -> list[Signature]:
+    return [k for k in key if type(k) is Signature]
+
+
+def _ends_shared(a: list[Any], b: list[Any]) -> int:
+    first = _common(a, b)
+    return first + _common(a[first:][::-1], b[first:][::-1])
+
+
+def _common(a: list[Any], b: list[Any]) -> int:
     n = 0
     for x, y in zip(a, b):
-        if x is not y and x != y:
+        if x is not y:
             break
         n += 1
     return n
 
 
-def _word(key: tuple[Any, ...], at: int) -> str:
-    if at >= len(key) or key[at] is None:
-        return "its end"
-    k = key[at]
-    if isinstance(k, int):
-        while at and isinstance(key[at], int):
-            at -= 1
-        return f"{key[at]!r} on other operands"
-    return f"an input {k!r}" if not isinstance(k, Signature) else repr(k)
+def _contrast(ours: Signature, theirs: Signature) -> tuple[str, str]:
+    """Two signatures of one op, in the operand types and attributes that differ."""
+    differing = [i for i, (x, y) in enumerate(zip(ours.attributes, theirs.attributes)) if x != y]
+
+    def text(s: Signature) -> str:
+        attributes = [f"{s.op.attributes[i]}={s.attributes[i]!r}" for i in differing]
+        operands = [repr(a) for a in s.inputs] if ours.inputs != theirs.inputs or not differing else ["..."]
+        return f"{s.op.name}({_short(', '.join(operands + attributes))})"
+
+    return text(ours), text(theirs)
 
 
 def _first_site(order: Iterable[Node]) -> str:
@@ -74,7 +89,7 @@ def compile_failure(error: Exception, plan: Any) -> RuntimeError:
         node, certain = _largest(plan.order), False
     return RuntimeError(
         f"XLA cannot compile {'' if certain else 'a graph whose largest result is '}{node.sig!r}, recorded at {_site(node)}: "
-        f"{_short(error)}"
+        f"{_short(error, 600)}"
     )
 
 
@@ -118,9 +133,10 @@ def execution_failure(error: Exception, graph: Any, order: list[Node], variant: 
     return RuntimeError(
         f"the execution of {len(order)} ops recorded from {_first_site(order)} on failed; "
         f"the largest result is {node.sig!r} -> "
-        f"{node.sig.aval!r}, recorded at {_site(node)}{consumed}: {_short(error)}"
+        f"{node.sig.aval!r}, recorded at {_site(node)}{consumed}: {_short(error, 600)}"
     )
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:600]
+def _short(what: Any, limit: int = 160) -> str:
+    text = " ".join(str(what).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."

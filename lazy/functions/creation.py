@@ -20,6 +20,8 @@ from ._register import function, method
 from .conversion import broadcast_to, constant, convert, lift, python_kind, transfer
 from .shape import ints
 
+SMALL = 4096  # elements up to which values made on the host are constants of the program
+
 
 def from_host(array: np.ndarray, device: Device) -> Tensor:
     """A computed tensor with a copy of the array."""
@@ -337,11 +339,13 @@ def arange(
         out = line(Aval((count,), d, place))
         out = out if step == 1 else out * step
         return out if start == 0 else out + start
-    if d is dtypes.bool_ or count <= 4096 or not float(start).is_integer() or not float(step).is_integer():
-        # in double precision on the host, as PyTorch does
+    # in double precision, as PyTorch does
+    if d is dtypes.bool_ or count <= SMALL:
         return _finished(constant((start + step * np.arange(count)), d, place), requires_grad)
-    out = line(Aval((count,), dtypes.int64, place)) * int(step) + int(start)
-    return _finished(convert(out, d), requires_grad)
+    at = line(Aval((count,), dtypes.int64, place))
+    if float(start).is_integer() and float(step).is_integer():
+        return _finished(convert(at * int(step) + int(start), d), requires_grad)
+    return _finished(convert(convert(at, dtypes.float64) * float(step) + float(start), d), requires_grad)
 
 
 def _range(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -366,12 +370,14 @@ def _spaced(start: Any, end: Any, steps: int, base: float | None, dtype: Any, de
     d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     if dtype is None and any(k.is_complex for k in kinds):
         d = d.to_complex()
-    if not given:
+    if d.category == dtypes.INT and not given and base is None:
+        start, end = int(start), int(end)  # as PyTorch does
+    if not given and steps <= SMALL:
         values = np.linspace(start, end, steps) if base is None else np.logspace(start, end, steps, base=base)
         with np.errstate(all="ignore"):
             return constant(values.astype(d.numpy), d, devices.canonical(device))
-    place = given[0].device if device is None else devices.canonical(device)
-    work = d if d.is_inexact else dtypes.float64
+    place = given[0].device if given and device is None else devices.canonical(device)
+    work = dtypes.complex128 if d.is_complex else dtypes.float64 if not (given and d.is_inexact) else d
     a, b = (lift(x, work, place) for x in (start, end))
     at = convert(line(Aval((steps,), dtypes.int64, place)), work)
     back = constant(steps - 1, work, place) - at

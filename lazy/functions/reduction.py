@@ -125,12 +125,9 @@ def _variance(x: Tensor, dim: Dims, correction: Any, unbiased: Any, keepdim: boo
     d = x - m
     square = ops.real(d * d.conj()) if x.dtype.category == COMPLEX else d * d
     total = ops.reduce_sum(square, axes=axes)
-    left = max_(0, count - ddof)
+    left = count - ddof if count > ddof else 0
     v = ops.multiply(total, full_like_type(total, 1 / left)) if left else ops.divide(total, full_like_type(total, 0))
     return kept(x, v, axes, keepdim), m if keepdim else raw_reshape(m, tuple(v.shape))
-
-
-max_ = max
 
 
 @both
