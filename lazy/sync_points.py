@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from .record import GradNode, mode, sockets, user_line
 BASE_LIMIT = 600  # pending ops at which a repeating program is cut
 HARD_LIMIT = 30_000  # and at which any program is
 REPEATS = 12  # how often a piece must have come back to count as a loop
+PIECE = 100  # about so many ops of a repeating program are compiled together
 REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
 rec.LIMIT[0] = BASE_LIMIT
 _lock = threading.RLock()  # one thread at a time collects and runs; recording goes on in the others
@@ -64,10 +65,7 @@ def backward_begins() -> None:
         return
     _hidden("a second backward() before a step")
     with _lock:
-        roots = live_roots()
-        earlier = [n for n in roots if n.serial <= end]
-        if earlier:
-            _run(earlier + frontier([n for n in roots if n.serial > end], end), "a second backward() before a step")
+        _run(up_to(end, live_roots()), "a second backward() before a step")
 
 
 def backward_ends() -> None:
@@ -143,11 +141,11 @@ def worth_keeping(node: Node) -> Iterator[Node]:
             stack.extend(n.inputs)
 
 
-def frontier(roots: Iterable[Node], end: int) -> list[Node]:
-    """The pending nodes recorded up to ``end`` that later roots are computed from."""
+def up_to(end: int, roots: list[Node]) -> list[Node]:
+    """The roots recorded up to ``end``, and the pending nodes up to there that the later roots are computed from."""
+    found = [n for n in roots if n.serial <= end]
+    stack = [n for n in roots if n.serial > end]
     seen: set[int] = set()
-    stack = list(roots)
-    found: list[Node] = []
     while stack:
         node = stack.pop()
         if node.serial in seen or node.buffer is not None:
@@ -204,7 +202,38 @@ def _overflow() -> None:
         return
     _hidden("cutting a long pending graph")
     rec.LIMIT[0] = max(BASE_LIMIT // p, 1) * p - 1 if p else BASE_LIMIT
-    _run_all(f"a long pending graph, cut where it repeats, at {user_line()}", repeats=True)
+    cause = f"a long pending graph, cut where it repeats, at {user_line()}"
+    with _lock:
+        roots = live_roots()
+        ends = _piece_ends(roots)
+        for end in ends:
+            _run(up_to(end, roots), cause, repeats=True)
+        if not ends:
+            _run(roots, cause, repeats=True)
+
+
+def _piece_ends(roots: list[Node]) -> list[int]:
+    """Serials at which to cut the pending ops into what comes before the loop, and equal pieces of the loop.
+
+    One small executable then serves all pieces. What remains stays pending: it begins the next piece.
+    """
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        n = stack.pop()
+        if n.buffer is None and n not in seen:
+            seen.add(n)
+            stack.extend(n.inputs)
+    order = sorted(seen, key=lambda n: n.serial)
+    stream = [n.sig for n in order]
+    p = period(stream, REPEATS)
+    if not p:
+        return []
+    start = len(order)
+    while start > p and stream[start - 1] is stream[start - 1 - p]:
+        start -= 1
+    piece = p * max(PIECE // p, 1)
+    return [order[i - 1].serial for i in range(start - p, len(order) + 1, piece) if i > 0]
 
 
 rec.overflow = _overflow

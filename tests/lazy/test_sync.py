@@ -94,6 +94,31 @@ def test_gradient_accumulation_keeps_the_graph_one_step_long():
     assert max(c["ops"] for c in counts()["recompiles"]) == largest
 
 
+@pytest.mark.parametrize("style", ["no_grad", "data"])
+def test_a_loop_that_updates_by_hand_runs_once_a_step(style):
+    x = lx.tensor(np.linspace(-1, 1, 12).reshape(4, 3))
+    y = x.sum(1)
+    w = lx.zeros(3, dtype=lx.float64, requires_grad=True)
+    expected = np.zeros(3)
+    lx.metrics.reset()
+    for i in range(40):
+        loss = ((x @ w - y) ** 2).mean()
+        loss.backward()
+        rate = 0.3 / (1 + i)
+        if style == "no_grad":
+            with lx.no_grad():
+                w -= rate * w.grad
+                w.grad.zero_()
+        else:
+            w.data -= rate * w.grad.data
+            w.grad = None
+        expected -= rate * 2 * x.numpy().T @ (x.numpy() @ expected - y.numpy()) / 4
+    np.testing.assert_allclose(w.detach().numpy(), expected, rtol=1e-9)
+    assert 39 <= counts()["executions"] <= 42
+    assert counts()["compiles"] <= 5
+    assert max(c["ops"] for c in counts()["recompiles"]) < 60
+
+
 def test_accumulated_gradients_are_the_sum():
     w = lx.tensor([1.0, 2.0], requires_grad=True)
     for k in (1.0, 2.0, 3.0):
