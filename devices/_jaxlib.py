@@ -33,7 +33,6 @@ __all__ = [
     "mlir_context",
     "register_plugin",
     "runtime_version",
-    "serialize_portable",
     "stablehlo",
     "topology_devices",
     "tpu_is_attached",
@@ -109,11 +108,6 @@ def mlir_context() -> Any:
     stablehlo.register_dialect(context)
     chlo.register_dialect(context)
     return context
-
-
-def serialize_portable(module: Any) -> bytes:
-    """StableHLO bytecode that later versions read too."""
-    return stablehlo.serialize_portable_artifact(module, stablehlo.get_minimum_version())
 
 
 # --- buffers ----------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("device", "xla", "Where to train: cpu, cuda (or gpu), tpu, or xla, the best of them that is there.")
 flags.DEFINE_integer("epochs", 25, "How often to go through the training images.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Images in a mini-batch.", lower_bound=1)
-flags.DEFINE_float("lr", 3e-3, "The first learning rate of AdamW; a cosine takes it down to 0.", lower_bound=0.0)
+flags.DEFINE_float("lr", 5e-3, "AdamW's highest learning rate: it warms up to it, then goes down to 0.", lower_bound=0.0)
 flags.DEFINE_integer("seed", 0, "Seeds the weights, the shuffling and the dropout.")
 flags.DEFINE_bool("eager", False, "Run op by op instead of whole steps: the same numbers, slower, for debugging.")
 flags.DEFINE_string("picture", "digits.png", "Where to write the picture of the loss and of some misread digits.")
@@ -84,7 +84,8 @@ def train(device, epochs, batch_size, lr, seed, progress=True):
     images, labels, test_images, test_labels = load_data()
     model = Net().to(device)
     optimizer = optim.AdamW(model.parameters(), lr=lr)
-    scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
+    steps = epochs * -(-len(labels) // batch_size)
+    scheduler = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
     losses = []
     bar = tqdm(total=epochs * len(labels), unit="image", disable=not progress)
     for epoch in range(epochs):
@@ -94,10 +95,10 @@ def train(device, epochs, batch_size, lr, seed, progress=True):
             loss = F.cross_entropy(model(x), y)
             loss.backward()
             optimizer.step()
+            scheduler.step()
             losses.append(loss.item())
             bar.update(len(y))
             bar.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
-        scheduler.step()
     bar.close()
     return model, losses, evaluate(model, test_images, test_labels, batch_size, device)
 

@@ -12,9 +12,9 @@ from absl.testing import flagsaver
 import lazyxla as lx
 
 pytest.importorskip("sklearn")
-EXAMPLES = os.path.join(os.path.dirname(__file__), "..", "..", "examples")
-sys.path.insert(0, EXAMPLES)
-import digits  # noqa: E402
+import digits
+
+EXAMPLES = os.path.dirname(digits.__file__)
 
 
 def run(*flags):

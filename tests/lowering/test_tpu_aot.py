@@ -1,8 +1,5 @@
 """Every primitive's lowering, and the digits training step, through the real TPU compiler, without a TPU."""
 
-import importlib.util
-import os
-
 import ml_dtypes
 import numpy as np
 import pytest
@@ -79,26 +76,9 @@ def test_what_would_end_the_process_is_an_error_at_the_users_line(op):
 def digits_net():
     """The network of examples/digits.py."""
     pytest.importorskip("sklearn")
-    path = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "digits.py")
-    if "digits" not in _modules:
-        spec = importlib.util.spec_from_file_location("digits_for_tpu", path)
-        _modules["digits"] = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(_modules["digits"])
-        finally:
-            _forget_flags()
-    return _modules["digits"].Net()
+    import digits
 
-
-_modules = {}
-
-
-def _forget_flags():
-    from absl import flags
-
-    for name in ("device", "epochs", "batch_size", "lr", "seed", "eager", "picture", "losses"):
-        if name in flags.FLAGS:
-            delattr(flags.FLAGS, name)
+    return digits.Net()
 
 
 @pytest.mark.parametrize("dtype", [lx.float32, lx.bfloat16], ids=str)
