@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 
-from _timing import show
+from .timing import show
 from absl import app, flags
 
 _ROUNDS = flags.DEFINE_integer("rounds", 11, "Interpreters started for each.", lower_bound=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from _timing import quiet, seconds, show
+from .timing import quiet, seconds, show
 from absl import app, flags
 
 import lazyxla as lx
