@@ -6,8 +6,9 @@ import statistics
 import subprocess
 import sys
 
-from .timing import show
 from absl import app, flags
+
+from .timing import show
 
 _ROUNDS = flags.DEFINE_integer("rounds", 11, "Interpreters started for each.", lower_bound=2)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from .timing import quiet, seconds, show
 from absl import app, flags
 
 import lazyxla as lx
 from lazyxla.lowering import execute as engine
+
+from .timing import quiet, seconds, show
 
 _ROUNDS = flags.DEFINE_integer("rounds", 31, "Samples of each figure.", lower_bound=2)
 LOOPS = 300  # passes over two ops; below the number of pending ops at which a graph is cut

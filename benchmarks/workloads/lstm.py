@@ -149,9 +149,7 @@ def workload(name: str, s: Sizes, train: bool, targets: dict[tuple[str, str], fl
     return Workload(
         name,
         f"an LSTM as a Python loop of {s.length} cells, batch {s.batch}, {s.inputs} to {s.hidden}, {what}",
-        {
-            EAGER: in_pytorch(program), SCAN: scan(s, train), KERNEL: kernel(s, train), LAZYXLA: in_lazyxla(program)
-        },  # fmt: skip
+        {EAGER: in_pytorch(program), SCAN: scan(s, train), KERNEL: kernel(s, train), LAZYXLA: in_lazyxla(program)},
         targets,
         steps=5,
     )

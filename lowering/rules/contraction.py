@@ -48,11 +48,10 @@ class Merged(NamedTuple):
 
 def _merged(b: Builder, x: Value, aval: Aval, batch: list[int], contract: list[int]) -> Merged:
     free = [i for i in range(aval.ndim) if i not in batch and i not in contract]
-    for order, contracted in ((batch + free + contract, 1), (batch + contract + free, 0)):
-        if order == sorted(order):
-            break
-    else:
-        order, contracted = batch + free + contract, 1
+    order, contracted = batch + free + contract, 1
+    if (other := batch + contract + free) == sorted(other):
+        order, contracted = other, 0
+    elif order != sorted(order):
         aval = aval.with_shape(tuple([aval.shape[i] for i in order]))
         x = b.op("stablehlo.transpose", [x], aval, permutation=b.ints(order))
         places = {old: new for new, old in enumerate(order)}
