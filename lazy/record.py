@@ -49,6 +49,7 @@ class Sockets:
     """What this room needs from the ones above; ``lowering`` and ``autograd`` plug these in on import."""
 
     execute: Callable[..., None]  # (roots: list[Node], cause: str) -> None: gives each root its buffer
+    rolls: Callable[[list[Node]], bool]  # whether the program for these nodes is mostly one that repeats, made a loop
     residuals: Callable[[Signature, int], tuple[bool, ...]]  # (signature, mask) -> operands, then result, wanted
     backward: Callable[..., None]
 

@@ -15,6 +15,7 @@ from .record import GradNode, mode, sockets, user_line
 
 BASE_LIMIT = 600  # pending ops at which a repeating program is cut
 HARD_LIMIT = 30_000  # and at which any program is
+LOOP_LIMIT = 200_000  # and at which even a program is that becomes a loop
 REPEATS = 12  # how often a piece must have come back to count as a loop
 PIECE = 100  # about so many ops of a repeating program are compiled together
 REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
@@ -197,6 +198,9 @@ def _overflow() -> None:
     """Called by the recorder when LIMIT ops are pending."""
     stream = rec.log
     p = period(stream, REPEATS_IN_TRAINING if _training() else REPEATS)
+    if p and len(stream) < LOOP_LIMIT and _rolls(tuple(stream[-p:])):
+        rec.LIMIT[0] = min(4 * len(stream), LOOP_LIMIT)
+        return
     if not p and len(stream) < HARD_LIMIT:
         rec.LIMIT[0] = min(2 * len(stream), HARD_LIMIT)
         return
@@ -210,6 +214,21 @@ def _overflow() -> None:
             _run(up_to(end, roots), cause, repeats=True)
         if not ends:
             _run(roots, cause, repeats=True)
+
+
+_known_to_roll: dict[tuple[Signature, ...], bool] = {}
+
+
+def _rolls(piece: tuple[Signature, ...]) -> bool:
+    """Whether what is pending, which ends in repeats of ``piece``, becomes a loop: then it need not be cut."""
+    found = _known_to_roll.get(piece)
+    if found is None:
+        owners = [ref() for ref in rec.live]
+        nodes = [t._node for t in owners if t is not None and t._node is not None and t._node.buffer is None]
+        if len(_known_to_roll) > 256:
+            _known_to_roll.clear()
+        found = _known_to_roll[piece] = sockets.rolls(nodes)
+    return found
 
 
 def _piece_ends(roots: list[Node]) -> list[int]:

@@ -1,6 +1,13 @@
-"""From the graph to results: StableHLO, executables and their caches, execution. Plugs itself into ``lazy``."""
+"""From the graph to results: StableHLO, loops, executables and their caches, execution. Plugs itself into ``lazy``."""
 
-from . import aot, cache, debug, emit, execute, rules
+from . import aot, cache, debug, emit, execute, rolling, rules
 from .execute import clear_cache
 
-__all__ = ["aot", "cache", "clear_cache", "debug", "emit", "execute", "rules"]
+
+def roll_loops(enabled: bool = True) -> None:
+    """Whether programs that repeat themselves are made loops from now on (at the start: the variable LAZYXLA_ROLL)."""
+    rolling.enabled[0] = enabled
+    clear_cache()
+
+
+__all__ = ["aot", "cache", "clear_cache", "debug", "emit", "execute", "roll_loops", "rolling", "rules"]

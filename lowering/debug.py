@@ -9,7 +9,8 @@ from ..lazy import Tensor
 from ..lazy.graph import HostValue, argument
 from .cache import outputs_of
 from .emit import Plan, module_of
-from .execute import structure
+from .rolling import rolled
+from .structure import structure
 
 
 def plan_for(*tensors: Tensor) -> Plan:
@@ -29,18 +30,18 @@ def plan_for(*tensors: Tensor) -> Plan:
 
 def stablehlo(*tensors: Tensor, locations: bool = True) -> str:
     """The StableHLO module for pending tensors, with each op's source line; runs nothing."""
-    return module_of(plan_for(*tensors)).operation.get_asm(enable_debug_info=locations)
+    return module_of(rolled(plan_for(*tensors))).operation.get_asm(enable_debug_info=locations)
 
 
 def hlo(*tensors: Tensor) -> str:
     """What XLA makes of it: the optimised HLO; compiles, runs nothing."""
     plan = plan_for(*tensors)
     device = tensors[0].device
-    return compiler.compile_module(module_of(plan), device.pjrt, outputs_of(plan)).hlo_text()
+    return compiler.compile_module(module_of(rolled(plan)), device.pjrt, outputs_of(plan)).hlo_text()
 
 
 def cost(*tensors: Tensor) -> dict[str, float]:
     """XLA's estimate of flops and bytes for computing the tensors."""
     plan = plan_for(*tensors)
     device = tensors[0].device
-    return compiler.compile_module(module_of(plan), device.pjrt, outputs_of(plan)).cost_analysis()
+    return compiler.compile_module(module_of(rolled(plan)), device.pjrt, outputs_of(plan)).cost_analysis()

@@ -131,7 +131,7 @@ def _digits(array: np.ndarray) -> str:
 _locations: dict[Any, Any] = {}
 
 
-def _location(node: Node) -> Any:
+def location_of(node: Node) -> Any:
     key = (node.code, node.lasti)
     found = _locations.get(key)
     if found is None:
@@ -167,18 +167,18 @@ def module_of(plan: Plan) -> Any:
         outputs = [b.type(order[i].sig.aval) for i in plan.roots]
         with ir.InsertionPoint(module.body):
             main = func.FuncOp("main", ir.FunctionType.get(inputs, outputs))
-        values: list[Any] = [None] * len(order)
+        values: dict[Node, Any] = {}
         with ir.InsertionPoint(main.add_entry_block()):
             arguments = main.arguments
             for k, i in enumerate(plan.leaves):
-                values[i] = arguments[k]
+                values[order[i]] = arguments[k]
             for k, places in enumerate(plan.packed.values()):
-                _unpack(b, arguments[len(plan.leaves) + k], [order[i] for i in places], places, values)
-            for i, node in enumerate(order):
-                if values[i] is None:
-                    b.location = _location(node)
-                    values[i] = _value(b, node, values)
-            func.ReturnOp([values[i] for i in plan.roots])
+                _unpack(b, arguments[len(plan.leaves) + k], [order[i] for i in places], values)
+            for node in order:
+                if node not in values:
+                    b.location = location_of(node)
+                    values[node] = _value(b, node, values)
+            func.ReturnOp([values[order[i]] for i in plan.roots])
         if plan.donated:
             i32 = ir.IntegerType.get_signless(32)
             main.arg_attrs = ir.ArrayAttr.get([
@@ -191,29 +191,27 @@ def module_of(plan: Plan) -> Any:
     return module
 
 
-def _value(b: Builder, node: Node, values: list[Any]) -> Any:
+def _value(b: Builder, node: Node, values: dict[Node, Any]) -> Any:
     if isinstance(node, HostValue):
         return b.dense(node.value, node.sig.aval)
     if node.sig.op in LEAVES:
         raise RuntimeError(f"internal error: {node!r} has no value")
-    operands = [values[n.mark] for n in node.inputs]
+    operands = [values[n] for n in node.inputs]
     if node.sig.op is result:
         return operands[0][node.sig.keyword["index"]]
     return emit(b, node.sig, operands)
 
 
-def _unpack(b: Builder, vector: Value, nodes: list[Node], places: list[int], values: list[Any]) -> None:
+def _unpack(b: Builder, vector: Value, nodes: list[Node], values: dict[Node, Any]) -> None:
     at = 0
-    for node, i in zip(nodes, places):
+    for node in nodes:
         aval = node.sig.aval
         part = b.op(
             "stablehlo.slice", [vector], ir.RankedTensorType.get([aval.size], b.element(aval.dtype.mlir)),
             start_indices=b.ints([at]), limit_indices=b.ints([at + aval.size]), strides=b.ints([1]),
         )  # fmt: skip
-        values[i] = part if aval.shape == (aval.size,) else b.op("stablehlo.reshape", [part], aval)
+        values[node] = part if aval.shape == (aval.size,) else b.op("stablehlo.reshape", [part], aval)
         at += aval.size
 
 
-
-
-__all__ = ["RULES", "Builder", "Plan", "emit", "module_of", "rule"]
+__all__ = ["RULES", "Builder", "Plan", "emit", "location_of", "module_of", "rule"]

@@ -21,6 +21,7 @@ from ..lazy.graph import HostValue, Node, argument, scalar
 from ..lazy.record import sockets
 from . import cache, explain
 from .emit import Plan
+from .structure import structure
 
 MAX_GRAPHS = 2048
 _REFERENCES = 2  # what `map(getrefcount, order)` itself holds of each node: the list and the call
@@ -81,45 +82,6 @@ def _execute(roots: list[Node], cause: str) -> None:
     else:
         _graphs.move_to_end(found)
     _run(graph, order, cause)
-
-
-def structure(roots: list[Node]) -> tuple[list[Node], list[Any]]:
-    """The pending nodes as recorded, then the leaves in the order of their first use; and the key of all that.
-
-    Each node's ``mark`` is left at its place in the order.
-    """
-    order: list[Node] = []
-    stack = list(roots)
-    token = object()
-    while stack:
-        n = stack.pop()
-        if n.mark is not token:
-            n.mark = token
-            if n.buffer is None or type(n) is HostValue:
-                order.append(n)
-                stack.extend(n.inputs)
-    order.sort(key=_serial)
-    for i, n in enumerate(order):
-        n.mark = i
-    pending = len(order)
-    key: list[Any] = []
-    append = key.append
-    for n in order[:]:
-        append(n.sig)
-        for x in n.inputs:
-            place = x.mark
-            if place is token:
-                place = x.mark = len(order)
-                order.append(x)
-            append(place)
-    append(None)
-    key.extend([n.sig.aval for n in order[pending:]])
-    append(None)
-    return order, key
-
-
-def _serial(n: Node) -> int:
-    return n.serial
 
 
 def _run(graph: Graph, order: list[Node], cause: str) -> None:

@@ -1,0 +1,154 @@
+"""A loop as a node of the graph, and how it becomes ``stablehlo.while``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...devices.compiler import ir
+from ...lazy import dtypes, ops
+from ...lazy.graph import Aval, HostValue, Node, Op, Several, Signature, leaf_signature, placeholder, result, signature
+from ..emit import Builder, Value, emit, location_of, rule
+
+WHILE = Op.__new__(Op)  # not in the table: it is never recorded, only made of what was
+WHILE.name, WHILE.attributes, WHILE.signatures = "while", ("loop",), {}
+
+
+class Row(NamedTuple):
+    """In trip t, row ``first + step * t`` of a loop input."""
+
+    here: Node
+    source: int
+    first: int
+    step: int
+
+
+class Count(NamedTuple):
+    """In trip t, the whole number ``first + step * t``."""
+
+    here: Node
+    first: int
+    step: int
+
+
+class Register(NamedTuple):
+    """A value carried from trip to trip: where the body reads it, and what it is in the next trip."""
+
+    here: Node
+    after: Node
+
+
+class Stack(NamedTuple):
+    """A value of each trip, kept: in order of the trips, or from the last to the first."""
+
+    value: Node
+    backwards: bool
+
+
+class Loop(NamedTuple):
+    """What a loop does. Its inputs are, in order: ``fixed``, the sources of rows, the first values of ``registers``.
+    Its results: the last values of ``registers``, then ``stacks`` [trips, ...]."""
+
+    trips: int
+    body: list[Node]
+    fixed: list[Node]
+    sources: int
+    rows: list[Row]
+    counts: list[Count]
+    registers: list[Register]
+    stacks: list[Stack]
+
+
+def stand_in(aval: Aval) -> Node:
+    """A node that stands for a value that the loop supplies."""
+    return Node(leaf_signature(placeholder, aval), (), None, 0)
+
+
+def loop_signature(loop: Loop, inputs: Sequence[Node]) -> Signature:
+    avals = [r.here.sig.aval for r in loop.registers]
+    avals += [s.value.sig.aval.with_shape((loop.trips, *s.value.sig.aval.shape)) for s in loop.stacks]
+    return Signature(WHILE, tuple(n.sig.aval for n in inputs), (loop,), Several(tuple(avals)))
+
+
+def make(op: Op, inputs: Sequence[Node], like: Node, **attributes: Any) -> Node:
+    """A node that was not recorded, at the line of one that was."""
+    sig = signature(op, tuple(n.sig.aval for n in inputs), tuple(attributes[name] for name in op.attributes))
+    return Node(sig, tuple(inputs), like.code, like.lasti)
+
+
+def constant_node(array: np.ndarray, like: Node) -> Node:
+    aval = Aval(array.shape, dtypes.of_numpy(array.dtype), like.sig.aval.device)
+    return make(ops.constant, (), like, data=np.ascontiguousarray(array).tobytes(), aval=aval)
+
+
+def take(loop: Node, index: int) -> tuple[Signature, tuple[Node, ...]]:
+    """Signature and inputs of the node that takes one result out of a loop."""
+    return signature(result, (loop.sig.aval,), (index,)), (loop,)
+
+
+@rule(WHILE)
+def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence[Value]:
+    device = sig.aval.device
+    number = Aval((), dtypes.int32, device)
+    fixed, sources = len(loop.fixed), loop.sources
+    registers = list(operands[fixed + sources :])
+    avals = list(sig.aval.elements)
+    stacks = [b.full(0, a) for a in avals[len(registers) :]]
+    state = [b.full(0, number), *registers, *stacks, *operands[: fixed + sources]]
+    types = [v.type for v in state]
+    made = ir.Operation.create("stablehlo.while", types, state, regions=2, loc=b.location)
+    where = [b.location] * len(types)
+    with ir.InsertionPoint(made.regions[0].blocks.append(*types, arg_locs=where)) as at:
+        counter = at.block.arguments[0]
+        test = b.op(
+            "stablehlo.compare", [counter, b.full(loop.trips, number)], number.with_dtype(dtypes.bool_),
+            comparison_direction=b.attribute("#stablehlo<comparison_direction LT>"),
+        )  # fmt: skip
+        ir.Operation.create("stablehlo.return", [], [test], loc=b.location)
+    with ir.InsertionPoint(made.regions[1].blocks.append(*types, arg_locs=where)) as at:
+        counter, *rest = at.block.arguments
+        now, rest = rest[: len(registers)], rest[len(registers) :]
+        kept, given = rest[: len(stacks)], rest[len(stacks) :]
+        values: dict[Node, Value] = dict(zip(loop.fixed, given))
+        values.update((r.here, v) for r, v in zip(loop.registers, now))
+        for c in loop.counts:
+            values[c.here] = _line(b, counter, c.first, c.step, c.here.sig.aval)
+        zero = b.full(0, number)
+        for r in loop.rows:
+            aval = r.here.sig.aval
+            one = aval.with_shape((1, *aval.shape))
+            start = [_line(b, counter, r.first, r.step, number)] + [zero] * aval.ndim
+            row = b.op("stablehlo.dynamic_slice", [given[fixed + r.source], *start], one, slice_sizes=b.ints(one.shape))
+            values[r.here] = b.op("stablehlo.reshape", [row], aval)
+        outer = b.location
+        for n in loop.body:
+            b.location = location_of(n)
+            if isinstance(n, HostValue):
+                values[n] = b.dense(n.value, n.sig.aval)
+            elif n.sig.op is result:
+                values[n] = values[n.inputs[0]][n.sig.keyword["index"]]
+            else:
+                values[n] = emit(b, n.sig, [values[x] for x in n.inputs])
+        b.location = outer
+        for k, s in enumerate(loop.stacks):
+            aval = s.value.sig.aval
+            one = b.op("stablehlo.reshape", [values[s.value]], aval.with_shape((1, *aval.shape)))
+            at_row = _line(b, counter, loop.trips - 1, -1, number) if s.backwards else counter
+            start = [at_row] + [zero] * aval.ndim
+            kept[k] = b.op("stablehlo.dynamic_update_slice", [kept[k], one, *start], avals[len(registers) + k])
+        after = [values[r.after] for r in loop.registers]
+        following = b.op("stablehlo.add", [counter, b.full(1, number)], number)
+        ir.Operation.create("stablehlo.return", [], [following, *after, *kept, *given], loc=b.location)
+    return list(made.results)[1 : 1 + len(avals)]
+
+
+def _line(b: Builder, counter: Value, first: int, step: int, aval: Aval) -> Value:
+    """first + step * counter, as a number of the type."""
+    value = counter
+    if aval.dtype is not dtypes.int32:
+        value = b.op("stablehlo.convert", [value], aval)
+    if step != 1:
+        value = b.op("stablehlo.multiply", [value, b.full(step, aval)], aval)
+    return value if first == 0 else b.op("stablehlo.add", [value, b.full(first, aval)], aval)

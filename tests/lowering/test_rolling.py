@@ -1,0 +1,214 @@
+"""Loops of the recorded program as ``stablehlo.while``: random programs against NumPy, and what leaves the loop."""
+
+import numpy as np
+import pytest
+
+import lazyxla as lx
+import lazyxla.nn as nn
+from lazyxla.lazy.interpret import interpret
+from lazyxla.lowering import rolling
+from tests.tolerances import assert_close
+
+TRIPS = 12
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    lx.sync()
+    lx.metrics.reset()
+    yield
+    lx.sync()
+
+
+@pytest.fixture
+def eager_to_roll(monkeypatch):
+    """Roll whatever repeats, whether it pays or not."""
+    monkeypatch.setattr(rolling, "LEAST", 16)
+    monkeypatch.setattr(rolling, "LONG", 16)
+    monkeypatch.setattr(rolling, "MANY", 4)
+
+
+def loops() -> int:
+    return lx.metrics.report(as_dict=True)["loops_rolled"]
+
+
+def text_of(*tensors) -> str:
+    return lx.debug.stablehlo(*tensors)
+
+
+class RandomLoop:
+    """A loop whose body is drawn at random from what loops of arrays do; all arrays are [3, 4]."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        rng = self.rng
+        self.trips = int(rng.integers(8, 14))
+        self.carried = int(rng.integers(1, 4))
+        self.steps = [self.draw() for _ in range(int(rng.integers(5, 12)))]
+        self.after = rng.integers(0, len(self.steps), self.carried).tolist()
+        self.lag = bool(rng.integers(0, 2))
+        self.kept = rng.integers(0, len(self.steps), int(rng.integers(0, 3))).tolist()
+        self.reverse = bool(rng.integers(0, 3) == 0)
+        self.backward = bool(rng.integers(0, 2))
+        self.x = lx.tensor(rng.normal(size=(self.trips, 3, 4)))
+        self.y = lx.tensor(rng.normal(size=(3, self.trips, 4)))
+        self.w = lx.tensor(rng.normal(size=(4, 4)) / 2, requires_grad=self.backward)
+        self.b = lx.tensor(rng.normal(size=4) / 2, requires_grad=self.backward)
+        self.starts = [lx.tensor(rng.normal(size=(3, 4)), requires_grad=self.backward) for _ in range(self.carried)]
+
+    def draw(self) -> tuple[str, int, int]:
+        kinds = ["product", "add", "multiply", "tanh", "row", "column", "fixed", "count", "late", "softmax", "select"]
+        return str(self.rng.choice(kinds)), int(self.rng.integers(0, 1000)), int(self.rng.integers(0, 1000))
+
+    def step(self, kind: str, a, b, t: int):
+        if kind == "product":
+            return (a @ self.w + self.b).tanh()
+        if kind == "add":
+            return (a + b) / 2
+        if kind == "multiply":
+            return a * b.sigmoid()
+        if kind == "tanh":
+            return a.tanh()
+        if kind == "row":
+            return (self.x[t] @ self.w + a) * 0.5
+        if kind == "column":
+            return self.y[:, t] * a.sigmoid()
+        if kind == "fixed":
+            return a * self.b.cos()
+        if kind == "count":
+            return a * (0.1 * t) + b * 0.5
+        if kind == "late":
+            return a - self.x[self.trips - 1 - t]
+        if kind == "softmax":
+            return lx.softmax(a, -1)
+        return lx.where(a > b, a, b * 0.5)
+
+    def record(self) -> list:
+        state = list(self.starts)
+        before = [state]
+        kept: list[list] = [[] for _ in self.kept]
+        times = range(self.trips)
+        for t in reversed(times) if self.reverse else times:
+            values = list(state) + (before[-2][:1] if self.lag and len(before) > 1 else state[:1])
+            for kind, a, b in self.steps:
+                values.append(self.step(kind, values[a % len(values)], values[b % len(values)], t))
+            made = values[-len(self.steps) :]
+            state = [made[k] for k in self.after]
+            before.append(state)
+            for found, k in zip(kept, self.kept):
+                found.append(made[k])
+        outputs = state + [lx.stack(found) for found in kept]
+        if not self.backward:
+            return outputs
+        leaves = [self.w, self.b, *self.starts]
+        total = sum((out * out).mean() for out in outputs)
+        return outputs + [g for g in lx.autograd.grad(total, leaves, allow_unused=True) if g is not None]
+
+
+@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(s, marks=pytest.mark.slow) for s in range(12, 200))])
+def test_random_loops_agree_with_numpy(seed, eager_to_roll):
+    outputs = RandomLoop(seed).record()
+    expected = [interpret(t.detach()) for t in outputs]
+    for got, value in zip(outputs, expected):
+        assert_close(got.detach().numpy(), value, factor=100)
+
+
+def test_random_loops_are_rolled(eager_to_roll):
+    for seed in range(12):
+        rolling.rolled(lx.lowering.debug.plan_for(*[t.detach() for t in RandomLoop(seed).record()]))
+    assert loops() >= 12  # a loop or more for nearly all of them
+
+
+def recurrent(trips: int, w, u, x):
+    h = lx.zeros(2, 8)
+    for t in range(trips):
+        h = (x[t] @ w + h @ u).tanh()
+    return h
+
+
+def recurrent_loss(trips: int):
+    rng = np.random.default_rng(0)
+    x = lx.tensor(rng.normal(size=(trips, 2, 4)).astype(np.float32))
+    w = lx.tensor(rng.normal(size=(4, 8)).astype(np.float32) / 2, requires_grad=True)
+    u = lx.tensor(rng.normal(size=(8, 8)).astype(np.float32) / 4, requires_grad=True)
+    return recurrent(trips, w, u, x).square().sum(), (w, u)
+
+
+def products(text: str) -> tuple[list[int], int]:
+    """How many products each loop's body has, and how many there are in all."""
+    bodies = [part.split("stablehlo.return")[0] for part in text.split(" do {")[1:]]
+    return [body.count("stablehlo.dot_general") for body in bodies], text.count("stablehlo.dot_general")
+
+
+def test_a_recurrence_becomes_one_loop_with_its_input_product_outside():
+    inside, total = products(text_of(recurrent_loss(40)[0]))
+    assert inside == [1]  # h @ u
+    assert total <= 1 + 1 + 2 * 3  # x @ w for all trips at once, and what few trips are left outside the loop
+
+
+def test_backward_is_a_second_loop_and_weight_gradients_one_product_each():
+    counts = []
+    for trips in (40, 80):
+        loss, leaves = recurrent_loss(trips)
+        inside, total = products(text_of(*lx.autograd.grad(loss, leaves)))
+        assert inside == [1, 1]  # h @ u, and the gradient of h; those of the weights are one product each, outside
+        counts.append(total)
+    assert counts[0] == counts[1] <= 2 + 3 + 5 * 3
+
+
+def test_the_program_does_not_grow_with_the_trips():
+    sizes = [len(text_of(recurrent_loss(trips)[0])) for trips in (50, 400)]
+    assert abs(sizes[1] - sizes[0]) < 0.02 * sizes[0]
+
+
+def test_a_long_recurrence_is_one_program_however_long():
+    loss, leaves = recurrent_loss(300)
+    gradients = lx.autograd.grad(loss, leaves)
+    lx.metrics.reset()
+    lx.sync()
+    facts = lx.metrics.report(as_dict=True)
+    assert (facts["compiles"], facts["executions"], facts["loops_rolled"]) == (1, 1, 2)
+    rolled = [g.numpy() for g in gradients]
+    lx.lowering.roll_loops(False)
+    try:
+        loss, leaves = recurrent_loss(300)
+        for got, expected in zip(rolled, lx.autograd.grad(loss, leaves)):
+            assert_close(got, expected.detach().numpy(), factor=20)
+    finally:
+        lx.lowering.roll_loops(True)
+
+
+def test_rolling_can_be_turned_off():
+    lx.lowering.roll_loops(False)
+    try:
+        assert "stablehlo.while" not in text_of(recurrent_loss(40)[0])
+    finally:
+        lx.lowering.roll_loops(True)
+
+
+def test_equal_layers_in_depth_are_rolled_with_their_weights_stacked(eager_to_roll):
+    lx.manual_seed(0)
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(6, 6), nn.Tanh()) for _ in range(10))).double()
+    x = lx.randn(3, 6, dtype=lx.float64)
+    lx.sync()
+    loss = model(x).square().sum()
+    loss.backward()
+    found = [loss.detach(), *(p.grad for p in model.parameters())]
+    assert text_of(*found).count("stablehlo.while") == 2
+    expected = [interpret(t) for t in found]
+    for got, value in zip(found, expected):
+        assert_close(got.numpy(), value, factor=20)
+
+
+def test_numbers_that_vary_stay_arguments_in_a_loop(eager_to_roll):
+    """A host value given to the program at each run must not be merged with an equal one or baked in."""
+    x = lx.tensor(np.linspace(-1, 1, 6).reshape(2, 3))
+    for scale in (0.5, 0.25, 0.125):
+        h = x
+        for _ in range(20):
+            h = (h * scale + x).tanh()
+        expected = x.numpy()
+        for _ in range(20):
+            expected = np.tanh(expected * scale + x.numpy())
+        assert_close(h.numpy(), expected, factor=20)
+    assert lx.metrics.report(as_dict=True)["compiles"] <= 2
