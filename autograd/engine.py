@@ -78,13 +78,13 @@ def _gradients_of(entry: GradNode, g: Tensor, wanted: Sequence[bool]) -> Sequenc
 def _check_saved(entry: GradNode) -> None:
     for i, node in enumerate((*entry.saved, entry.out)):
         while node is not None:
-            if node.overwritten is not None:
+            if node.overwritten is not None and node.overwritten[2] > entry.serial:
                 aval = node.sig.aval
                 what = "its result" if i == len(entry.saved) else f"its operand {i}"
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
                     f"{aval!r}, which {entry.name()} recorded at {where_text(entry.code, entry.lasti)} needs as {what}, was "
-                    f"overwritten at {where_text(*node.overwritten)}. Hint: write to a clone() instead."
+                    f"overwritten at {where_text(*node.overwritten[:2])}. Hint: write to a clone() instead."
                 )
             passed_on = node.buffer is None and len(node.inputs) == 1 and node.sig.op.name in ("broadcast_in_dim", "convert")
             node = node.inputs[0] if passed_on else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +15,18 @@ _interned: dict[tuple[str, int | None], Device] = {}
 _present: dict[str, list[Any]] = {}
 
 
+class _Scopes(threading.local):
+    entered: tuple[Device, ...] = ()  # by ``with device(...)``, innermost last
+
+
+_scopes = _Scopes()
+
+
 class Device:
     """Where tensors live, as ``torch.device``: ``device('xla:0')``, ``device('xla', 1)``, ``device('cpu')``.
 
-    Equal devices are the same object. ``type`` is the name's first part, ``index`` its number or None.
+    ``with device('xla'):`` makes it the default of what this thread creates inside. Equal devices are the same object.
+    ``type`` is the name's first part, ``index`` its number or None.
     """
 
     __slots__ = ("_pjrt", "index", "type")
@@ -83,6 +92,14 @@ class Device:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
 
+    def __enter__(self) -> Device:
+        _scopes.entered += (canonical(self),)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _scopes.entered = _scopes.entered[:-1]
+
+
 def platform_devices(kind: str) -> list[Any]:
     """The PJRT devices of one of our platform names, looked up once."""
     found = _present.get(kind)
@@ -98,7 +115,7 @@ def best_platform() -> str:
 
 def canonical(name: Device | str | int | None) -> Device:
     """The device of a tensor: with a number, except for the first CPU, as PyTorch writes them."""
-    d = _default if name is None else Device(name)
+    d = get_default_device() if name is None else Device(name)
     if d.type == "cpu":
         d = Device("cpu", d.index or None)
     elif d.index is None:
@@ -156,4 +173,5 @@ def set_default_device(name: Device | str | None) -> None:
 
 
 def get_default_device() -> Device:
-    return _default
+    """The device of tensors created without ``device=`` here: the innermost ``with device(...)``, or what was set."""
+    return _scopes.entered[-1] if _scopes.entered else _default

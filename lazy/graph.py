@@ -150,8 +150,8 @@ class Node:
     """A recorded op: signature, input nodes, the buffer once computed, and where in the user's program it came from.
 
     ``inputs`` is emptied once the buffer is there. ``serial`` counts recordings, so it is a topological order.
-    ``mark`` is scratch for graph walks. ``overwritten`` holds the site of a later in-place write to the tensor
-    whose value this was.
+    ``mark`` is scratch for graph walks. ``overwritten`` holds the site of a later in-place write to the tensor whose
+    value this was, and the serial at which that write began.
     """
 
     __slots__ = ("__weakref__", "buffer", "code", "inputs", "lasti", "mark", "overwritten", "serial", "sig")

@@ -137,7 +137,8 @@ class GradNode:
     def name(self) -> str:
         if self.rule is not None:
             return getattr(self.rule, "name", "Function") + "Backward"
-        return "".join(w.capitalize() for w in self.sig.op.name.split("_")) + "Backward0"
+        name = self.sig.op.name
+        return (_PYTORCH.get(name) or "".join(w.capitalize() for w in name.split("_"))) + "Backward0"
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -145,6 +146,15 @@ class GradNode:
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+# PyTorch's names of what is differentiated, where an op does the same.
+_PYTORCH = {
+    "multiply": "Mul", "subtract": "Sub", "divide": "Div", "negate": "Neg", "power": "Pow", "dot_general": "Mm",
+    "exponential": "Exp", "sine": "Sin", "cosine": "Cos", "reduce_sum": "Sum", "broadcast_in_dim": "Expand",
+    "concatenate": "Cat", "select": "Where", "transpose": "Permute", "reshape": "View", "copy": "Clone",
+    "logistic": "Sigmoid", "convert": "ToCopy",
+}  # fmt: skip
 
 
 class Leaf:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from . import record as rec
 from .dtypes import can_cast
 from .graph import Aval, Node
+from .graph import _serial as serial_numbers
 from .record import GradNode, Leaf, mode, user_line, wrap
 
 Layout = tuple[int, tuple[int, ...]]  # offset and strides, counted in elements
@@ -44,10 +45,11 @@ class Storage:
 class Domain:
     """The aliases that share one gradient history: a base with its views, or a ``detach()`` with its."""
 
-    __slots__ = ("counts", "edge", "storage")
+    __slots__ = ("counts", "edge", "storage", "version")
 
     def __init__(self, storage: Storage, edge: Any, counts: bool = True) -> None:
         self.storage, self.edge, self.counts = storage, edge, counts
+        self.version = 0  # writes through a domain that does not count
 
 
 class Meta:
@@ -140,8 +142,17 @@ def _check_leaf(t: Any) -> None:
         )
 
 
-def assign(t: Any, new: Any, name: str) -> Any:
-    """The in-place op ``name``: ``t`` takes the value (and the history) of ``new``; so do its aliases. Returns t."""
+def write_begins() -> int:
+    """Said before the value of an in-place op is recorded: what that recording itself saves, its write does not harm."""
+    return next(serial_numbers)
+
+
+def assign(t: Any, new: Any, name: str, begun: int | None = None) -> Any:
+    """The in-place op ``name``: ``t`` takes the value (and the history) of ``new``; so do its aliases. Returns t.
+
+    ``begun``: what ``write_begins`` gave before ``new`` was recorded.
+    """
+    begun = write_begins() if begun is None else begun
     _check_leaf(t)
     node = t._node or t._refresh()
     aval = node.sig.aval
@@ -156,13 +167,13 @@ def assign(t: Any, new: Any, name: str) -> Any:
         edge = no_flow(fresh)
     meta = t._meta
     if meta is None or meta.domain is None:
-        node.overwritten = rec.user_site(2)
+        node.overwritten = (*rec.user_site(2), begun)
         t._node = fresh
         if mode.grad:
             t._edge = edge
         t.metadata().version += 1
         return rec.track(t)
-    _write_alias(t, meta, wrap(fresh, edge), tracked, name)
+    _write_alias(t, meta, wrap(fresh, edge), tracked, name, begun)
     return t
 
 
@@ -188,12 +199,12 @@ def _fit(t: Any, new: Any, aval: Aval, found: Aval, name: str) -> Any:
     return convert(new, aval.dtype)
 
 
-def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str) -> None:
+def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str, begun: int) -> None:
     domain = meta.domain
     assert domain is not None
     storage = domain.storage
     value = new._node
-    site = rec.user_site(3)
+    site = (*rec.user_site(3), begun)
     saved, mode.grad = mode.grad, mode.grad and (tracked or domain.edge is not None)
     try:
         pieces = [wrap(storage._node, domain.edge)]
@@ -213,8 +224,10 @@ def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str) -> None
         mode.grad = saved
     if domain.counts:
         storage._node.overwritten = site
+        storage.version += 1
+    else:
+        domain.version += 1
     storage._node = root_node
-    storage.version += 1
     if mode.grad:
         domain.edge = root_edge
     for ref in storage.members:
@@ -273,7 +286,10 @@ def version(t: Any) -> int:
     meta = t._meta
     if meta is None:
         return 0
-    return meta.version if meta.domain is None else meta.domain.storage.version + meta.version
+    domain = meta.domain
+    if domain is None:
+        return meta.version
+    return meta.version + (domain.storage.version if domain.counts else domain.version)
 
 
 # --- layout -----------------------------------------------------------------------------------------------------

@@ -30,3 +30,21 @@ def assert_close(got: Any, expected: Any, dtype: Any = None, factor: float = 1.0
     if got.dtype.kind not in "biufc":  # bfloat16 and its kin, which assert_allclose cannot subtract
         got, expected = got.astype(np.float64), expected.astype(np.float64)
     np.testing.assert_allclose(got, expected, equal_nan=True, **limits)
+
+
+def compare(pairs: dict[str, Any], factor: float = 1.0) -> None:
+    """Results of many functions, computed together, against theirs: {name: (got, expected)}."""
+    import lazyxla as lx
+
+    flat = {}
+    for name, (got, want) in pairs.items():
+        several = isinstance(got, (tuple, list))
+        assert not several or len(got) == len(want), f"{name}: {len(got)} results, expected {len(want)}"
+        for i, (g, w) in enumerate(zip(got, want, strict=True) if several else [(got, want)]):
+            flat[f"{name} {i}"] = g, np.asarray(w)
+    lx.sync()
+    for name, (got, want) in flat.items():
+        try:
+            assert_close(got.detach().numpy(), want, factor=factor)
+        except AssertionError as e:
+            raise AssertionError(f"{name}: {e}") from None

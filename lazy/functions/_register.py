@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 from ..record import mode, user_line
 from ..tensors import Tensor
-from ..views import assign, replace
+from ..views import assign, replace, write_begins
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: PyTorch's function namespace: what ``lazyxla.NAME`` offers.
@@ -140,11 +140,12 @@ def inplace(f: Callable[..., Any], name: str | None = None) -> None:
     name = name or f.__name__ + "_"
 
     def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        begun = write_begins()
         try:
             value = f(self, *args, **kwargs)
         except (TypeError, AttributeError) as error:
             value = _second_try(f, (self, *args), kwargs, error)
-        return assign(self, value, name)
+        return assign(self, value, name, begun)
 
     changed.__name__ = changed.__qualname__ = name
     changed.__doc__ = f"``{f.__name__}`` in place."

@@ -13,7 +13,7 @@ from ..dtypes import BOOL, FLOAT, INT
 from ..graph import Aval, HostValue, Node, Op, Signature, leaf_signature, scalar, signature
 from ..record import record1, record2, user_line, wrap
 from ..tensors import Tensor
-from ..views import assign
+from ..views import assign, write_begins
 from ._register import alias, both, inplace
 from .conversion import (
     NUMBERS,
@@ -435,8 +435,9 @@ def _augmented(name: str) -> None:
     plain, changed = getattr(Tensor, f"__{name}__"), f"__i{name}__"
 
     def f(self: Tensor, other: Any) -> Any:
+        begun = write_begins()
         value = plain(self, other)
-        return value if value is NotImplemented else assign(self, value, changed)
+        return value if value is NotImplemented else assign(self, value, changed, begun)
 
     setattr(Tensor, changed, f)
 

@@ -104,6 +104,14 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
     return loss
 
 
-def wide(x: Tensor) -> Tensor:
+def inexact(x: Tensor, name: str) -> Tensor:
+    """x itself; NotImplementedError, as PyTorch's, where it holds whole numbers or bools."""
+    if not x.dtype.is_inexact:
+        raise error(NotImplementedError, f"{name} not implemented for {x.dtype}; give it floating point numbers")
+    return x
+
+
+def wide(x: Tensor, name: str) -> Tensor:
     """16-bit numbers as float32, in which their statistics are computed."""
+    inexact(x, name)
     return x.float() if x.dtype is lx.float16 or x.dtype is lx.bfloat16 else x

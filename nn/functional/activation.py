@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import choose, error, in_place, part, spread
+from ._common import choose, error, in_place, inexact, part, spread
 
 # --- piecewise linear -------------------------------------------------------------------------------------------
 
@@ -26,6 +26,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """x limited to [min_val, max_val]; the derivative is 0 at and outside the limits."""
     if min_val > max_val:
         raise error(ValueError, "min_val cannot be greater than max_val")
+    if not input.dtype.is_inexact:
+        min_val, max_val = int(min_val), int(max_val)
 
     def f(x: Tensor) -> Tensor:
         return lx.where(x <= min_val, min_val, lx.where(x >= max_val, max_val, x))
@@ -40,6 +42,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where it is positive, elsewhere negative_slope * x."""
+    inexact(input, "leaky_relu")
 
     def f(x: Tensor) -> Tensor:
         return choose(x > 0, x, x * negative_slope)

@@ -136,10 +136,7 @@ def kl_div(
     """target * (log(target) - input), for an input of log-probabilities; 'batchmean' divides the sum by the batch."""
     if reduction == "mean":
         warnings.warn(
-            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
-            "only by "
-            "the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as "
-            "'batchmean' in the next major release.",
+            "kl_div(): reduction='mean' divides by the number of elements; the mean divergence is reduction='batchmean'",
             stacklevel=3,
         )
     loss = lx.exp(target) * (target - input) if log_target else lx.xlogy(target, target) - target * input

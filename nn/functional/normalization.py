@@ -37,11 +37,13 @@ def batch_norm(
     In training the batch's own mean and variance are used, and the running ones move towards them by ``momentum``, in
     place (the variance unbiased). Raises RuntimeError where sizes do not fit, ValueError for a single value a channel.
     """
-    channels = input.shape[1] if input.ndim > 1 else 0
+    if input.ndim < 2:
+        raise error(IndexError, f"batch_norm: expected an input [N, C, ...], got {input.ndim} dimension(s)")
+    channels = input.shape[1]
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != (channels,):
             raise error(RuntimeError, f"{name} should contain {channels} elements not {t.numel()}")
-    x = wide(input)
+    x = wide(input, "batch_norm")
     if not training:
         if running_mean is None or running_var is None:
             raise error(RuntimeError, "running_mean must be defined in evaluation mode")
@@ -76,7 +78,7 @@ def instance_norm(
     """x [N, C, ...] with mean 0 and variance 1 for each sample and channel, then times weight plus bias."""
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    x = wide(input)
+    x = wide(input, "instance_norm")
     axes = tuple(range(2, x.ndim))
     count = math.prod(x.shape[2:])
     if count == 1:
@@ -135,7 +137,7 @@ def layer_norm(
     Raises RuntimeError where the last dims are not ``normalized_shape``.
     """
     axes = _trailing(input, normalized_shape, weight, bias)
-    x = wide(input)
+    x = wide(input, "layer_norm")
     shape = tuple(x.shape)
     _, centred, variance = _moments(x, axes)
     y = centred * spread(lx.rsqrt(variance + eps), shape, tuple(range(axes[0])))
@@ -151,7 +153,7 @@ def rms_norm(
 ) -> Tensor:
     """x over the root of its mean square over the last dims, then times weight."""
     axes = _trailing(input, normalized_shape, weight, None)
-    x = wide(input)
+    x = wide(input, "rms_norm")
     shape = tuple(x.shape)
     square = lx.ops.reduce_sum(x * x, axes=axes) * (1 / max(1, math.prod(shape[a] for a in axes)))
     inverse = lx.rsqrt(square + (lx.finfo(x.dtype).eps if eps is None else eps))
@@ -182,7 +184,7 @@ def group_norm(
                 "shape "
                 f"{list(t.shape)} and input of shape {list(input.shape)}",
             )
-    x = wide(input)
+    x = wide(input, "group_norm")
     shape = tuple(x.shape)
     groups = reshaped(x, (n, num_groups, math.prod(shape[1:]) // num_groups))
     _, centred, variance = _moments(groups, (2,))

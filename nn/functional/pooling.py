@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import Ints, Size, choose, constant, edged, error, part, reshaped, tuple_of
+from ._common import Ints, Size, choose, constant, edged, error, inexact, part, reshaped, tuple_of
 
 # --- sizes ------------------------------------------------------------------------------------------------------
 
@@ -180,6 +180,7 @@ def _avg_pool(
         y = total * (1 / divisor_override)
     else:
         y = total * _inverse_counts(total, x, kernel, strides, pads, count_include_pad)
+    y = y.to(input.dtype)  # whole numbers stay whole, cut towards zero
     return y if batched else reshaped(y, tuple(y.shape[1:]))
 
 
@@ -260,7 +261,7 @@ def _bounds(n: int, out: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _adaptive_avg(input: Tensor, output_size: Any, n: int) -> Tensor:
-    x, batched, sizes = _adapted(input, output_size, n, f"adaptive_avg_pool{n}d")
+    x, batched, sizes = _adapted(inexact(input, f"adaptive_avg_pool{n}d"), output_size, n, f"adaptive_avg_pool{n}d")
     spatial = tuple(x.shape[2:])
     if all(o == 1 for o in sizes):
         y = x.mean(tuple(range(2, n + 2)), keepdim=True)

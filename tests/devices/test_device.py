@@ -247,3 +247,19 @@ except RuntimeError as e:
     }  # fmt: skip
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_with_a_device_what_is_created_is_there():
+    with lx.device("xla") as d:
+        assert d is lx.device("xla")
+        made = [lx.ones(2), lx.tensor([1.0]), lx.randn(2), lx.nn.Linear(2, 2).weight]
+        with lx.device("cpu"):
+            inner = lx.zeros(1)
+    assert {str(t.device) for t in made} == {"xla:0"}
+    assert inner.device.type == lx.ones(1).device.type == "cpu"
+
+
+def test_the_default_comes_back_after_an_error():
+    with pytest.raises(ZeroDivisionError), lx.device("xla"):
+        1 / 0  # noqa: B018
+    assert lx.get_default_device() is lx.device("cpu")

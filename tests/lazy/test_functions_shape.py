@@ -7,26 +7,10 @@ import pytest
 import scipy.linalg
 
 import lazyxla as lx
-from tests.tolerances import assert_close
+from tests.tolerances import compare
 
 A = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 M = np.arange(12, dtype=np.float32).reshape(3, 4)
-
-
-def compare(pairs):
-    """Results of many functions, computed together, against theirs: {name: (got, expected)}."""
-    flat = {}
-    for name, (got, want) in pairs.items():
-        several = isinstance(got, (tuple, list))
-        assert not several or len(got) == len(want), f"{name}: {len(got)} results, expected {len(want)}"
-        for i, (g, w) in enumerate(zip(got, want, strict=True) if several else [(got, want)]):
-            flat[f"{name} {i}"] = g, np.asarray(w)
-    lx.sync()
-    for name, (got, want) in flat.items():
-        try:
-            assert_close(got.detach().numpy(), want)
-        except AssertionError as e:
-            raise AssertionError(f"{name}: {e}") from None
 
 
 def test_rearranging():

@@ -1,0 +1,108 @@
+"""How tensors print: as PyTorch prints them."""
+
+import numpy as np
+import pytest
+
+import lazyxla as lx
+
+SHOWN = {
+    "tensor(3)": "tensor(3)",
+    "tensor(2.5)": "tensor(2.5000)",
+    "tensor([])": "tensor([])",
+    "tensor([1.0, 2.5, -3.25])": "tensor([ 1.0000,  2.5000, -3.2500])",
+    "tensor([1e-8, 1.0])": "tensor([1.0000e-08, 1.0000e+00])",
+    "tensor([1e10, 1.0])": "tensor([1.0000e+10, 1.0000e+00])",
+    "tensor([1.0, 2.0])": "tensor([1., 2.])",
+    "tensor([[1, -20], [300, 4]])": (
+        "tensor([[  1, -20],\n"
+        "        [300,   4]])"
+    ),
+    "tensor([True, False])": "tensor([ True, False])",
+    "tensor([float('nan'), float('inf'), -1.0])": "tensor([nan, inf, -1.])",
+    "arange(1001)": "tensor([   0,    1,    2,  ...,  998,  999, 1000])",
+    "arange(30.0) / 7": (
+        "tensor([0.0000, 0.1429, 0.2857, 0.4286, 0.5714, 0.7143, 0.8571, 1.0000, 1.1429,\n"
+        "        1.2857, 1.4286, 1.5714, 1.7143, 1.8571, 2.0000, 2.1429, 2.2857, 2.4286,\n"
+        "        2.5714, 2.7143, 2.8571, 3.0000, 3.1429, 3.2857, 3.4286, 3.5714, 3.7143,\n"
+        "        3.8571, 4.0000, 4.1429])"
+    ),
+    "zeros(2, 0)": "tensor([], size=(2, 0))",
+    "tensor([1 + 2j, 3.5 - 1j])": "tensor([1.0000+2.j, 3.5000-1.j])",
+    "ones(2, 2, 2)": (
+        "tensor([[[1., 1.],\n"
+        "         [1., 1.]],\n"
+        "\n"
+        "        [[1., 1.],\n"
+        "         [1., 1.]]])"
+    ),
+    "tensor([1.0], dtype=float64)": "tensor([1.], dtype=lazyxla.float64)",
+    "tensor([1.5], dtype=bfloat16)": "tensor([1.5000], dtype=lazyxla.bfloat16)",
+    "tensor([1], dtype=int32)": "tensor([1], dtype=lazyxla.int32)",
+    "ones(2, requires_grad=True)": "tensor([1., 1.], requires_grad=True)",
+    "ones(2, requires_grad=True) * 2": "tensor([2., 2.], grad_fn=<MulBackward0>)",
+    "zeros(1200, 3)": (
+        "tensor([[0., 0., 0.],\n"
+        "        [0., 0., 0.],\n"
+        "        [0., 0., 0.],\n"
+        "        ...,\n"
+        "        [0., 0., 0.],\n"
+        "        [0., 0., 0.],\n"
+        "        [0., 0., 0.]])"
+    ),
+    "tensor([0.1, 123456.0])": "tensor([1.0000e-01, 1.2346e+05])",
+    "tensor([1e-3, 1e-4])": "tensor([1.0000e-03, 1.0000e-04])",
+    "tensor(float('inf'))": "tensor(inf)",
+    "tensor([1e5, 2e5])": "tensor([100000., 200000.])",
+    "tensor([0.00001])": "tensor([1.0000e-05])",
+    "eye(3)": (
+        "tensor([[1., 0., 0.],\n"
+        "        [0., 1., 0.],\n"
+        "        [0., 0., 1.]])"
+    ),
+    "tensor([-0.0, 0.0])": "tensor([-0., 0.])",
+    "tensor([[1e-20, 1.0],[3.0, 4.0]])": (
+        "tensor([[1.0000e-20, 1.0000e+00],\n"
+        "        [3.0000e+00, 4.0000e+00]])"
+    ),
+    "tensor([100000.0, 0.5])": "tensor([1.0000e+05, 5.0000e-01])",
+    "zeros(3, dtype=uint8)": "tensor([0, 0, 0], dtype=lazyxla.uint8)",
+    "arange(12).reshape(2, 2, 3)": (
+        "tensor([[[ 0,  1,  2],\n"
+        "         [ 3,  4,  5]],\n"
+        "\n"
+        "        [[ 6,  7,  8],\n"
+        "         [ 9, 10, 11]]])"
+    ),
+    "full((3,), 1.23456789)": "tensor([1.2346, 1.2346, 1.2346])",
+    "tensor(1e-9)": "tensor(1.0000e-09)",
+}
+
+
+@pytest.mark.parametrize("made", SHOWN)
+def test_repr(made):
+    assert repr(eval(made, vars(lx) | {"float": float})) == SHOWN[made]
+
+
+def test_the_device_is_told_where_it_is_not_the_cpu():
+    assert repr(lx.ones(1, device="xla")) == "tensor([1.], device='xla:0')"
+
+
+def test_formatting_one_number():
+    x = lx.tensor(2.34567)
+    assert (f"{x:.2f}", f"{x.item():.1f}", str(lx.tensor(3))) == ("2.35", "2.3", "tensor(3)")
+
+
+def test_print_options():
+    x = lx.tensor([1.23456789, 1000.0])
+    lx.set_printoptions(precision=2)
+    try:
+        assert repr(x) == "tensor([   1.23, 1000.00])"
+    finally:
+        lx.set_printoptions(profile="default")
+    assert repr(x[:1]) == "tensor([1.2346])"
+
+
+def test_a_long_tensor_on_a_device_is_fetched_at_its_edges():
+    x = lx.arange(100_000, device="xla") * 2
+    assert repr(x).startswith("tensor([     0,      2,      4,  ...,")
+    assert np.array_equal(x[-1:].cpu().numpy(), [199_998])

@@ -1,0 +1,166 @@
+"""Every layer: made, shown, run, moved, copied, saved and loaded; and how parameters begin."""
+
+import copy
+import inspect
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import lazyxla as lx
+from lazyxla import nn
+from lazyxla.nn import init
+
+IMAGE, VOLUME, LINE, FLAT = (2, 4, 6, 6), (2, 4, 4, 4, 4), (2, 4, 8), (3, 4)
+WINDOWED = {"1d": LINE, "2d": IMAGE, "3d": VOLUME}
+ARGUMENTS = {
+    "Linear": (4, 3), "Bilinear": (4, 4, 3), "Embedding": (9, 3), "GroupNorm": (2, 4), "LayerNorm": (4,), "RMSNorm": (4,),
+    "LocalResponseNorm": (2,), "PReLU": (4,), "Threshold": (0.1, 2.0), "Unflatten": (1, (2, 2)), "Fold": ((4, 4), 2),
+    "Unfold": (2,), "PixelShuffle": (2,), "PixelUnshuffle": (2,), "LPPool1d": (2.0, 2), "LPPool2d": (2.0, 2), "Softmax": (1,),
+    "LogSoftmax": (1,), "Softmin": (1,), "GLU": (1,), "Upsample": (None, 2),
+}  # fmt: skip
+INPUTS = {
+    "Bilinear": (FLAT, FLAT), "GroupNorm": (IMAGE,), "LocalResponseNorm": (IMAGE,), "Fold": ((2, 4 * 4, 9),),
+    "Unfold": (IMAGE,), "PixelShuffle": (IMAGE,), "PixelUnshuffle": (IMAGE,), "Softmax2d": (IMAGE,), "Upsample": (IMAGE,),
+    "Dropout1d": (LINE,), "Dropout2d": (IMAGE,), "Dropout3d": (VOLUME,), "FeatureAlphaDropout": (IMAGE,),
+    "CosineSimilarity": (FLAT, FLAT), "PairwiseDistance": (FLAT, FLAT), "Flatten": (IMAGE,),
+}  # fmt: skip
+LAYERS = sorted(
+    name for name, c in vars(nn).items()
+    if inspect.isclass(c) and issubclass(c, nn.Module) and not name.endswith("Loss")
+    and name not in ("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
+)  # fmt: skip
+
+
+def made(name):
+    kind = getattr(nn, name)
+    args = ARGUMENTS.get(name)
+    if args is None:
+        if name.startswith("Conv"):
+            args = (4, 2, 3)
+        elif "Norm" in name:
+            args = (4,)
+        elif "Adaptive" in name:
+            args = (2,)
+        elif "Pool" in name:
+            args = (2,)
+        elif "Pad" in name:
+            args = (1, 0.5) if name.startswith("Constant") else (1,)
+        else:
+            args = ()
+    return kind(*args)
+
+
+def inputs(name):
+    if name == "Embedding":
+        return (lx.tensor([[1, 2], [0, 8]]),)
+    shapes = INPUTS.get(name) or (next((s for end, s in WINDOWED.items() if name.endswith(end)), FLAT),)
+    return tuple(lx.tensor(np.random.default_rng(0).normal(size=s).astype(np.float32)) for s in shapes)
+
+
+def test_there_are_a_hundred_or_so():
+    assert len(LAYERS) > 80, LAYERS
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layers_life(name):
+    lx.manual_seed(0)
+    layer, given = made(name), inputs(name)
+    assert repr(layer).startswith(f"{name}(")
+    layer(*given)  # running statistics move
+    layer.eval()
+    with lx.no_grad():
+        expected = layer(*given)
+        twin = copy.deepcopy(layer)
+        fresh = made(name).eval()
+        fresh.load_state_dict(layer.state_dict())
+        again = (twin(*given), fresh(*given))
+        moved = made(name).eval()
+        moved.load_state_dict(layer.state_dict())
+        moved.to("xla")
+        elsewhere = moved(*(t.to("xla") for t in given))
+    assert elsewhere.device.type == "xla"
+    for got in (*again, elsewhere.cpu()):
+        np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=2e-5, atol=1e-6)
+    for p in twin.parameters():
+        assert all(p is not q for q in layer.parameters())
+
+
+@pytest.mark.parametrize("name", [n for n in LAYERS if n != "Embedding"])
+def test_half_precision(name):
+    layer = made(name).to(lx.bfloat16).eval()
+    out = layer(*(t.to(lx.bfloat16) for t in inputs(name)))
+    assert out.dtype is lx.bfloat16
+    assert bool(out.isfinite().all())
+
+
+# --- how parameters begin ---------------------------------------------------------------------------------------
+
+
+def close_to(t, distribution):
+    """Kolmogorov and Smirnov's test does not tell the values from the distribution."""
+    return stats.kstest(t.detach().numpy().ravel().astype(np.float64), distribution.cdf).pvalue > 1e-3
+
+
+def uniform(a, b):
+    return stats.uniform(a, b - a)
+
+
+def test_distributions():
+    lx.manual_seed(7)
+    w = lx.empty(60, 50, 2)  # 100 in, 120 out
+    assert close_to(init.uniform_(w, -2, 3), uniform(-2, 3))
+    assert close_to(init.normal_(w, 1, 2), stats.norm(1, 2))
+    assert close_to(init.trunc_normal_(w, 0.5, 2, -1, 3), stats.truncnorm(-0.75, 1.25, 0.5, 2))
+    assert close_to(init.xavier_uniform_(w, 2.0), uniform(-2 * (6 / 220) ** 0.5, 2 * (6 / 220) ** 0.5))
+    assert close_to(init.xavier_normal_(w), stats.norm(0, (2 / 220) ** 0.5))
+    bound = (6 / 100) ** 0.5
+    assert close_to(init.kaiming_uniform_(w), uniform(-bound, bound))
+    assert close_to(init.kaiming_normal_(w, mode="fan_out", nonlinearity="relu"), stats.norm(0, (2 / 120) ** 0.5))
+    assert not close_to(init.kaiming_normal_(w), stats.norm(0, 0.2))
+
+
+def test_what_is_not_random():
+    assert np.array_equal(init.eye_(lx.empty(2, 3)).numpy(), np.eye(2, 3))
+    assert np.array_equal(init.constant_(lx.empty(3), 0.3).numpy(), np.full(3, 0.3, np.float32))
+    x = lx.tensor(np.random.default_rng(0).normal(size=(1, 4, 5)).astype(np.float32))
+    kernel = init.dirac_(lx.empty(4, 4, 3))
+    np.testing.assert_allclose(nn.functional.conv1d(x, kernel, padding=1).numpy(), x.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 7), (7, 4), (3, 2, 2)])
+def test_orthogonal(shape):
+    w = init.orthogonal_(lx.empty(*shape), gain=2.0).numpy().reshape(shape[0], -1).astype(np.float64)
+    small = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-5)
+
+
+def test_sparse():
+    w = init.sparse_(lx.empty(20, 30), 0.3).numpy()
+    assert ((w == 0).sum(0) == 6).all()
+
+
+def test_layers_begin_as_pytorchs_do():
+    lx.manual_seed(1)
+    linear, conv = nn.Linear(400, 300), nn.Conv2d(8, 40, 5)
+    for layer, fan_in in ((linear, 400), (conv, 200)):
+        bound = fan_in**-0.5
+        assert close_to(layer.weight, uniform(-bound, bound)) and close_to(layer.bias, uniform(-bound, bound))
+    assert close_to(nn.Embedding(100, 50).weight, stats.norm)
+    norm = nn.BatchNorm2d(3)
+    assert norm.weight.tolist() == [1, 1, 1] and norm.bias.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("call, kind, words", [
+    (lambda: init.xavier_uniform_(lx.empty(3)), ValueError, "[Ff]an in and fan out"),
+    (lambda: init.eye_(lx.empty(3)), ValueError, "2 dimensions"),
+    (lambda: init.calculate_gain("softplus"), ValueError, "nonlinearity softplus"),
+    (lambda: init.kaiming_uniform_(lx.empty(3, 3), mode="fan"), ValueError, "fan"),
+    (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "divisible by groups"),
+    (lambda: nn.Conv2d(4, 4, 3, padding_mode="mirror"), ValueError, "padding_mode"),
+    (lambda: nn.Dropout(-0.1), ValueError, "between 0 and 1"),
+    (lambda: nn.GroupNorm(3, 4), ValueError, "divisible"),
+])  # fmt: skip
+def test_bad_input(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()

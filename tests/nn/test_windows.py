@@ -1,0 +1,248 @@
+"""What slides over images: convolutions, pooling, padding, unfold, resizing; against plain loops in NumPy."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import lazyxla as lx
+import lazyxla.nn.functional as F
+from lazyxla import nn
+from lazyxla.autograd import gradcheck
+from tests.tolerances import compare
+
+RNG = np.random.default_rng(0)
+
+
+def windows(size, kernel, stride, dilation=1):
+    """The places each window looks at, along one dim."""
+    count = (size - dilation * (kernel - 1) - 1) // stride + 1
+    return [[i * stride + dilation * j for j in range(kernel)] for i in range(count)]
+
+
+def conv(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """A convolution of any number of dims, one window at a time."""
+    n = x.ndim - 2
+    stride, padding, dilation = (v if isinstance(v, tuple) else (v,) * n for v in (stride, padding, dilation))
+    x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    places = [windows(x.shape[d + 2], w.shape[d + 2], stride[d], dilation[d]) for d in range(n)]
+    out = np.zeros((x.shape[0], w.shape[0], *map(len, places)))
+    each_in, each_out = x.shape[1] // groups, w.shape[0] // groups
+    for at in itertools.product(*(range(len(p)) for p in places)):
+        piece = x[(slice(None), slice(None), *np.ix_(*(places[d][i] for d, i in enumerate(at))))]
+        for g in range(groups):
+            a = piece[:, g * each_in : (g + 1) * each_in].reshape(len(x), -1)
+            k = w[g * each_out : (g + 1) * each_out].reshape(each_out, -1)
+            out[(slice(None), slice(g * each_out, (g + 1) * each_out), *at)] = a @ k.T
+    return out if b is None else out + b.reshape(-1, *(1,) * n)
+
+
+def conv_transposed(x, w, stride, padding, output_padding, dilation, groups):
+    """Each element of x adds its multiple of the kernel: the derivative of a convolution."""
+    n = x.ndim - 2
+    each_in, each_out = x.shape[1] // groups, w.shape[1]
+    full = [(x.shape[d + 2] - 1) * stride[d] + dilation[d] * (w.shape[d + 2] - 1) + 1 + output_padding[d] for d in range(n)]
+    out = np.zeros((x.shape[0], each_out * groups, *full))
+    for at in itertools.product(*(range(s) for s in x.shape[2:])):
+        for k in itertools.product(*(range(s) for s in w.shape[2:])):
+            to = tuple(i * s + j * d for i, s, j, d in zip(at, stride, k, dilation))
+            for g in range(groups):
+                channels = slice(g * each_out, (g + 1) * each_out)
+                inputs = slice(g * each_in, (g + 1) * each_in)
+                out[(slice(None), channels, *to)] += x[(slice(None), inputs, *at)] @ w[(inputs, slice(None), *k)]
+    return out[(slice(None), slice(None), *(slice(p, s - p) for p, s in zip(padding, full)))]
+
+
+def randn(*shape):
+    return RNG.normal(size=shape)
+
+
+CONVOLUTIONS = [
+    ((2, 3, 9), (4, 3, 3), {}), ((1, 4, 10), (6, 2, 3), {"stride": 2, "padding": 1, "groups": 2}),
+    ((2, 3, 7, 6), (4, 3, 3, 2), {}), ((1, 2, 8, 7), (3, 2, 3, 3), {"stride": (2, 1), "padding": (1, 2)}),
+    ((2, 4, 9, 9), (4, 1, 3, 3), {"groups": 4, "dilation": 2}), ((1, 2, 5, 4, 6), (3, 2, 2, 3, 2), {"stride": (1, 1, 2)}),
+]  # fmt: skip
+
+
+def test_convolutions():
+    pairs = {}
+    for i, (shape, kernel, options) in enumerate(CONVOLUTIONS):
+        x, w, b = randn(*shape), randn(*kernel), randn(kernel[0])
+        f = getattr(F, f"conv{len(shape) - 2}d")
+        pairs[f"{i}"] = f(lx.tensor(x), lx.tensor(w), lx.tensor(b), **options), conv(x, w, b, **options)
+        layer = getattr(nn, f"Conv{len(shape) - 2}d")(shape[1], kernel[0], kernel[2:], bias=False, **options).double()
+        layer.weight.data.copy_(lx.tensor(w))
+        pairs[f"layer {i}"] = layer(lx.tensor(x)), conv(x, w, **options)
+    x, w = randn(3, 7, 6), randn(4, 3, 3, 3)
+    pairs["one image"] = F.conv2d(lx.tensor(x), lx.tensor(w)), conv(x[None], w)[0]
+    pairs["same"] = F.conv2d(lx.tensor(x), lx.tensor(w), padding="same"), conv(x[None], w, padding=1)[0]
+    pairs["valid"] = F.conv2d(lx.tensor(x), lx.tensor(w), padding="valid"), conv(x[None], w)[0]
+    compare(pairs, factor=100)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_padding_modes_of_convolution_layers(mode):
+    layer = nn.Conv2d(2, 3, 3, padding=(1, 2), padding_mode=mode).double()
+    x = randn(2, 2, 5, 6)
+    padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (2, 2)], {"replicate": "edge", "circular": "wrap"}.get(mode, mode))
+    expected = conv(padded, layer.weight.detach().numpy(), layer.bias.detach().numpy())
+    compare({mode: (layer(lx.tensor(x)), expected)}, factor=100)
+
+
+TRANSPOSED = [
+    ((2, 3, 5), (3, 4, 3), (1,), (0,), (0,), (1,), 1), ((1, 4, 5), (4, 3, 4), (3,), (2,), (1,), (1,), 2),
+    ((2, 3, 4, 5), (3, 2, 3, 2), (2, 1), (1, 0), (1, 0), (1, 2), 1), ((1, 2, 3, 3, 2), (2, 2, 2, 2, 2), (2, 1, 2), (0, 1, 0),
+    (0, 0, 1), (1, 1, 1), 1),
+]  # fmt: skip
+
+
+def test_transposed_convolutions():
+    pairs = {}
+    for i, (shape, kernel, *rest) in enumerate(TRANSPOSED):
+        x, w = randn(*shape), randn(*kernel)
+        f = getattr(F, f"conv_transpose{len(shape) - 2}d")
+        stride, padding, extra, dilation, groups = rest
+        got = f(lx.tensor(x), lx.tensor(w), None, stride, padding, extra, groups, dilation)
+        pairs[f"{i}"] = got, conv_transposed(x, w, *rest)
+    compare(pairs, factor=100)
+
+
+def test_a_transposed_layer_can_be_told_its_size():
+    layer = nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1)
+    assert layer(lx.ones(1, 2, 5, 5), output_size=(10, 9)).shape == (1, 3, 10, 9)
+    with pytest.raises(ValueError, match="output size"):
+        layer(lx.ones(1, 2, 5, 5), output_size=(12, 9))
+
+
+def test_derivatives():
+    x, w, b = (lx.tensor(randn(*s), requires_grad=True) for s in ((1, 2, 5, 4), (2, 1, 3, 2), (2,)))
+    assert gradcheck(lambda *t: F.conv2d(*t, stride=2, padding=1, groups=2), (x, w, b))
+    assert gradcheck(lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1, groups=2), (x, w))
+    assert gradcheck(lambda x: F.max_pool2d(x, 2, 1), (x,))
+    assert gradcheck(lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), (x,))
+    assert gradcheck(lambda x: F.adaptive_avg_pool2d(x, (2, 3)), (x,))
+    assert gradcheck(lambda x: F.unfold(x, 2), (x,))
+    assert gradcheck(lambda x: F.pad(x, (1, 2, 0, 1), "reflect"), (x,))
+    assert gradcheck(lambda x: F.interpolate(x, (3, 7), mode="bilinear"), (x,))
+
+
+def pooled(x, kernel, stride, padding, f, dilation=1, ceil=False, fill=-np.inf):
+    """f over each window; windows that begin in the padding behind the end are left out, as ceil_mode has it."""
+    n = x.ndim - 2
+    starts = []
+    for d in range(n):
+        size, span = x.shape[d + 2], dilation * (kernel - 1) + 1
+        count = (size + 2 * padding - span + (stride - 1 if ceil else 0)) // stride + 1
+        if ceil and (count - 1) * stride >= size + padding:
+            count -= 1
+        starts.append([i * stride - padding for i in range(count)])
+    out = np.zeros((*x.shape[:2], *map(len, starts)))
+    for at in itertools.product(*(range(len(s)) for s in starts)):
+        places = [[starts[d][i] + dilation * j for j in range(kernel)] for d, i in enumerate(at)]
+        inside = [[p for p in found if 0 <= p < x.shape[d + 2]] for d, found in enumerate(places)]
+        within = [sum(-padding <= p < x.shape[d + 2] + padding for p in found) for d, found in enumerate(places)]
+        piece = x[(slice(None), slice(None), *np.ix_(*inside))]
+        out[(slice(None), slice(None), *at)] = f(piece.reshape(*x.shape[:2], -1), int(np.prod(within)))
+    return out
+
+
+def test_pooling():
+    pairs = {}
+    largest = lambda v, _: v.max(-1)
+    mean = lambda v, _: v.mean(-1)
+    with_edge = lambda v, count: v.sum(-1) / count
+    for n, ceil, (k, s, p) in itertools.product((1, 2, 3), (False, True), ((2, 2, 0), (3, 2, 1))):
+        x = randn(2, 3, *(7, 6, 5)[:n])
+        t = lx.tensor(x)
+        name = f"{n}d {k} {s} {p} {ceil}"
+        most, average = getattr(F, f"max_pool{n}d"), getattr(F, f"avg_pool{n}d")
+        pairs[f"max {name}"] = most(t, k, s, p, ceil_mode=ceil), pooled(x, k, s, p, largest, ceil=ceil)
+        pairs[f"avg {name}"] = average(t, k, s, p, ceil), pooled(x, k, s, p, with_edge, ceil=ceil)
+        pairs[f"mean {name}"] = average(t, k, s, p, ceil, False), pooled(x, k, s, p, mean, ceil=ceil)
+        pairs[f"layer {name}"] = getattr(nn, f"MaxPool{n}d")(k, s, p, ceil_mode=ceil)(t), pairs[f"max {name}"][1]
+    x = randn(1, 2, 9, 8)
+    t = lx.tensor(x)
+    pairs["dilated"] = F.max_pool2d(t, 2, 1, dilation=2), pooled(x, 2, 1, 0, largest, dilation=2)
+    pairs["divisor"] = F.avg_pool2d(t, 2, divisor_override=3), pooled(x, 2, 2, 0, lambda v, _: v.sum(-1) / 3)
+    pairs["lp"] = F.lp_pool2d(t.abs(), 3.0, 2), pooled(np.abs(x), 2, 2, 0, lambda v, _: (v**3).sum(-1) ** (1 / 3))
+    compare(pairs, factor=100)
+
+
+def test_max_pooling_tells_where():
+    x = randn(2, 3, 6, 6)
+    got, where = F.max_pool2d(lx.tensor(x), 2, return_indices=True)
+    flat = x.reshape(2, 3, -1)
+    assert where.dtype is lx.int64
+    np.testing.assert_array_equal(np.take_along_axis(flat, where.numpy().reshape(2, 3, -1), 2), got.numpy().reshape(2, 3, -1))
+
+
+def test_adaptive_pooling():
+    pairs = {}
+    x = randn(2, 3, 7, 10)
+    t = lx.tensor(x)
+    for size in ((1, 1), (7, 5), (3, 4), (9, 2)):
+        edges = [[(i * n // o, -(-(i + 1) * n // o)) for i in range(o)] for n, o in zip((7, 10), size)]
+        blocks = [[x[:, :, a:b, c:d] for c, d in edges[1]] for a, b in edges[0]]
+        for name, f in (("avg", np.mean), ("max", np.max)):
+            expected = np.stack([np.stack([f(v, (2, 3)) for v in row], -1) for row in blocks], -2)
+            pairs[f"{name} {size}"] = getattr(F, f"adaptive_{name}_pool2d")(t, size), expected
+    pairs["kept"] = nn.AdaptiveAvgPool2d((None, 1))(t), x.mean(3, keepdims=True)
+    compare(pairs, factor=100)
+
+
+def test_padding():
+    x = randn(2, 3, 4, 5)
+    t = lx.tensor(x)
+    width = [(0, 0), (0, 0), (2, 1), (1, 3)]
+    compare({
+        "constant": (F.pad(t, (1, 3, 2, 1), value=2.5), np.pad(x, width, constant_values=2.5)),
+        "reflect": (F.pad(t, (1, 3, 2, 1), "reflect"), np.pad(x, width, "reflect")),
+        "replicate": (F.pad(t, (1, 3, 2, 1), "replicate"), np.pad(x, width, "edge")),
+        "circular": (F.pad(t, (1, 3, 2, 1), "circular"), np.pad(x, width, "wrap")),
+        "cropped": (F.pad(t, (-1, 2)), np.pad(x, [(0, 0)] * 3 + [(0, 2)])[..., 1:]),
+        "layers": ([nn.ZeroPad2d((1, 3, 2, 1))(t), nn.ReflectionPad2d(1)(t), nn.ReplicationPad2d((0, 1, 2, 0))(t)],
+            [np.pad(x, width), np.pad(x, [(0, 0)] * 2 + [(1, 1)] * 2, "reflect"),
+             np.pad(x, [(0, 0)] * 2 + [(2, 0), (0, 1)], "edge")]),
+    })  # fmt: skip
+    with pytest.raises(RuntimeError, match=r"[Pp]adding"):
+        F.pad(t, (5, 5), "reflect")
+
+
+def test_unfold_and_fold_are_each_others_transpose():
+    x = randn(2, 3, 6, 5)
+    columns = F.unfold(lx.tensor(x), (3, 2), padding=1, stride=2)
+    y = randn(*columns.shape)
+    back = F.fold(lx.tensor(y), (6, 5), (3, 2), padding=1, stride=2)
+    np.testing.assert_allclose((columns.numpy() * y).sum(), (x * back.numpy()).sum(), rtol=1e-12)
+    w = randn(4, 3, 3, 2)
+    product = (lx.tensor(w.reshape(4, -1)) @ columns).numpy().reshape(2, 4, *conv(x, w, stride=2, padding=1).shape[2:])
+    np.testing.assert_allclose(product, conv(x, w, stride=2, padding=1), rtol=1e-10, atol=1e-12)
+
+
+def test_pixel_shuffle_and_resizing():
+    x = randn(2, 8, 3, 4)
+    shuffled = x.reshape(2, 2, 2, 2, 3, 4).transpose(0, 1, 4, 2, 5, 3).reshape(2, 2, 6, 8)
+    t = lx.tensor(x)
+    line = lambda n, m: np.clip((np.arange(m) + 0.5) * n / m - 0.5, 0, n - 1)
+    wide = np.apply_along_axis(lambda v: np.interp(line(4, 7), np.arange(4), v), 3, x)
+    corners = np.apply_along_axis(lambda v: np.interp(np.linspace(0, 3, 7), np.arange(4), v), 3, x)
+    compare({
+        "shuffle": (F.pixel_shuffle(t, 2), shuffled), "unshuffle": (F.pixel_unshuffle(lx.tensor(shuffled), 2), x),
+        "nearest": (F.interpolate(t, scale_factor=2), x.repeat(2, 2).repeat(2, 3)),
+        "bilinear": (F.interpolate(t, (3, 7), mode="bilinear"), wide),
+        "aligned": (F.interpolate(t, (3, 7), mode="bilinear", align_corners=True), corners),
+    }, factor=100)  # fmt: skip
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: F.conv2d(lx.ones(1, 3, 5, 5), lx.ones(4, 2, 3, 3)), "channels"),
+    (lambda: F.conv2d(lx.ones(1, 3, 2, 2), lx.ones(4, 3, 3, 3)), "[Kk]ernel size can't be greater"),
+    (lambda: F.conv2d(lx.ones(3, 5), lx.ones(4, 3, 3, 3)), "Expected"),
+    (lambda: F.max_pool2d(lx.ones(1, 1, 4, 4), 2, padding=2), "[Pp]ad"),
+    (lambda: F.avg_pool2d(lx.ones(1, 1, 4, 4), 2, divisor_override=0), "divisor"),
+    (lambda: F.pixel_shuffle(lx.ones(1, 3, 2, 2), 2), "divisible"),
+])  # fmt: skip
+def test_bad_input(call, words):
+    with pytest.raises(RuntimeError, match=words) as info:
+        call()
+    assert "test_windows.py" in str(info.value)
