@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes, ops
-from ..record import number, user_line
+from .. import record as rec
+from ..graph import Aval, HostValue, Node, leaf_signature, scalar, signature
+from ..record import user_line, wrap
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, view
 from ._register import both, method
@@ -28,66 +31,138 @@ Ints = tuple[int, ...]
 # --- boxes ------------------------------------------------------------------------------------------------------
 
 
-def _box_step(x: Tensor, start: Ints, size: Ints, stride: Ints, shape: Ints) -> Step:
-    """The alias of a box: ``size`` places per dim from ``start``, ``stride`` apart, seen in ``shape``."""
-    whole_shape = tuple(x.shape)
-    dense = all(s == 1 for s in stride)
-    limit = tuple(a + (n - 1) * s + 1 if n else a for a, n, s in zip(start, size, stride))
-    corner: list[Tensor] = []
-    if dense:
-        # Corners are numbers of the program, not of its structure: x[t] in a loop is one program for every t.
-        for a, n, m in zip(start, size, whole_shape):
-            corner.append(
-                constant(0, dtypes.int32, x.device) if n == m else number(a, dtypes.int32, x.device)
-            )
-
-    def take(whole: Tensor) -> Tensor:
-        if size == whole_shape:
-            part = whole
-        elif dense:
-            part = ops.dynamic_slice(whole, *corner, sizes=size)
+def _strides(start: Ints, size: Ints, stride: Ints, shape: Ints, state: Layout) -> Layout:
+    """Offset and strides of a box in a whole of the layout ``state``."""
+    offset, s = state
+    offset += sum(a * b for a, b in zip(start, s))
+    kept = [(n, a * b) for n, a, b in zip(size, s, stride)]
+    out: list[int] = []
+    at = 0
+    for n in shape:  # the dims of the box in order, less the dropped ones, with new ones of size 1 between
+        while at < len(kept) and kept[at][0] != n and kept[at][0] == 1:
+            at += 1
+        if at < len(kept) and kept[at][0] == n:
+            out.append(kept[at][1])
+            at += 1
         else:
-            part = ops.slice_(whole, start=start, limit=limit, strides=stride)
-        return raw_reshape(part, shape)
+            out.append(1)
+    return offset, tuple(out)
 
-    def put(whole: Tensor, piece: Tensor) -> Tensor:
+
+@functools.lru_cache(4096)
+def _fixed_box(whole: Ints, start: Ints, size: Ints, stride: Ints, shape: Ints) -> Step:
+    """The alias of a box whose place belongs to the program's structure."""
+    limit = tuple(a + (n - 1) * s + 1 if n else a for a, n, s in zip(start, size, stride))
+
+    def take(x: Tensor) -> Tensor:
+        return raw_reshape(x if size == whole else ops.slice_(x, start=start, limit=limit, strides=stride), shape)
+
+    def put(x: Tensor, piece: Tensor) -> Tensor:
         piece = raw_reshape(piece, size)
-        if size == whole_shape:
+        if size == whole:
             return piece
-        if dense:
-            return ops.dynamic_update_slice(whole, piece, *corner)
         if 0 in size:
-            return ops.copy(whole)
-        high = tuple(n - b for n, b in zip(whole_shape, limit))
+            return ops.copy(x)
+        if all(s == 1 for s in stride):
+            return ops.dynamic_update_slice(x, piece, *(constant(a, dtypes.int32, x.device) for a in start))
+        high = tuple(n - b for n, b in zip(whole, limit))
         gaps = tuple(s - 1 for s in stride)
         spread = pad_zeros(piece, start, high, interior=gaps)
         inside = broadcast_to(constant(True, dtypes.bool_, x.device), size)
-        return ops.select(pad_zeros(inside, start, high, value=False, interior=gaps), spread, whole)
+        return ops.select(pad_zeros(inside, start, high, value=False, interior=gaps), spread, x)
 
-    def strides(state: Layout, whole: Ints) -> Layout:
-        offset, s = state
-        offset += sum(a * b for a, b in zip(start, s))
-        kept = [(n, a * b) for n, a, b in zip(size, s, stride)]
-        out: list[int] = []
-        at = 0
-        for n in shape:  # the dims of the box in order, less the dropped ones, with new ones of size 1 between
-            while at < len(kept) and kept[at][0] != n and kept[at][0] == 1:
-                at += 1
-            if at < len(kept) and kept[at][0] == n:
-                out.append(kept[at][1])
-                at += 1
-            else:
-                out.append(1)
-        return offset, tuple(out)
+    return Step("slice", take, put, lambda state, _: _strides(start, size, stride, shape, state), whole)
 
-    return Step("slice", take, put, strides, whole_shape)
+
+class _MovingBox:
+    """The alias of a box whose place is a number of the program, not of its structure: ``x[t]`` in a loop is one program
+    for every t."""
+
+    __slots__ = ("corner", "kind", "start")
+
+    def __init__(self, kind: _BoxKind, start: Ints, device: Any) -> None:
+        self.kind, self.start = kind, start
+        index, zero, moving = kind.index, kind.zero[device], kind.moving
+        still = wrap(Node(zero, (), None, 0))
+        self.corner = [
+            wrap(HostValue(index[device], np.array(a, np.int32), None, 0)) if m else still for a, m in zip(start, moving)
+        ]
+
+    def take(self, x: Tensor) -> Tensor:
+        node = x._node or x._refresh()
+        sigs = self.kind.signatures.get(node.sig.aval) or self.kind.signatures_for(node.sig.aval, self.corner)
+        part = rec.record(sigs[0], (x, *self.corner))
+        return part if sigs[1] is None else rec.record1(sigs[1], part)
+
+    def put(self, x: Tensor, piece: Tensor) -> Tensor:
+        return ops.dynamic_update_slice(x, raw_reshape(piece, self.kind.size), *self.corner)
+
+    def strides(self, state: Layout, whole: Ints) -> Layout:
+        return _strides(self.start, self.kind.size, (1,) * len(whole), self.kind.shape, state)
+
+
+class _PerDevice(dict[Any, Any]):
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self.make = make
+
+    def __missing__(self, device: Any) -> Any:
+        found = self[device] = self.make(device)
+        return found
+
+
+class _BoxKind:
+    """What boxes of one size, anywhere in a whole of one shape, have in common."""
+
+    index = _PerDevice(lambda device: leaf_signature(scalar, Aval((), dtypes.int32, device)))
+    zero = _PerDevice(lambda device: constant(0, dtypes.int32, device)._node.sig)
+
+    def __init__(self, whole: Ints, size: Ints, shape: Ints) -> None:
+        self.whole, self.size, self.shape = whole, size, shape
+        self.moving = tuple(n != m for n, m in zip(size, whole))
+        self.signatures: dict[Aval, tuple[Any, Any]] = {}
+
+    def signatures_for(self, aval: Aval, corner: list[Tensor]) -> tuple[Any, Any]:
+        """Of the slice and of the reshape that drops dims, for a whole of the type."""
+        avals = (aval, *(c._node.sig.aval for c in corner))
+        sliced = signature(ops.dynamic_slice, avals, (self.size,))
+        dropped = None if self.shape == self.size else signature(ops.reshape, (sliced.aval,), (self.shape,))
+        self.signatures[aval] = sliced, dropped
+        return sliced, dropped
+
+
+_box_kind = functools.lru_cache(4096)(_BoxKind)
+
+
+def _box_step(x: Tensor, start: Ints, size: Ints, stride: Ints, shape: Ints) -> Step:
+    """The alias of a box: ``size`` places per dim from ``start``, ``stride`` apart, seen in ``shape``."""
+    whole = (x._node or x._refresh()).sig.aval.shape
+    if size == whole or any(s != 1 for s in stride):
+        return _fixed_box(whole, start, size, stride, shape)
+    box = _MovingBox(_box_kind(whole, size, shape), start, x._node.sig.aval.device)
+    return Step("slice", box.take, box.put, box.strides, whole)
 
 
 def narrow_view(x: Tensor, dim: int, start: int, length: int) -> Tensor:
-    shape = tuple(x.shape)
+    shape = (x._node or x._refresh()).sig.aval.shape
     size = shape[:dim] + (length,) + shape[dim + 1 :]
-    at = tuple(start if i == dim else 0 for i in range(x.ndim))
-    return view(x, _box_step(x, at, size, (1,) * x.ndim, size))
+    at = (0,) * dim + (start,) + (0,) * (len(shape) - dim - 1)
+    return view(x, _box_step(x, at, size, (1,) * len(shape), size))
+
+
+def pieces(x: Tensor, dim: int, sizes: Sequence[int]) -> tuple[Tensor, ...]:
+    """``x`` cut along a dim into parts of the sizes, as aliases at fixed places."""
+    return tuple([view(x, step) for step in _cuts((x._node or x._refresh()).sig.aval.shape, dim, tuple(sizes))])
+
+
+@functools.lru_cache(1024)
+def _cuts(shape: Ints, dim: int, sizes: Ints) -> list[Step]:
+    found, start, ones = [], 0, (1,) * len(shape)
+    for n in sizes:
+        size = shape[:dim] + (n,) + shape[dim + 1 :]
+        at = (0,) * dim + (start,) + (0,) * (len(shape) - dim - 1)
+        found.append(_fixed_box(shape, at, size, ones, size))
+        start += n
+    return found
 
 
 @both
@@ -102,15 +177,14 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
             f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}"
             f"  ({user_line()})"
         )
-    return _take_box(input, [(d, int(index) % n)])
+    return _take_place(input, d, int(index) % n)
 
 
-def _take_box(x: Tensor, fixed: list[tuple[int, int]]) -> Tensor:
-    shape = tuple(x.shape)
-    at = dict(fixed)
-    start = tuple(at.get(i, 0) for i in range(x.ndim))
-    size = tuple(1 if i in at else n for i, n in enumerate(shape))
-    return view(x, _box_step(x, start, size, (1,) * x.ndim, tuple(n for i, n in enumerate(shape) if i not in at)))
+def _take_place(x: Tensor, dim: int, index: int) -> Tensor:
+    shape = (x._node or x._refresh()).sig.aval.shape
+    before, after = shape[:dim], shape[dim + 1 :]
+    start = (0,) * dim + (index,) + (0,) * len(after)
+    return view(x, _box_step(x, start, (*before, 1, *after), (1,) * len(shape), before + after))
 
 
 # --- parsing an index -------------------------------------------------------------------------------------------
@@ -291,7 +365,7 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
         n = self.shape[0]
         if not -n <= index < n:
             raise IndexError(f"index {index} is out of bounds for dimension 0 with size {n}  ({user_line()})")
-        return _take_box(self, [(0, index % n)])
+        return _take_place(self, 0, index % n)
     part, advanced = parse(self, index)
     return gather_points(part, advanced) if any(a is not None for a in advanced) else part
 

@@ -13,7 +13,7 @@ from ..record import user_line
 from ..tensors import Tensor
 from ._register import alias, both, function
 from .conversion import constant, convert, result_dtype
-from .indexing import narrow_view, select
+from .indexing import narrow_view, pieces, select
 from .shape import normal_dim, pad_zeros, reshape, unsqueeze
 
 
@@ -216,11 +216,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 "but got "
                 f"split_sizes={sizes}  ({user_line()})"
             )
-    out, start = [], 0
-    for s in sizes:
-        out.append(narrow(tensor, d, start, s))
-        start += s
-    return tuple(out)
+    return pieces(tensor, d, sizes)
 
 
 alias("split_with_sizes", split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -219,12 +220,17 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 def _permuted(x: Tensor, permutation: tuple[int, ...]) -> Tensor:
+    return view(x, _permute_step((x._node or x._refresh()).sig.aval.shape, permutation))
+
+
+@functools.lru_cache(4096)
+def _permute_step(shape: tuple[int, ...], permutation: tuple[int, ...]) -> Step:
     inverse = tuple(sorted(range(len(permutation)), key=permutation.__getitem__))
-    return view(x, Step(
+    return Step(
         "permute", lambda t: ops.transpose(t, permutation=permutation),
         lambda whole, piece: ops.transpose(piece, permutation=inverse),
-        lambda state, whole: (state[0], tuple(state[1][i] for i in permutation)), tuple(x.shape),
-    ))  # fmt: skip
+        lambda state, whole: (state[0], tuple(state[1][i] for i in permutation)), shape,
+    )  # fmt: skip
 
 
 @both
