@@ -7,11 +7,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..lazy import Tensor
+from ..lazy import record as rec
 from ..lazy.functions.conversion import constant, full_like_type
 from ..lazy.graph import Node, Signature
-from ..lazy.record import GradNode, Leaf, mode, scratch, sockets, track, type_only, user_line, where_text, wrap
+from ..lazy.record import (
+    LIMIT,
+    GradNode,
+    Leaf,
+    log,
+    mode,
+    scratch,
+    sockets,
+    track,
+    type_only,
+    user_line,
+    where_text,
+    wrap,
+)
 from ..lazy.sync_points import backward_begins, backward_ends
 from .table import VJPS
+from .templates import Template, added, copied, template_of
 
 # --- what a rule reads ------------------------------------------------------------------------------------------
 
@@ -62,17 +77,71 @@ def _apply(rules: Any, sig: Signature, g: Tensor, y: Tensor, operands: Sequence[
 # --- the engine -------------------------------------------------------------------------------------------------
 
 
-def _gradients_of(entry: GradNode, g: Tensor, wanted: Sequence[bool]) -> Sequence[Any]:
-    """One op's step: the gradients of the operands that are wanted."""
-    if entry.rule is not None:
-        return entry.rule(g, entry)
-    sig = entry.sig
-    operands = [
-        wrap(n, e) if n is not None else type_only(a) for n, e, a in zip(entry.saved, entry.edges, sig.inputs)
-    ]
-    y = wrap(entry.out, entry) if entry.out is not None else type_only(sig.aval)
-    rules = VJPS[sig.op]
-    return [_apply(rules, sig, g, y, operands, i) if w else None for i, w in enumerate(wanted)]
+class _OnTensors:
+    """The flow of gradients that are recorded as anything else is: they may be differentiated, or run at once."""
+
+    @staticmethod
+    def of(g: Tensor) -> Any:
+        return g
+
+    tensor = of
+
+    @staticmethod
+    def added(a: Any, b: Any, entry: Any) -> Any:
+        return a + b
+
+    @staticmethod
+    def derivative(entry: GradNode, g: Any, i: int) -> Any:
+        sig = entry.sig
+        operands = [
+            wrap(n, e) if n is not None else type_only(a) for n, e, a in zip(entry.saved, entry.edges, sig.inputs)
+        ]
+        y = wrap(entry.out, entry) if entry.out is not None else type_only(sig.aval)
+        dx = _apply(VJPS[sig.op], sig, g, y, operands, i)
+        if dx is not None and dx._node.sig.aval is not sig.inputs[i]:
+            raise _wrong_type(sig, i, dx._node)
+        return dx
+
+
+class _OnNodes:
+    """The flow of gradients that nobody differentiates: nodes, copied from templates."""
+
+    @staticmethod
+    def of(g: Tensor) -> Any:
+        return g._node or g._refresh()
+
+    @staticmethod
+    def tensor(g: Any) -> Tensor:
+        return track(wrap(g))
+
+    @staticmethod
+    def added(a: Any, b: Any, entry: Any) -> Any:
+        return added(a, b, entry.code, entry.lasti)
+
+    @staticmethod
+    def derivative(entry: GradNode, g: Any, i: int) -> Any:
+        templates = entry.sig.templates
+        found = templates.get(i, False)
+        if found is False:
+            found = templates[i] = _template(entry.sig, i)
+        return None if found is None else copied(found, entry, g)
+
+
+def _template(sig: Signature, i: int) -> Template | None:
+    with scratch():
+        operands = [type_only(a) for a in sig.inputs]
+        y, g = type_only(sig.aval), type_only(sig.aval)
+        dx = _apply(VJPS[sig.op], sig, g, y, operands, i)
+        if dx is None:
+            return None
+        node = dx._node or dx._refresh()
+        if node.sig.aval is not sig.inputs[i]:
+            raise _wrong_type(sig, i, node)
+        return template_of(g._node, y._node, [t._node for t in operands], node)
+
+
+def _wrong_type(sig: Signature, i: int, node: Node) -> RuntimeError:
+    return RuntimeError(f"internal error: the derivative of {sig!r} for operand {i} is {node.sig.aval!r}")
 
 
 def _check_saved(entry: GradNode) -> None:
@@ -115,33 +184,37 @@ def run(
     """Flow from (edge, gradient) roots. Returns the gradients at the target edges, by id; with ``accumulate``, adds to
     the ``.grad`` of leaves instead (of the target leaves only, if given)."""
     needed = _reachable([e for e, _ in roots], targets)
-    pending: dict[int, Tensor] = {}
+    flow: Any = _OnTensors if create_graph or mode.eager else _OnNodes
+    pending: dict[int, Any] = {}
     entries: dict[int, Any] = {}
     heap: list[tuple[int, int]] = []
     caught: dict[int, Tensor] = {}
 
-    def receive(edge: Any, g: Tensor) -> None:
+    def receive(edge: Any, g: Any, source: Any) -> None:
         key = id(edge)
         known = pending.get(key)
-        pending[key] = g if known is None else known + g
         if known is None:
+            pending[key] = g
             entries[key] = edge
             if type(edge) is GradNode:
                 heapq.heappush(heap, (-edge.serial, key))
+        else:
+            pending[key] = flow.added(known, g, source)
 
     saved_grad, saved_site = mode.grad, mode.site
     mode.grad = create_graph
     done: list[GradNode] = []
     try:
         for edge, g in roots:
-            receive(edge, g)
+            receive(edge, flow.of(g), edge)
         while heap:
             _, key = heapq.heappop(heap)
             entry, g = entries.pop(key), pending.pop(key)
             mode.site = (entry.code, entry.lasti) if entry.code is not None else saved_site
-            g = _hooked(entry, g)
+            if entry.hooks:
+                g = flow.of(_hooked(entry, flow.tensor(g)))
             if targets is not None and key in targets:
-                caught[key] = g
+                caught[key] = flow.tensor(g)
             if not needed.get(key, False):
                 continue
             wanted = [
@@ -158,16 +231,23 @@ def run(
                     f"{where_text(entry.code, entry.lasti)})"
                 )
             _check_saved(entry)
-            for i, (edge, dx, w) in enumerate(zip(entry.edges, _gradients_of(entry, g, wanted), wanted)):
-                if w and dx is not None:
-                    if entry.rule is None and dx._node.sig.aval is not entry.sig.inputs[i]:
-                        raise RuntimeError(
-                            f"internal error: the derivative of {entry.sig!r} for operand {i} is {dx._node.sig.aval!r}"
-                        )
-                    receive(edge, dx)
+            if entry.rule is None:
+                for i, edge in enumerate(entry.edges):
+                    if wanted[i]:
+                        dx = flow.derivative(entry, g, i)
+                        if dx is not None:
+                            receive(edge, dx, entry)
+            else:
+                for edge, dx, w in zip(entry.edges, entry.rule(flow.tensor(g), entry), wanted):
+                    if w and dx is not None:
+                        receive(edge, flow.of(dx), entry)
+            if flow is _OnNodes and len(log) > LIMIT[0]:
+                held = [track(wrap(n)) for n in pending.values()]  # what is on its way is live, too
+                rec.overflow()
+                del held
             done.append(entry)
         mode.site = saved_site
-        leaves = [(entries[k], g) for k, g in pending.items()]
+        leaves = [(entries[k], flow.tensor(g)) for k, g in pending.items()]
         for leaf, g in leaves:
             g = _hooked(leaf, g)
             if targets is not None and id(leaf) in targets:

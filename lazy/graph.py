@@ -112,13 +112,14 @@ define = Op
 class Signature:
     """An op applied to operand types and attributes, with its result's type. Interned; graph keys are made of these."""
 
-    __slots__ = ("attributes", "aval", "inputs", "keyword", "op", "residuals")
+    __slots__ = ("attributes", "aval", "inputs", "keyword", "op", "residuals", "templates")
 
     def __init__(self, op: Op, inputs: tuple[Aval, ...], attributes: tuple[Any, ...], aval: Any) -> None:
         self.op, self.inputs, self.attributes, self.aval = op, inputs, attributes, aval
         self.keyword = dict(zip(op.attributes, attributes))
         # which operands (by the mask of those that need gradients) the backward rule will want: see record.py
         self.residuals: dict[int, tuple[bool, ...]] = {}
+        self.templates: dict[int, Any] = {}  # of the derivative for each operand: see autograd/templates.py
 
     def __repr__(self) -> str:
         words = [repr(a) for a in self.inputs] + [f"{k}={v!r}" for k, v in self.keyword.items()]

@@ -122,6 +122,7 @@ def plant(monkeypatch, op, wrong):
     monkeypatch.setitem(VJPS, op, wrong)
     for sig in op.signatures.values():  # what was found out about the right rule
         monkeypatch.setattr(sig, "residuals", {})
+        monkeypatch.setattr(sig, "templates", {})
 
 
 @pytest.mark.parametrize("fault", WRONG, ids=str)
