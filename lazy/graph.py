@@ -117,8 +117,8 @@ class Signature:
     def __init__(self, op: Op, inputs: tuple[Aval, ...], attributes: tuple[Any, ...], aval: Any) -> None:
         self.op, self.inputs, self.attributes, self.aval = op, inputs, attributes, aval
         self.keyword = dict(zip(op.attributes, attributes))
-        # which operands (by the mask of those that need gradients) the backward rule will want: see record.py
-        self.residuals: dict[int, tuple[bool, ...]] = {}
+        # by the mask of the operands that need gradients, what the tape keeps for the backward rule: see record.py
+        self.residuals: dict[int, Any] = {}
         self.templates: dict[int, Any] = {}  # of the derivative for each operand: see autograd/templates.py
 
     def __repr__(self) -> str:

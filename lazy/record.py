@@ -200,21 +200,38 @@ def track(t: Any) -> Any:
     return t
 
 
-def _tape(sig: Signature, node: Node, nodes: tuple[Node, ...], edges: tuple[Any, ...]) -> GradNode | None:
-    """The tape's entry for a recorded op of which some operand carries a gradient."""
-    if not sig.aval.dtype.is_inexact:
-        return None
-    mask = 0
-    for i, e in enumerate(edges):
-        if e is not None:
-            mask |= 1 << i
-    wanted = sig.residuals.get(mask)
-    if wanted is None:
-        wanted = sig.residuals[mask] = sockets.residuals(sig, mask)
-    if not wanted:
-        return None  # the op has no derivative
-    saved = tuple([n if w else None for n, w in zip(nodes, wanted)])
-    return GradNode(sig, edges, saved, node if wanted[-1] else None, node.serial, node.code, node.lasti)
+def _tape(
+    sig: Signature, node: Node, nodes: tuple[Node, ...], edges: tuple[Any, ...], mask: int
+) -> GradNode | None:  # fmt: skip
+    """The tape's entry for a recorded op of which the operands in ``mask`` carry a gradient."""
+    keep = sig.residuals.get(mask)
+    if keep is None:
+        wanted = sockets.residuals(sig, mask) if sig.aval.dtype.is_inexact else ()
+        keep = sig.residuals[mask] = Keep(wanted) if wanted else _NO_DERIVATIVE
+    if keep.operands is None:
+        if keep is _NO_DERIVATIVE:
+            return None
+        saved = keep.nothing
+    elif keep.all:
+        saved = nodes
+    else:
+        saved = tuple([n if w else None for n, w in zip(nodes, keep.operands)])
+    return GradNode(sig, edges, saved, node if keep.result else None, node.serial, node.code, node.lasti)
+
+
+class Keep:
+    """What the tape saves of an op: which operands (None for none of them), and whether the result."""
+
+    __slots__ = ("all", "nothing", "operands", "result")
+
+    def __init__(self, wanted: tuple[bool, ...]) -> None:
+        *operands, self.result = wanted
+        self.operands = operands if any(operands) else None
+        self.all = all(operands)
+        self.nothing = (None,) * len(operands)
+
+
+_NO_DERIVATIVE = Keep((False,))
 
 
 def record1(sig: Signature, a: Any) -> Any:
@@ -239,7 +256,7 @@ def record1(sig: Signature, a: Any) -> Any:
     t._node = node
     t._meta = None
     edge = a._edge
-    t._edge = _tape(sig, node, (x,), (edge,)) if edge is not None and m.grad else None
+    t._edge = _tape(sig, node, (x,), (edge,), 1) if edge is not None and m.grad else None
     live.append(_ref(t))
     log.append(sig)
     if m.eager:
@@ -273,7 +290,10 @@ def record2(sig: Signature, a: Any, b: Any) -> Any:
     t._meta = None
     ea = a._edge
     eb = b._edge
-    t._edge = _tape(sig, node, (x, y), (ea, eb)) if (ea is not None or eb is not None) and m.grad else None
+    mask = 0 if ea is None else 1
+    if eb is not None:
+        mask |= 2
+    t._edge = _tape(sig, node, (x, y), (ea, eb), mask) if mask and m.grad else None
     live.append(_ref(t))
     log.append(sig)
     if m.eager:
@@ -291,10 +311,12 @@ def record(sig: Signature, operands: tuple[Any, ...]) -> Any:
     edge = None
     if mode.grad:
         edges = tuple([t._edge for t in operands])
-        for e in edges:
+        mask = 0
+        for i, e in enumerate(edges):
             if e is not None:
-                edge = None if type(sig.aval) is not Aval else _tape(sig, node, nodes, edges)
-                break
+                mask |= 1 << i
+        if mask and type(sig.aval) is Aval:
+            edge = _tape(sig, node, nodes, edges, mask)
     t = wrap(node, edge)
     if type(sig.aval) is Aval:
         live.append(_ref(t))
