@@ -210,6 +210,7 @@ class Rewriter:
         found = [self.outer(place[r]) if r in place else self._rebuilt(r) for r in self.roots]
         for body in self.bodies:
             body.finish()
+        self.bodies = []  # they refer back: what is left for the collector would keep a step's buffers from being donated
         return found
 
 

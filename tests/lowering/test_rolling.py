@@ -1,5 +1,7 @@
 """Loops of the recorded program as ``stablehlo.while``: random programs against NumPy, and what leaves the loop."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -176,6 +178,26 @@ def test_a_long_recurrence_is_one_program_however_long():
             assert_close(got, expected.detach().numpy(), factor=20)
     finally:
         lx.lowering.roll_loops(True)
+
+
+def test_a_rolled_step_leaves_nothing_behind():
+    """Old parameters are given away in the next step, collector or not: else that step would be another program."""
+    rng = np.random.default_rng(0)
+    x = lx.tensor(rng.normal(size=(60, 2, 4)).astype(np.float32))
+    weights = [lx.tensor(rng.normal(size=(n, 8)).astype(np.float32) / 4, requires_grad=True) for n in (4, 8)]
+    optimizer = lx.optim.SGD(weights, lr=0.1)
+    lx.sync()
+    lx.metrics.reset()
+    gc.disable()
+    try:
+        for _ in range(4):
+            optimizer.zero_grad()
+            recurrent(60, *weights, x).square().sum().backward()
+            optimizer.step()
+    finally:
+        gc.enable()
+    facts = lx.metrics.report(as_dict=True)
+    assert (facts["compiles"], facts["executions"], facts["loops_rolled"]) == (1, 4, 2)
 
 
 def test_rolling_can_be_turned_off():
