@@ -9,7 +9,7 @@ from typing import Any
 from ..lazy import Tensor
 from ..lazy import record as rec
 from ..lazy.functions.conversion import constant, full_like_type
-from ..lazy.graph import Node, Signature
+from ..lazy.graph import Signature
 from ..lazy.record import (
     LIMIT,
     GradNode,
@@ -26,45 +26,45 @@ from ..lazy.record import (
 )
 from ..lazy.sync_points import backward_begins, backward_ends
 from .table import VJPS
-from .templates import Template, added, copied, template_of
+from .templates import FIRST_OPERAND, RESULT, Template, added, copied, template_of
 
 # --- what a rule reads ------------------------------------------------------------------------------------------
 
 
 def residuals(sig: Signature, mask: int) -> tuple[bool, ...]:
-    """Which operands, and last whether the result, the rules of the masked operands read; () if no derivative.
-
-    Found by running the rules once on values of which only the types are known, and seeing what is reached.
-    """
-    try:
-        rules = VJPS[sig.op]
-    except KeyError:
-        raise NotImplementedError(f"the derivative of {sig.op.name} is not implemented  ({user_line()})") from None
-    if rules == ():
+    """Which operands, and last whether the result, the rules of the masked operands read; () if no derivative."""
+    if sig.op not in VJPS:
+        raise NotImplementedError(f"the derivative of {sig.op.name} is not implemented  ({user_line()})")
+    if VJPS[sig.op] == ():
         return ()
+    operands = range(len(sig.inputs))
+    for i in operands:
+        if mask >> i & 1 and i not in sig.templates:
+            sig.templates[i] = _template(sig, i)
+    used = [t for i in operands if mask >> i & 1 and (t := sig.templates[i]) is not None]
+    if not used:
+        return ()
+    read = {k for t in used for k in t.reads()}
+    return (*[FIRST_OPERAND + i in read for i in operands], RESULT in read)
+
+
+def _template(sig: Signature, i: int) -> Template | None:
+    """The ops that the rule for an operand records, found by running it once on types; None if it has none."""
     with scratch():
         operands = [type_only(a) for a in sig.inputs]
         y, g = type_only(sig.aval), type_only(sig.aval)
-        reached: set[Node] = set()
-        any_flow = False
-        for i in range(len(operands)):
-            if mask >> i & 1:
-                out = _apply(rules, sig, g, y, operands, i)
-                if out is not None:
-                    any_flow = True
-                    _reach(out._node, reached)
-        if not any_flow:
-            return ()
-        return (*[t._node in reached for t in operands], y._node in reached)
+        dx = _apply(VJPS[sig.op], sig, g, y, operands, i)
+        if dx is None:
+            return None
+        return template_of(g._node, y._node, [t._node for t in operands], _checked(sig, i, dx)._node)
 
 
-def _reach(node: Node, reached: set[Node]) -> None:
-    stack = [node]
-    while stack:
-        n = stack.pop()
-        if n not in reached:
-            reached.add(n)
-            stack.extend(n.inputs)
+def _checked(sig: Signature, i: int, dx: Tensor) -> Tensor:
+    """The derivative for an operand, which must have its type."""
+    node = dx._node or dx._refresh()
+    if node.sig.aval is not sig.inputs[i]:
+        raise RuntimeError(f"internal error: the derivative of {sig!r} for operand {i} is {node.sig.aval!r}")
+    return dx
 
 
 def _apply(rules: Any, sig: Signature, g: Tensor, y: Tensor, operands: Sequence[Tensor], i: int) -> Any:
@@ -98,9 +98,7 @@ class _OnTensors:
         ]
         y = wrap(entry.out, entry) if entry.out is not None else type_only(sig.aval)
         dx = _apply(VJPS[sig.op], sig, g, y, operands, i)
-        if dx is not None and dx._node.sig.aval is not sig.inputs[i]:
-            raise _wrong_type(sig, i, dx._node)
-        return dx
+        return None if dx is None else _checked(sig, i, dx)
 
 
 class _OnNodes:
@@ -120,28 +118,8 @@ class _OnNodes:
 
     @staticmethod
     def derivative(entry: GradNode, g: Any, i: int) -> Any:
-        templates = entry.sig.templates
-        found = templates.get(i, False)
-        if found is False:
-            found = templates[i] = _template(entry.sig, i)
+        found = entry.sig.templates[i]  # made when the tape asked what to keep
         return None if found is None else copied(found, entry, g)
-
-
-def _template(sig: Signature, i: int) -> Template | None:
-    with scratch():
-        operands = [type_only(a) for a in sig.inputs]
-        y, g = type_only(sig.aval), type_only(sig.aval)
-        dx = _apply(VJPS[sig.op], sig, g, y, operands, i)
-        if dx is None:
-            return None
-        node = dx._node or dx._refresh()
-        if node.sig.aval is not sig.inputs[i]:
-            raise _wrong_type(sig, i, node)
-        return template_of(g._node, y._node, [t._node for t in operands], node)
-
-
-def _wrong_type(sig: Signature, i: int, node: Node) -> RuntimeError:
-    return RuntimeError(f"internal error: the derivative of {sig!r} for operand {i} is {node.sig.aval!r}")
 
 
 def _check_saved(entry: GradNode) -> None:

@@ -9,34 +9,33 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..lazy import ops
-from ..lazy.graph import Aval, HostValue, Node, Signature, signature
+from ..lazy.graph import Aval, HostValue, Node, Signature, after_inputs, signature
 from ..lazy.record import log
+
+RESULT, FIRST_OPERAND = 1, 2  # places of values: the gradient is 0, and after the operands come the template's ops
 
 
 class Template(NamedTuple):
-    """The ops of one derivative in order. Values are counted: the gradient, the result, the operands, then the ops'."""
+    """The ops of one derivative in order, each on values known by their places."""
 
     steps: tuple[tuple[Signature, tuple[int, ...], Any], ...]  # signature, operands, the value of a number or None
     result: int
     logged: tuple[Signature, ...]
 
+    def reads(self) -> set[int]:
+        """The places of the values it is made of, some of them its own."""
+        return {self.result, *(k for _, inputs, _ in self.steps for k in inputs)}
+
 
 def template_of(gradient: Node, result: Node, operands: list[Node], out: Node) -> Template:
     """What ``out`` was computed from the others by."""
     place = {n: k for k, n in enumerate((gradient, result, *operands))}
+    given = set(place)
     steps: list[tuple[Signature, tuple[int, ...], Any]] = []
-    first = len(place)
-    stack = [(out, False)]
-    while stack:
-        n, ready = stack.pop()
-        if n in place:
-            continue
-        if not ready:
-            stack.append((n, True))
-            stack.extend((x, False) for x in n.inputs)
-            continue
-        place[n] = first + len(steps)
-        steps.append((n.sig, tuple(place[x] for x in n.inputs), n.value if isinstance(n, HostValue) else None))
+    for n in after_inputs([out], lambda n: () if n in given else n.inputs):
+        if n not in given:
+            place[n] = len(place)
+            steps.append((n.sig, tuple(place[x] for x in n.inputs), n.value if isinstance(n, HostValue) else None))
     logged = tuple(sig for sig, inputs, _ in steps if inputs and type(sig.aval) is Aval)
     return Template(tuple(steps), place[out], logged)
 
@@ -57,17 +56,12 @@ def copied(t: Template, entry: Any, g: Node) -> Node:
     return values[result]  # type: ignore[no-any-return]
 
 
-_sums: dict[Aval, Signature] = {}
-
-
 def added(a: Node, b: Node, code: Any, lasti: int) -> Node:
     """The node for a + b, of one type."""
     aval = a.sig.aval
-    sig = _sums.get(aval)
-    if sig is None:
-        sig = _sums[aval] = signature(ops.add, (aval, aval), ())
+    sig = signature(ops.add, (aval, aval), ())
     log.append(sig)
     return Node(sig, (a, b), code, lasti)
 
 
-__all__ = ["Template", "added", "copied", "template_of"]
+__all__ = ["FIRST_OPERAND", "RESULT", "Template", "added", "copied", "template_of"]

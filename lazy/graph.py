@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -204,6 +204,23 @@ def leaf_signature(op: Op, aval: Aval) -> Signature:
     found = op.signatures.get(aval)
     if found is None:
         found = op.signatures[aval] = Signature(op, (), (aval,), aval)
+    return found
+
+
+def after_inputs(roots: Iterable[Node], inputs_of: Callable[[Node], Iterable[Node]]) -> list[Node]:
+    """The roots and all that ``inputs_of`` leads to from them, each once and after its inputs."""
+    found: list[Node] = []
+    done: set[Node] = set()
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            n, ready = stack.pop()
+            if ready:
+                found.append(n)
+            elif n not in done:
+                done.add(n)
+                stack.append((n, True))
+                stack.extend((x, False) for x in inputs_of(n) if x not in done)
     return found
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from ..devices import RuntimeFailure, compiler
 from ..lazy import metrics
 from . import disk, explain
-from .emit import Plan, module_of
-from .rolling import rolled
+from .emit import Plan
+from .rolling import lowered
 
 MAX_EXECUTABLES = 1024
 WORTH_STORING = 0.05  # seconds of compile time above which an executable goes to disk
@@ -25,7 +25,7 @@ def outputs_of(plan: Plan) -> list[tuple[tuple[int, ...], Any]]:
 def executable(plan: Plan, why: str, graph: Any) -> Any:
     """The executable for a plan: known by its module's text, loaded from disk, or compiled."""
     device = plan.order[plan.roots[0]].sig.aval.device
-    module = module_of(rolled(plan))
+    module = lowered(plan)
     text = module.operation.get_asm(enable_debug_info=False).encode()
     digest = hashlib.sha256(text).digest()
     key = (device.pjrt, digest)

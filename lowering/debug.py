@@ -8,8 +8,8 @@ from ..devices import compiler
 from ..lazy import Tensor
 from ..lazy.graph import HostValue, argument
 from .cache import outputs_of
-from .emit import Plan, module_of
-from .rolling import rolled
+from .emit import Plan
+from .rolling import lowered
 from .structure import structure
 
 
@@ -30,18 +30,19 @@ def plan_for(*tensors: Tensor) -> Plan:
 
 def stablehlo(*tensors: Tensor, locations: bool = True) -> str:
     """The StableHLO module for pending tensors, with each op's source line; runs nothing."""
-    return module_of(rolled(plan_for(*tensors))).operation.get_asm(enable_debug_info=locations)
+    return lowered(plan_for(*tensors)).operation.get_asm(enable_debug_info=locations)
+
+
+def _compiled(tensors: tuple[Tensor, ...]) -> Any:
+    plan = plan_for(*tensors)
+    return compiler.compile_module(lowered(plan), tensors[0].device.pjrt, outputs_of(plan))
 
 
 def hlo(*tensors: Tensor) -> str:
     """What XLA makes of it: the optimised HLO; compiles, runs nothing."""
-    plan = plan_for(*tensors)
-    device = tensors[0].device
-    return compiler.compile_module(module_of(rolled(plan)), device.pjrt, outputs_of(plan)).hlo_text()
+    return _compiled(tensors).hlo_text()
 
 
 def cost(*tensors: Tensor) -> dict[str, float]:
     """XLA's estimate of flops and bytes for computing the tensors."""
-    plan = plan_for(*tensors)
-    device = tensors[0].device
-    return compiler.compile_module(module_of(rolled(plan)), device.pjrt, outputs_of(plan)).cost_analysis()
+    return _compiled(tensors).cost_analysis()

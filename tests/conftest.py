@@ -21,6 +21,15 @@ def metrics():
 
 
 @pytest.fixture
+def clean(metrics):
+    """``metrics``, and nothing left pending for the tests that follow."""
+    import lazyxla as lx
+
+    yield metrics
+    lx.sync()
+
+
+@pytest.fixture
 def seed():
     """Seeds lazyxla's random numbers; gives a NumPy generator with a seed of its own."""
     import lazyxla as lx

@@ -32,8 +32,8 @@ def assert_close(got: Any, expected: Any, dtype: Any = None, factor: float = 1.0
     np.testing.assert_allclose(got, expected, equal_nan=True, **limits)
 
 
-def compare(pairs: dict[str, Any], factor: float = 1.0) -> None:
-    """Results of many functions, computed together, against theirs: {name: (got, expected)}."""
+def compare(pairs: dict[str, Any], factor: float = 1.0, kinds: bool = False) -> None:
+    """Results of many functions, computed together, against theirs: {name: (got, expected)}; ``kinds``: of dtype too."""
     import lazyxla as lx
 
     flat = {}
@@ -45,6 +45,7 @@ def compare(pairs: dict[str, Any], factor: float = 1.0) -> None:
     lx.sync()
     for name, (got, want) in flat.items():
         try:
+            assert not kinds or got.detach().numpy().dtype.kind == want.dtype.kind
             assert_close(got.detach().numpy(), want, factor=factor)
         except AssertionError as e:
             raise AssertionError(f"{name}: {e}") from None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes, ops
 from .. import record as rec
-from ..graph import Aval, HostValue, Node, leaf_signature, scalar, signature
+from ..graph import Aval, HostValue, leaf_signature, scalar, signature
 from ..record import user_line, wrap
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, view
@@ -82,10 +82,10 @@ class _MovingBox:
 
     def __init__(self, kind: _BoxKind, start: Ints, device: Any) -> None:
         self.kind, self.start = kind, start
-        index, zero, moving = kind.index, kind.zero[device], kind.moving
-        still = wrap(Node(zero, (), None, 0))
+        index, still = _index_signature(device), constant(0, dtypes.int32, device)
         self.corner = [
-            wrap(HostValue(index[device], np.array(a, np.int32), None, 0)) if m else still for a, m in zip(start, moving)
+            wrap(HostValue(index, np.array(a, np.int32), None, 0)) if moves else still
+            for a, moves in zip(start, kind.moving)
         ]
 
     def take(self, x: Tensor) -> Tensor:
@@ -101,20 +101,13 @@ class _MovingBox:
         return _strides(self.start, self.kind.size, (1,) * len(whole), self.kind.shape, state)
 
 
-class _PerDevice(dict[Any, Any]):
-    def __init__(self, make: Callable[[Any], Any]) -> None:
-        self.make = make
-
-    def __missing__(self, device: Any) -> Any:
-        found = self[device] = self.make(device)
-        return found
+@functools.cache
+def _index_signature(device: Any) -> Any:
+    return leaf_signature(scalar, Aval((), dtypes.int32, device))
 
 
 class _BoxKind:
     """What boxes of one size, anywhere in a whole of one shape, have in common."""
-
-    index = _PerDevice(lambda device: leaf_signature(scalar, Aval((), dtypes.int32, device)))
-    zero = _PerDevice(lambda device: constant(0, dtypes.int32, device)._node.sig)
 
     def __init__(self, whole: Ints, size: Ints, shape: Ints) -> None:
         self.whole, self.size, self.shape = whole, size, shape
@@ -142,11 +135,15 @@ def _box_step(x: Tensor, start: Ints, size: Ints, stride: Ints, shape: Ints) -> 
     return Step("slice", box.take, box.put, box.strides, whole)
 
 
+def _corner(dim: int, place: int, ndim: int) -> Ints:
+    """Where a box begins that is cut along one dim."""
+    return (0,) * dim + (place,) + (0,) * (ndim - dim - 1)
+
+
 def narrow_view(x: Tensor, dim: int, start: int, length: int) -> Tensor:
     shape = (x._node or x._refresh()).sig.aval.shape
     size = shape[:dim] + (length,) + shape[dim + 1 :]
-    at = (0,) * dim + (start,) + (0,) * (len(shape) - dim - 1)
-    return view(x, _box_step(x, at, size, (1,) * len(shape), size))
+    return view(x, _box_step(x, _corner(dim, start, len(shape)), size, (1,) * len(shape), size))
 
 
 def pieces(x: Tensor, dim: int, sizes: Sequence[int]) -> tuple[Tensor, ...]:
@@ -159,8 +156,7 @@ def _cuts(shape: Ints, dim: int, sizes: Ints) -> list[Step]:
     found, start, ones = [], 0, (1,) * len(shape)
     for n in sizes:
         size = shape[:dim] + (n,) + shape[dim + 1 :]
-        at = (0,) * dim + (start,) + (0,) * (len(shape) - dim - 1)
-        found.append(_fixed_box(shape, at, size, ones, size))
+        found.append(_fixed_box(shape, _corner(dim, start, len(shape)), size, ones, size))
         start += n
     return found
 
@@ -183,8 +179,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def _take_place(x: Tensor, dim: int, index: int) -> Tensor:
     shape = (x._node or x._refresh()).sig.aval.shape
     before, after = shape[:dim], shape[dim + 1 :]
-    start = (0,) * dim + (index,) + (0,) * len(after)
-    return view(x, _box_step(x, start, (*before, 1, *after), (1,) * len(shape), before + after))
+    return view(x, _box_step(x, _corner(dim, index, len(shape)), (*before, 1, *after), (1,) * len(shape), before + after))
 
 
 # --- parsing an index -------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ import os
 from typing import Any
 
 from ...lazy import metrics, ops
-from ...lazy.graph import HostValue, Node
+from ...lazy.graph import HostValue, Node, after_inputs
 from ...lazy.record import sockets
-from ..emit import Plan
+from ..emit import Plan, module_of
 from ..structure import structure
 from .relations import Piece, Relation, Varying, piece
 from .rewrite import Rewriter
@@ -23,6 +23,11 @@ enabled = [os.environ.get("LAZYXLA_ROLL", "1").lower() not in ("0", "false", "no
 LEAST = 64  # ops in a program that is looked at
 LONG = 400  # ops in a run that is rolled for the sake of compile time alone
 MANY = 12  # trips of a run whose arguments have to be laid side by side
+
+
+def lowered(plan: Plan) -> Any:
+    """The verified module for a plan, its repeated pieces made loops."""
+    return module_of(rolled(plan))
 
 
 def rolled(plan: Plan) -> Plan:
@@ -75,19 +80,13 @@ def _laid_out(a: Arrangement, r: Relation) -> bool:
 
 def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
     given = [plan.order[i] for i in plan.leaves]
-    order = [*given, *(n for n in plan.order if n in arguments)]
-    done = set(order)
-    for root in values:
-        stack = [(root, False)]
-        while stack:
-            n, ready = stack.pop()
-            if ready:
-                order.append(n)
-            elif n not in done:
-                done.add(n)
-                stack.append((n, True))
-                if n.buffer is None or isinstance(n, HostValue):
-                    stack.extend((x, False) for x in n.inputs if x not in done)
+    first = [*given, *(n for n in plan.order if n in arguments)]
+    there = set(first)
+
+    def inputs_of(n: Node) -> tuple[Node, ...]:
+        return n.inputs if n not in there and (n.buffer is None or isinstance(n, HostValue)) else ()
+
+    order = after_inputs([*first, *values], inputs_of)
     place: dict[Node, int] = {n: i for i, n in enumerate(order)}
     packed: dict[Any, list[int]] = {
         dtype: [place[plan.order[i]] for i in places] for dtype, places in plan.packed.items()
@@ -96,4 +95,4 @@ def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
 
 
 sockets.rolls = rolls
-__all__ = ["enabled", "rolled", "rolls"]
+__all__ = ["enabled", "lowered", "rolled", "rolls"]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...lazy import ops
-from ...lazy.graph import Aval, HostValue, Node, leaf_signature, placeholder
+from ...lazy import dtypes, ops
+from ...lazy.graph import Aval, HostValue, Node, after_inputs, leaf_signature, placeholder
 from .batching import Operand, batched
-from .loop import WHILE, Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take
-from .relations import Carried, Fixed, Inner, Varying
+from .loop import Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take
+from .relations import Carried, Counted, Fixed, FromLoop, Inner, Varying
 from .sums import LARGEST, sum_after
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Body:
         self.program, self.piece = program, program.pieces[index]
         self.index, self.wanted = index, program.wanted[index]
         self.trips, self.period = self.piece.run.trips, self.piece.run.period
+        self.sample = program.a.sequence[self.piece.run.start]
         self.nodes: list[Node] = []  # by place
-        self.extra: dict[int, list[Node]] = {}  # what was made for a place, before it
         self.fixed: dict[Node, Node] = {}  # stand-in -> outer
         self.rows: dict[Node, tuple[Node, int, int]] = {}  # stand-in -> source, first, step
         self.counts: dict[Node, tuple[int, int]] = {}
@@ -39,15 +39,13 @@ class Body:
         self.memo: dict[Node, Operand | None] = {}
         self.requested: set[Any] = set()  # places and registers whose stacks other loops read
         self._swap: dict[Node, Node] = {}  # node of the body -> what stands for it now
-        self.loop = Node(leaf_signature(placeholder, Aval((), _like(self), _device(self))), (), None, 0)
+        self.loop = Node(leaf_signature(placeholder, self.sample.sig.aval.with_shape(())), (), None, 0)
         self.promises: list[tuple[Node, Any]] = []
         self.built = False
         self.backwards = self._runs_backwards()
 
     def _runs_backwards(self) -> bool:
         """Whether most of what varies is read from the last to the first: then stacks are kept in that order too."""
-        from .rewrite import FromLoop
-
         steps = [s.step for (i, _), s in self.program.sources.items() if i == self.index and type(s) is FromLoop]
         return sum(s < 0 for s in steps) > sum(s > 0 for s in steps)
 
@@ -145,8 +143,6 @@ class Body:
         return make(ops.dynamic_update_slice, [background, inputs[0], *starts], sample)
 
     def _count(self, first: int, step: int, dtype: Any, like: Node) -> Node:
-        from ...lazy import dtypes
-
         here = stand_in(Aval((), dtypes.of_numpy(np.dtype(dtype)), like.sig.aval.device))
         self.counts[here] = (first, step)
         return here
@@ -171,10 +167,8 @@ class Body:
         return found[-1]
 
     def _varying(self, relation: Varying) -> Node:
-        from .rewrite import Counted, FromLoop
-
         source = self.program.sources[self.index, relation.numbers]
-        sample = self._sample_of(relation.numbers[0])
+        sample = self.program.a.node(relation.numbers[0])
         if type(source) is Counted:
             return self._count(source.first, source.step, sample.sig.aval.dtype.numpy, sample)
         if type(source) is FromLoop:
@@ -188,10 +182,6 @@ class Body:
             return self._row(stack, first, step)
         stack = self.program.side_by_side(relation.numbers, self.backwards)
         return self._row(stack, *self._order())
-
-    def _sample_of(self, number: int) -> Node:
-        a = self.program.a
-        return a.sequence[number] if number < len(a.sequence) else a.outside[number - len(a.sequence)]
 
     def _order(self) -> tuple[int, int]:
         """First row and step that read a stack of this loop in the order of the trips."""
@@ -334,25 +324,22 @@ class Body:
         for (place, _lag, _), chain in self.registers.items():
             for k, here in enumerate(chain):
                 after[here] = self.nodes[place] if k == 0 else chain[k - 1]
-        used: set[Node] = set()
-        body: list[Node] = []
-        stack = [(n, False) for n in wanted]
+        used: dict[Node, None] = {}  # in order, so that the module's text is the same in every process
         registers: list[Node] = []
+        given = {*self.fixed, *self.rows, *self.counts}
+        stack = list(wanted)
         while stack:
-            n, ready = stack.pop()
-            if ready:
-                body.append(n)
-                continue
+            n = stack.pop()
             if n in used:
                 continue
-            used.add(n)
+            used[n] = None
             if n in after:
                 registers.append(n)
-                stack.append((after[n], False))
-            elif n not in self.fixed and n not in self.rows and n not in self.counts:
-                stack.append((n, True))
-                stack.extend((x, False) for x in n.inputs)
-        body = _in_order(body)
+                stack.append(after[n])
+            elif n not in given:
+                stack.extend(n.inputs)
+        supplied = given.union(registers)
+        body = [n for n in after_inputs(used, lambda n: () if n in supplied else n.inputs) if n not in supplied]
         last: dict[int, Node] = {}
         for place in finals:
             reader: Node | None = next((r for r in registers if after[r] is self.nodes[place]), None)
@@ -373,7 +360,7 @@ class Body:
             [Stack(n, self.backwards) for n in self.stacked],
         )  # fmt: skip
         inputs = [self.fixed[here] for here in fixed] + sources + [self.first_values[here] for here in registers]
-        sample = self.program.a.sequence[self.piece.run.start]
+        sample = self.sample
         self.loop.inputs = tuple(inputs)
         self.loop.sig = loop_signature(loop, inputs)
         self.loop.code, self.loop.lasti = sample.code, sample.lasti
@@ -383,24 +370,6 @@ class Body:
             index = places[last[what]] if kind == "final" else stacks[what]
             promise.sig, promise.inputs = take(self.loop, index)
             promise.code, promise.lasti = sample.code, sample.lasti
-
-
-def _in_order(body: list[Node]) -> list[Node]:
-    """Each node after those it reads; registers were followed as if they were read, so the order found is not it."""
-    here = set(body)
-    found: list[Node] = []
-    done: set[Node] = set()
-    for first in body:
-        stack = [(first, False)]
-        while stack:
-            n, ready = stack.pop()
-            if ready:
-                found.append(n)
-            elif n not in done:
-                done.add(n)
-                stack.append((n, True))
-                stack.extend((x, False) for x in n.inputs if x in here and x not in done)
-    return found
 
 
 def _rows(source: Node, lo: int, hi: int, step: int) -> Node:
@@ -417,12 +386,4 @@ def _zeros(n: Node) -> Node:
     return make(ops.broadcast_in_dim, [zero], n, shape=aval.shape, dims=())
 
 
-def _like(body: Body) -> Any:
-    return body.program.a.sequence[body.piece.run.start].sig.aval.dtype
-
-
-def _device(body: Body) -> Any:
-    return body.program.a.sequence[body.piece.run.start].sig.aval.device
-
-
-__all__ = ["WHILE", "Body"]
+__all__ = ["Body"]

@@ -41,6 +41,26 @@ class Varying(NamedTuple):
 Relation = Inner | Carried | Fixed | Varying
 
 
+class FromLoop(NamedTuple):
+    """Varying operands that are one value of an earlier loop, trip by trip: its place, or a register's, and the trips."""
+
+    loop: int
+    register: tuple[Any, ...] | None
+    place: int
+    first: int
+    step: int
+
+
+class Counted(NamedTuple):
+    """Varying operands that are whole numbers growing by equal steps."""
+
+    first: int
+    step: int
+
+
+Source = FromLoop | Counted | None  # None: another value in each trip, to be laid side by side
+
+
 class Piece(NamedTuple):
     """A run whose pieces are the same but for what their operands say: ``operands[place]``, one relation each.
 
@@ -98,14 +118,12 @@ def _best_cut(a: Arrangement, run: Run) -> Run:
             for k in range(place + 1, place + reach + 1):
                 crossing[k % p] += sizes[key]
     # beginning at the cut c gives up the ops before it; prefer the recorded beginning where nothing is gained
-    room = a.starts[run.end] - a.starts[run.start]
     best = 0
     whole = _extent(a, run)
     for c in range(p):
         trips = (whole - c) // p
         if trips >= run.trips - 1 and crossing[c] < crossing[best]:
             best = c
-    del room
     return run if best == 0 else Run(run.start + best, p, (whole - best) // p)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,28 +11,8 @@ from ...lazy import ops
 from ...lazy.graph import HostValue, Node
 from .body import Body
 from .loop import constant_node, make
-from .relations import Carried, Fixed, Piece, Varying, affine
+from .relations import Carried, Counted, Fixed, FromLoop, Piece, Source, Varying, affine
 from .sequence import Arrangement, is_leaf
-
-
-class FromLoop(NamedTuple):
-    """Varying operands that are one value of an earlier loop, trip by trip: its place, or a register's, and the trips."""
-
-    loop: int
-    register: tuple[Any, ...] | None
-    place: int
-    first: int
-    step: int
-
-
-class Counted(NamedTuple):
-    """Varying operands that are whole numbers growing by equal steps."""
-
-    first: int
-    step: int
-
-
-Source = FromLoop | Counted | None  # None: another value in each trip, to be laid side by side
 
 
 class Rewriter:
@@ -46,6 +25,7 @@ class Rewriter:
         self.belongs = np.full(n, -1, np.int64)
         for i, p in enumerate(pieces):
             self.belongs[p.run.start : p.run.end] = i
+        self.place = {node: i for i, node in enumerate(a.sequence)}
         self.now: dict[int, Node] = {}
         self.rebuilt: dict[Node, Node] = {}
         self.sources: dict[tuple[int, tuple[int, ...]], Source] = {}
@@ -78,8 +58,7 @@ class Rewriter:
         starts, flat = self.a.starts, self.a.flat
         for i in alone.tolist():
             self._want(flat[starts[i] : starts[i + 1]].tolist())
-        place = {node: i for i, node in enumerate(self.a.sequence)}
-        self._want([place[r] for r in self.roots if r in place])
+        self._want([self.place[r] for r in self.roots if r in self.place])
         self.bodies = [Body(self, i) for i in loops]
         for found in rows:
             self.bodies[found.loop].requested.add(found.place if found.register is None else found.register)
@@ -206,8 +185,7 @@ class Rewriter:
             self._rebuilt(n)
         for number in np.flatnonzero(self.belongs < 0).tolist():  # in order, so that nothing recurses deeply
             self.now[number] = self._alone(number)
-        place = {node: i for i, node in enumerate(self.a.sequence)}
-        found = [self.outer(place[r]) if r in place else self._rebuilt(r) for r in self.roots]
+        found = [self.outer(self.place[r]) if r in self.place else self._rebuilt(r) for r in self.roots]
         for body in self.bodies:
             body.finish()
         self.bodies = []  # they refer back: what is left for the collector would keep a step's buffers from being donated

@@ -33,6 +33,10 @@ class Arrangement(NamedTuple):
     kinds: np.ndarray
     same: dict[Node, Node]  # a node -> the one that stands for it
 
+    def node(self, number: int) -> Node:
+        n = len(self.sequence)
+        return self.sequence[number] if number < n else self.outside[number - n]
+
 
 def is_leaf(n: Node) -> bool:
     return n.sig.op in LEAVES or n.buffer is not None

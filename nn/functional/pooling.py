@@ -261,7 +261,8 @@ def _bounds(n: int, out: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _adaptive_avg(input: Tensor, output_size: Any, n: int) -> Tensor:
-    x, batched, sizes = _adapted(inexact(input, f"adaptive_avg_pool{n}d"), output_size, n, f"adaptive_avg_pool{n}d")
+    name = f"adaptive_avg_pool{n}d"
+    x, batched, sizes = _adapted(inexact(input, name), output_size, n, name)
     spatial = tuple(x.shape[2:])
     if all(o == 1 for o in sizes):
         y = x.mean(tuple(range(2, n + 2)), keepdim=True)

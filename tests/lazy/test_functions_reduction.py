@@ -1,5 +1,6 @@
 """Sums, extremes, norms, scans, sorting and what is found by it, and softmax, against NumPy and SciPy."""
 
+import functools
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ import scipy.special
 import scipy.stats
 
 import lazyxla as lx
-from tests.tolerances import assert_close
+from tests import tolerances
 
 RNG = np.random.default_rng(7)
 A = RNG.standard_normal((3, 4, 2))
@@ -17,17 +18,7 @@ HOLES = np.where(A > 0.8, np.nan, A)
 N = np.array([[3, 1, 2, 3, 1], [0, 0, 5, 2, 2]])
 
 
-def compare(pairs, factor=10.0):
-    """Results of many functions, computed together, against theirs: {name: (got, expected)}."""
-    lx.sync()
-    for name, (got, want) in pairs.items():
-        several = isinstance(got, (tuple, list))
-        for g, w in zip(got, want, strict=True) if several else [(got, want)]:
-            try:
-                assert g.numpy().dtype.kind == np.asarray(w).dtype.kind
-                assert_close(g.numpy(), w, g.dtype, factor)
-            except AssertionError as e:
-                raise AssertionError(f"{name}: {e}") from None
+compare = functools.partial(tolerances.compare, factor=10.0, kinds=True)
 
 
 @pytest.mark.parametrize("keep", [False, True])

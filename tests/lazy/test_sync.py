@@ -11,12 +11,7 @@ def counts() -> dict:
     return lx.metrics.report(as_dict=True)
 
 
-@pytest.fixture(autouse=True)
-def clean():
-    lx.sync()
-    lx.metrics.reset()
-    yield
-    lx.sync()
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def test_nothing_runs_until_it_is_read():

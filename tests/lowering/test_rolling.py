@@ -11,15 +11,7 @@ from lazyxla.lazy.interpret import interpret
 from lazyxla.lowering import rolling
 from tests.tolerances import assert_close
 
-TRIPS = 12
-
-
-@pytest.fixture(autouse=True)
-def clean():
-    lx.sync()
-    lx.metrics.reset()
-    yield
-    lx.sync()
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture
