@@ -24,6 +24,7 @@ from ..lazy.record import (
     where_text,
     wrap,
 )
+from ..lazy.replay.state import S, entry_point, opaque
 from ..lazy.sync_points import backward_begins, backward_ends
 from .table import VJPS
 from .templates import FIRST_OPERAND, RESULT, Template, added, copied, template_of
@@ -248,6 +249,7 @@ def free(entry: GradNode) -> None:
 
 def _hooked(edge: Any, g: Tensor) -> Tensor:
     for hook in tuple((edge.hooks or {}).values()):
+        opaque("a hook on a gradient")
         changed = hook(g)
         g = g if changed is None else changed
     return g
@@ -263,6 +265,9 @@ def _accumulate(leaf: Leaf, g: Tensor, create_graph: bool) -> None:
     if not create_graph and g._edge is not None:
         g = g.detach()
     known = meta.grad
+    listening = S.player if S.writes is not None else None
+    if listening is not None:
+        listening.accumulates(tensor, known)
     if known is None:
         # its own tensor: writing to one .grad in place must not reach another
         meta.grad = track(wrap(g._node or g._refresh(), g._edge))
@@ -270,7 +275,10 @@ def _accumulate(leaf: Leaf, g: Tensor, create_graph: bool) -> None:
         meta.grad = known + g
     else:
         known.add_(g)
+    if listening is not None:
+        listening.accumulated(tensor, meta.grad, known)
     for hook in tuple((leaf.post_hooks or {}).values()):
+        opaque("a hook on a gradient")
         hook(tensor)
 
 
@@ -307,6 +315,7 @@ def _sequence(x: Any) -> tuple[Any, ...]:
     return tuple(x) if isinstance(x, (list, tuple)) else (x,)
 
 
+@entry_point
 def backward(
     tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
 ) -> None:
@@ -333,6 +342,7 @@ def backward(
     backward_ends()
 
 
+@entry_point
 def grad(
     outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
     only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,

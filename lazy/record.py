@@ -48,10 +48,13 @@ mode = Mode()
 class Sockets:
     """What this room needs from the ones above; ``lowering`` and ``autograd`` plug these in on import."""
 
-    execute: Callable[..., None]  # (roots: list[Node], cause: str) -> None: gives each root its buffer
+    execute: Callable[..., Any]  # (roots: list[Node], cause: str): gives each root its buffer; gives what ran
     rolls: Callable[[list[Node]], bool]  # whether the program for these nodes is mostly one that repeats, made a loop
     residuals: Callable[[Signature, int], tuple[bool, ...]]  # (signature, mask) -> operands, then result, wanted
     backward: Callable[..., None]
+    backward_done: Callable[[], None]
+    backward_undone: Callable[[], None]
+    backward_again: Callable[[], bool]  # whether a backward now is a second one before a step
 
 
 sockets = Sockets()
@@ -191,6 +194,7 @@ def wrap(node: Any, edge: Any = None) -> Any:
     t._node = node
     t._edge = edge
     t._meta = None
+    t._slot = None
     return t
 
 
@@ -254,7 +258,7 @@ def record1(sig: Signature, a: Any) -> Any:
     node = Node(sig, (x,), code, lasti)
     t = _new(_tensor_type)
     t._node = node
-    t._meta = None
+    t._meta = t._slot = None
     edge = a._edge
     t._edge = _tape(sig, node, (x,), (edge,), 1) if edge is not None and m.grad else None
     live.append(_ref(t))
@@ -287,7 +291,7 @@ def record2(sig: Signature, a: Any, b: Any) -> Any:
     node = Node(sig, (x, y), code, lasti)
     t = _new(_tensor_type)
     t._node = node
-    t._meta = None
+    t._meta = t._slot = None
     ea = a._edge
     eb = b._edge
     mask = 0 if ea is None else 1

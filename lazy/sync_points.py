@@ -12,6 +12,10 @@ from . import record as rec
 from .graph import Aval, HostValue, Node, Op, Signature
 from .graph import _serial as serial_numbers
 from .record import GradNode, mode, sockets, user_line
+from .replay import starts
+from .replay.follower import Follower
+from .replay.recorder import Recorder
+from .replay.state import S, opaque
 
 BASE_LIMIT = 600  # pending ops at which a repeating program is cut
 HARD_LIMIT = 30_000  # and at which any program is
@@ -38,19 +42,37 @@ def step_boundary() -> None:
     _new_step()
 
 
-def sync_for(node: Node, cause: str) -> None:
-    """Dispatch what is pending, ``node`` among it."""
-    _run_all(f"{cause} at {user_line()}", node)
+def sync_for(t: Any, cause: str) -> None:
+    """Dispatch what is pending, the value of ``t`` among it."""
+    _run_all(f"{cause} at {user_line()}", t)
     _new_step()
 
 
-def _run_all(cause: str, *more: Node, repeats: bool = False) -> list[Node]:
+def _run_all(cause: str, *more: Any) -> list[Node]:
+    """Dispatch all that is pending, the values of the tensors ``more`` too; this ends a segment (see ``replay``)."""
     with _lock:
+        player = S.player
+        if isinstance(player, Follower):
+            done = player.finish()
+            if done is not None:
+                metrics.synced(cause)
+                starts.ended(player.script)
+                starts.begins()
+                return done
+            player.give_up()
+            player = S.player
+        recorder = player if isinstance(player, Recorder) else None
+        if recorder is not None and len(rec.log) != recorder.logged:
+            recorder.opaque("ops recorded outside of any call")
         roots = live_roots()
         pending = len(rec.live)
-        roots.extend(more)
-        _run(roots, cause, repeats)
+        roots.extend(t._node or t._refresh() for t in more)
+        script = recorder.ends(roots) if recorder is not None else None
+        ran = _run(roots, cause)
         del rec.live[:pending]  # what other threads have recorded meanwhile stays
+        if recorder is not None and (ran or recorder.calls):
+            starts.written(recorder, script, ran)
+        starts.begins()
         return roots
 
 
@@ -64,6 +86,7 @@ def backward_begins() -> None:
     end = _backward_end[0]
     if end is None or not rec.log:
         return
+    opaque("a second backward() before a step")
     _hidden("a second backward() before a step")
     with _lock:
         _run(up_to(end, live_roots()), "a second backward() before a step")
@@ -75,18 +98,22 @@ def backward_ends() -> None:
 
 
 _backward_end: list[int | None] = [None]
+sockets.backward_done = backward_ends
+sockets.backward_undone = lambda: _backward_end.__setitem__(0, None)
+sockets.backward_again = lambda: _backward_end[0] is not None
 
 
-def _run(roots: list[Node], cause: str, repeats: bool = False) -> None:
+def _run(roots: list[Node], cause: str, repeats: bool = False) -> list[Any]:
+    """Run a program for each device; gives what ran."""
     by_device: dict[Any, list[Node]] = {}
     for node in roots:
         if node.buffer is None and not isinstance(node, HostValue):
             by_device.setdefault(node.sig.aval.device, []).append(node)
     if not by_device:
-        return
+        return []
     metrics.synced(cause)
-    for group in by_device.values():
-        sockets.execute(group, "repeats" if repeats else cause)
+    ran = [sockets.execute(group, "repeats" if repeats else cause) for group in by_device.values()]
+    return [r for r in ran if r is not None]
 
 
 def live_roots() -> list[Node]:
@@ -205,6 +232,7 @@ def _overflow() -> None:
         rec.LIMIT[0] = min(2 * len(stream), HARD_LIMIT)
         return
     _hidden("cutting a long pending graph")
+    opaque("a long pending graph was cut")
     rec.LIMIT[0] = max(BASE_LIMIT // p, 1) * p - 1 if p else BASE_LIMIT
     cause = f"a long pending graph, cut where it repeats, at {user_line()}"
     with _lock:
@@ -272,13 +300,14 @@ def no_sync() -> Iterator[None]:
 @contextmanager
 def eager(enabled: bool = True) -> Iterator[None]:
     """Inside, each op runs by itself as soon as it is recorded: for looking, not for speed."""
+    sync("eager()")
     saved, mode.eager = mode.eager, enabled
+    starts.begins()
     try:
-        if enabled:
-            sync("eager()")
         yield
     finally:
         mode.eager = saved
+        starts.begins()
 
 
 def synchronize() -> None:

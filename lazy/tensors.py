@@ -13,9 +13,10 @@ from ..devices import Device
 from . import dtypes, printing, views
 from . import record as rec
 from .dtypes import DType
-from .graph import HostValue, Node
+from .graph import Aval, HostValue, Node
 from .hooks import HookHandle
 from .record import GradNode, Leaf, mode, user_line, wrap
+from .replay.state import entry_point, opaque
 from .size import Size
 
 if TYPE_CHECKING:
@@ -27,14 +28,16 @@ else:
 class Tensor(_Added):
     """A multi-dimensional array on a device, computed when needed. See ``lazyxla.tensor`` to make one.
 
-    ``_node`` is its value's node (None: an alias wrote; take it anew), ``_edge`` where its gradient flows (a
-    GradNode, a Leaf, or None), ``_meta`` what only some tensors have.
+    ``_node`` is its value's node (None: take it anew, an alias wrote, or a script is followed), ``_edge`` where its
+    gradient flows (a GradNode, a Leaf, or None; refresh the node first), ``_meta`` what only some tensors have,
+    ``_slot`` the value that it is in the script that is written or followed (see ``replay``).
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_edge", "_meta", "_node")
+    __slots__ = ("__dict__", "__weakref__", "_edge", "_meta", "_node", "_slot")
     _node: Node
     _edge: Any
     _meta: views.Meta | None
+    _slot: Any
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
@@ -52,7 +55,7 @@ class Tensor(_Added):
     def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
         """A tensor of a subclass that shares the value and memory of ``data``."""
         t: Any = object.__new__(cls)
-        t._node, t._edge, t._meta = data._node or data._refresh(), None, None
+        t._node, t._edge, t._meta, t._slot = data._node or data._refresh(), None, None, None
         rec.track(t)
         if data._meta is not None and data._meta.domain is not None:
             domain = data._meta.domain
@@ -66,6 +69,11 @@ class Tensor(_Added):
     def _refresh(self) -> Node:
         return views.refresh(self)
 
+    def _aval(self) -> Aval:
+        if self._node is None and self._slot is not None:
+            return self._slot.aval  # type: ignore[no-any-return]
+        return (self._node or self._refresh()).sig.aval  # type: ignore[no-any-return]
+
     def metadata(self) -> views.Meta:
         if self._meta is None:
             self._meta = views.Meta()
@@ -78,12 +86,11 @@ class Tensor(_Added):
                 f"{cause} needs a value, and so a sync, inside no_sync()  ({user_line()}; no_sync entered at "
                 f"{rec.where_text(*mode.no_sync)})"
             )
-        node = self._node or self._refresh()
-        if node.buffer is None:
+        if self._node is None or self._node.buffer is None:
             from .sync_points import sync_for
 
-            sync_for(node, cause)
-        return node
+            sync_for(self, cause)
+        return self._node
 
     def _buffer(self, cause: str) -> Any:
         """The computed buffer, waited for. Raises where computing it failed."""
@@ -101,22 +108,22 @@ class Tensor(_Added):
 
     @property
     def shape(self) -> Size:
-        return Size((self._node or self._refresh()).sig.aval.shape)
+        return Size(self._aval().shape)
 
     def size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[dim]
 
     @property
     def dtype(self) -> DType:
-        return (self._node or self._refresh()).sig.aval.dtype
+        return self._aval().dtype
 
     @property
     def device(self) -> Device:
-        return (self._node or self._refresh()).sig.aval.device
+        return self._aval().device
 
     @property
     def ndim(self) -> int:
-        return (self._node or self._refresh()).sig.aval.ndim
+        return self._aval().ndim
 
     def dim(self) -> int:
         return self.ndim
@@ -124,7 +131,7 @@ class Tensor(_Added):
     ndimension = dim
 
     def numel(self) -> int:
-        return (self._node or self._refresh()).sig.aval.size
+        return self._aval().size
 
     nelement = numel
 
@@ -167,10 +174,7 @@ class Tensor(_Added):
     def is_signed(self) -> bool:
         return self.dtype.is_signed
 
-    is_sparse = False
-    is_quantized = False
-    is_mkldnn = False
-    is_meta = False
+    is_sparse = is_quantized = is_mkldnn = is_meta = False
     layout = "strided"
 
     @property
@@ -185,7 +189,7 @@ class Tensor(_Added):
         return -1 if self.device.type == "cpu" else (self.device.index or 0)
 
     def __len__(self) -> int:
-        shape = (self._node or self._refresh()).sig.aval.shape
+        shape = self._aval().shape
         if not shape:
             raise TypeError("len() of a 0-d tensor")
         return shape[0]
@@ -203,6 +207,8 @@ class Tensor(_Added):
     @property
     def requires_grad(self) -> bool:
         if self._node is None:
+            if self._slot is not None:
+                return self._slot.requires_grad
             self._refresh()
         return self._edge is not None
 
@@ -211,6 +217,8 @@ class Tensor(_Added):
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        if self.requires_grad is bool(requires_grad):
+            return self
         if not requires_grad:
             if type(self._edge) is GradNode:
                 raise RuntimeError(
@@ -228,6 +236,8 @@ class Tensor(_Added):
         return self
 
     def _set_edge(self, edge: Any) -> None:
+        if self._slot is not None:
+            opaque("a change of what requires grad")
         self._edge = edge
         meta = self._meta
         if meta is not None and meta.domain is not None and meta.chain == ():
@@ -235,6 +245,8 @@ class Tensor(_Added):
 
     @property
     def is_leaf(self) -> bool:
+        if self._node is None:
+            self._refresh()
         return type(self._edge) is not GradNode
 
     @property
@@ -281,8 +293,9 @@ class Tensor(_Added):
 
     def retain_grad(self) -> None:
         """Keep the gradient of this non-leaf in ``.grad`` too."""
-        if self._edge is None:
+        if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        opaque("retain_grad()")
         if type(self._edge) is Leaf or self.metadata().retains:
             return
         meta = self.metadata()
@@ -299,6 +312,7 @@ class Tensor(_Added):
 
     def register_hook(self, hook: Callable[[Any], Any]) -> HookHandle:
         """Call ``hook(grad)`` when this tensor's gradient is known; what it returns (not None) takes its place."""
+        opaque("a hook on a gradient")
         if self._node is None:
             self._refresh()
         if self._edge is None:
@@ -307,13 +321,14 @@ class Tensor(_Added):
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> HookHandle:
         """Call ``hook(tensor)`` after a backward has added to this leaf's ``.grad``."""
+        opaque("a hook on a gradient")
         if type(self._edge) is not Leaf:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         return HookHandle.add(self._edge, "post_hooks", hook)
 
     def detach(self) -> Tensor:
         """The same memory without gradient history."""
-        return views.detached(self)
+        return _detached(self)
 
     def detach_(self) -> Tensor:
         self._set_edge(None)
@@ -350,9 +365,8 @@ class Tensor(_Added):
         return self._array("item()").item() if self.dtype.category != dtypes.FLOAT else float(self._array("item()").reshape(()))
 
     def _array(self, cause: str) -> np.ndarray:
-        node = self._node or self._refresh()
-        if isinstance(node, HostValue):
-            return node.value
+        if isinstance(self._node, HostValue):
+            return self._node.value
         return devices.to_numpy(self._buffer(cause))
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
@@ -478,5 +492,6 @@ class Tensor(_Added):
         )
 
 
+_detached = entry_point(views.detached)
 rec._tensor_type = Tensor
 __all__ = ["HookHandle", "Size", "Tensor", "wrap"]

@@ -16,6 +16,7 @@ from .dtypes import can_cast
 from .graph import Aval, Node
 from .graph import _serial as serial_numbers
 from .record import GradNode, Leaf, mode, user_line, wrap
+from .replay.state import note_write, opaque
 
 Layout = tuple[int, tuple[int, ...]]  # offset and strides, counted in elements
 
@@ -112,6 +113,10 @@ def detached(t: Any, counts: bool = True) -> Any:
 
 def refresh(t: Any) -> Node:
     """The current node of an alias whose storage was written to."""
+    if t._slot is not None:
+        opaque("a value used outside of any call")
+        if t._node is not None:
+            return t._node
     meta = t._meta
     domain = meta.domain
     root = wrap(domain.storage._node, domain.edge)
@@ -155,6 +160,7 @@ def assign(t: Any, new: Any, name: str, begun: int | None = None) -> Any:
     begun = write_begins() if begun is None else begun
     _check_leaf(t)
     node = t._node or t._refresh()
+    note_write(t, node)
     aval = node.sig.aval
     fresh = new._node or new._refresh()
     found = fresh.sig.aval
@@ -268,6 +274,7 @@ def no_flow(node: Node) -> GradNode:
 
 def replace(t: Any, new: Any) -> None:
     """``t.data = new``: t leaves its aliases and shares with ``new``; its history and identity stay."""
+    opaque("data replaced")
     node = new._node or new._refresh()
     leaf = t._edge
     source = share(new)
@@ -306,6 +313,8 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 def layout(t: Any) -> Layout:
     """The offset and strides that this tensor would have in PyTorch, where XLA keeps no such thing."""
     meta = t._meta
+    if t._node is None and t._slot is not None and t._slot.layout is not None:
+        return t._slot.layout  # type: ignore[no-any-return]
     if meta is None or meta.domain is None:
         return 0, contiguous_strides(t.shape)
     state: Layout = (0, contiguous_strides(meta.shape))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from sys import getrefcount
 from typing import Any
 
@@ -19,11 +20,13 @@ from ..devices import HostArray
 from ..lazy import metrics
 from ..lazy.graph import HostValue, Node, argument, scalar
 from ..lazy.record import sockets
+from ..lazy.replay import starts
 from . import cache, explain
 from .emit import Plan
 from .structure import structure
 
 MAX_GRAPHS = 2048
+_OUR_REFERENCES = 3  # to a leaf that is asked about: the list, the argument, the call
 _REFERENCES = 2  # what `map(getrefcount, order)` itself holds of each node: the list and the call
 
 
@@ -62,14 +65,15 @@ _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
 _lock = threading.RLock()
 
 
-def execute(roots: list[Node], cause: str) -> None:
-    """Give each of ``roots`` (nodes of one device) its buffer; nothing is waited for."""
+def execute(roots: list[Node], cause: str) -> Again | None:
+    """Give each of ``roots`` (nodes of one device) its buffer; nothing is waited for. Gives what ran."""
     with _lock:
         if any(n.buffer is None for n in roots):  # no other thread has run them meanwhile
-            _execute(roots, cause)
+            return _execute(roots, cause)
+    return None
 
 
-def _execute(roots: list[Node], cause: str) -> None:
+def _execute(roots: list[Node], cause: str) -> Again:
     order, key = structure(roots)
     places = sorted({n.mark for n in roots if n.buffer is None})
     key.extend(places)
@@ -82,24 +86,15 @@ def _execute(roots: list[Node], cause: str) -> None:
     else:
         _graphs.move_to_end(found)
     _run(graph, order, cause)
+    return Again(graph, order)
 
 
 def _run(graph: Graph, order: list[Node], cause: str) -> None:
     dying = _dying(graph, order)
     variant = _variant(graph, order, dying, cause)
     device = order[graph.roots[0]].sig.aval.device
-    arguments = []
-    for i in graph.leaves:
-        buffer = order[i].buffer
-        arguments.append(buffer.on(device) if type(buffer) is HostArray else buffer)
-    for dtype, places in variant.packed.items():
-        vector = np.empty(sum(order[i].sig.aval.size for i in places), dtype.numpy)
-        at = 0
-        for i in places:
-            value = order[i].value  # type: ignore[attr-defined]
-            vector[at : at + value.size] = value.reshape(-1)
-            at += value.size
-        arguments.append(devices.put_small(vector, device))
+    arguments = [_on(order[i].buffer, device) for i in graph.leaves]
+    arguments += _packed(variant, {i: order[i].value for i in graph.hosts}, device)  # type: ignore[attr-defined]
     try:
         results = variant.executable.run(arguments)
     except devices.RuntimeFailure as e:
@@ -108,10 +103,125 @@ def _run(graph: Graph, order: list[Node], cause: str) -> None:
         node = order[i]
         node.buffer = buffer
         node.inputs = ()
+    _count(graph, variant)
+
+
+def _on(buffer: Any, device: Any) -> Any:
+    return buffer.on(device) if type(buffer) is HostArray else buffer
+
+
+def _packed(variant: Variant, values: dict[int, np.ndarray], device: Any) -> list[Any]:
+    """The host values that are arguments, those of a type in one vector."""
+    return [
+        devices.put_small(np.concatenate([values[i].reshape(-1) for i in places]), device)
+        for places in variant.packed.values()
+    ]
+
+
+def _count(graph: Graph, variant: Variant) -> None:
     metrics.count("executions")
     metrics.count("ops_executed", len(graph.interior) + len(graph.roots) - len(graph.hosts))
     if variant.donated:
         metrics.count("donated_buffers", len(variant.donated))
+
+
+class Again:
+    """A graph that ran, to be run again on other values without its nodes (see lazy/replay)."""
+
+    def __init__(self, graph: Graph, order: list[Node]) -> None:
+        self.graph = graph
+        self.order: list[Node] | None = order
+        self.device = order[graph.roots[0]].sig.aval.device
+
+    def nodes(self) -> list[Node]:
+        """Those whose values the run computed."""
+        return [] if self.order is None else [self.order[i] for i in self.graph.roots]
+
+    def link(
+        self, leaves: dict[Any, int], draws: dict[Any, int], numbers: dict[Any, Any], wanted: dict[Node, list[int]]
+    ) -> bool:
+        """Say by number where each value comes from: ``leaves`` that were there, ``draws`` of random numbers, ``numbers``
+        of calls; and who wants the results. False where a value comes from elsewhere. Forgets the nodes."""
+        order, graph = self.order, self.graph
+        assert order is not None
+        self.order = None
+        self.agrees: dict[Variant, tuple[bool, list[int]]] = {}
+        self.values = {i: order[i].value for i in graph.hosts}  # type: ignore[attr-defined]
+        self.hosts: list[tuple[int, dict[Any, int], Any]] = []
+        self.leaves: list[int] = []
+        for i in graph.leaves:
+            k = leaves.get(order[i])
+            if k is None:
+                return False
+            self.leaves.append(k)
+        for i in graph.hosts:
+            for kind in (leaves, draws, numbers):
+                if order[i] in kind:
+                    self.hosts.append((i, "leaf draw number".split()[(leaves, draws, numbers).index(kind)], kind[order[i]]))
+        self.wanted = [wanted.get(order[i], ()) for i in graph.roots]
+        self.made = [(order[i].sig, order[i].code, order[i].lasti) for i in graph.roots]
+        self.first = next(((n.code, n.lasti) for n in order if n.code is not None), (None, 0))
+        return True
+
+    def prepare(
+        self, nodes: list[Any], held: Mapping[int, int], keys: list[Any], numbers: dict[int, Any]
+    ) -> tuple[Variant, list[Any]] | None:
+        """An executable that fits, and its arguments; None where there is none yet, or what it consumes is in use.
+
+        ``nodes`` are those of the leaves; ``held`` counts, by id of a node, the references to it that do not matter.
+        """
+        values = self.values
+        for i, kind, k in self.hosts:
+            if kind == "draw":
+                values[i] = keys[k]
+            elif kind == "leaf":
+                values[i] = nodes[k].value
+            else:
+                values[i] = np.asarray(numbers.get(k[0], k[1])).astype(values[i].dtype)
+        for variant in self.graph.variants:
+            if self._agrees(variant) and all(_free(nodes[self.leaves[k]], held) for k in variant.donated):
+                break
+        else:
+            return None
+        arguments = [_on(nodes[k].buffer, self.device) for k in self.leaves]
+        return variant, arguments + _packed(variant, values, self.device)
+
+    def _agrees(self, variant: Variant) -> bool:
+        """Whether the numbers that are part of an executable are ours; those that never change are compared once."""
+        fixed = self.agrees.get(variant)
+        if fixed is None:
+            varying = {i for i, _, _ in self.hosts}
+            fixed = self.agrees[variant] = (
+                all(self.values[i].tobytes() == v for i, v in variant.baked.items() if i not in varying),
+                [i for i in variant.baked if i in varying],
+            )
+        return fixed[0] and all(self.values[i].tobytes() == variant.baked[i] for i in fixed[1])
+
+    def run(self, variant: Variant, arguments: list[Any]) -> dict[int, Node]:
+        """Nodes with the computed buffers, by the number of who wants them."""
+        try:
+            results = variant.executable.run(arguments)
+        except devices.RuntimeFailure as e:
+            raise explain.replay_failure(e, self.made, arguments, variant) from None
+        found: dict[int, Node] = {}
+        for (sig, code, lasti), wanted, buffer in zip(self.made, self.wanted, results):
+            if wanted:
+                node = Node(sig, (), code, lasti)
+                node.buffer = buffer
+                for k in wanted:
+                    found[k] = node
+        metrics.count("cache_hits")
+        _count(self.graph, variant)
+        return found
+
+
+def _free(node: Node, held: Mapping[int, int]) -> bool:
+    """Whether nothing refers to a leaf but those that let go of it."""
+    return (
+        getrefcount(node) <= _OUR_REFERENCES + held.get(id(node), 0)
+        and type(node.buffer) is not HostArray
+        and getrefcount(node.buffer) <= _REFERENCES
+    )
 
 
 def _dying(graph: Graph, order: list[Node]) -> frozenset[int]:
@@ -220,6 +330,7 @@ def clear_cache() -> None:
     with _lock:
         _graphs.clear()
         cache.clear()
+        starts.forget()
 
 
 sockets.execute = execute

@@ -137,6 +137,17 @@ def execution_failure(error: Exception, graph: Any, order: list[Node], variant: 
     )
 
 
+def replay_failure(error: Exception, made: list[Any], arguments: list[Any], variant: Any) -> RuntimeError:
+    """A program that ran before failed this time: the same, from what is kept of it."""
+    sig, code, lasti = max(made, key=lambda m: m[0].aval.size * m[0].aval.dtype.itemsize)
+    lost = [a for a in arguments if getattr(a, "is_deleted", lambda: False)()]
+    consumed = f"; consumed by the attempt: {', '.join(f'{a.dtype}{list(a.shape)}' for a in lost)}" if lost else ""
+    return RuntimeError(
+        f"the execution of a program that ran before failed; its largest result is {sig!r} -> {sig.aval!r}, recorded at "
+        f"{where_text(code, lasti)}{consumed}: {_short(error, 600)}"
+    )
+
+
 def _short(what: Any, limit: int = 160) -> str:
     text = " ".join(str(what).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."

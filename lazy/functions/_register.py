@@ -9,6 +9,9 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from ..record import mode, user_line
+from ..replay.follower import readers
+from ..replay.script import numeric
+from ..replay.state import S, entry_point
 from ..tensors import Tensor
 from ..views import assign, replace, write_begins
 
@@ -28,23 +31,60 @@ _NUMPY = {
 }
 
 
+# What makes tensors of values that the host has, or only tells facts: no part of a recorded program.
+_HOST = {
+    "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "frombuffer", "scalar", "manual_seed", "seed",
+    "initial_seed", "get_rng_state", "set_rng_state", "is_tensor", "is_floating_point", "is_complex", "numel",
+    "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned",
+}  # fmt: skip
+
+
 def offered(f: Callable[..., Any]) -> Any:
     """``f`` as users call it: with ``out=``, other names of its arguments, and TypeErrors that say which argument.
 
-    All of that is looked at only when the plain call fails, so that it costs the others nothing.
+    All of that is looked at only when the plain call fails, so that it costs the others nothing. A script says the call
+    as one (see ``replay``).
     """
     found = _offered.get(f)
     if found is None:
 
-        @functools.wraps(f)
-        def found(*args: Any, **kwargs: Any) -> Any:
+        def plain(*args: Any, **kwargs: Any) -> Any:
             try:
                 return f(*args, **kwargs)
             except (TypeError, AttributeError) as error:
                 return _second_try(f, args, kwargs, error)
 
-        _offered[f] = found
+        found = plain if f.__name__ in _HOST else _watched(f, plain)
+        found = _offered[f] = functools.wraps(f)(found)
     return found
+
+
+def _watched(f: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    _in_scripts[f] = plain
+
+    def found(*args: Any, **kwargs: Any) -> Any:
+        player = S.active
+        if player is not None:
+            return player.call(plain, args, kwargs)
+        try:
+            return f(*args, **kwargs)
+        except (TypeError, AttributeError) as error:
+            return _second_try(f, args, kwargs, error)
+
+    return found
+
+
+_in_scripts: dict[Any, Any] = {}  # a function -> what stands for it in scripts
+
+
+def numbers_are_values(*functions: Callable[..., Any]) -> None:
+    """Say of functions that a number among their arguments is only a value to them: another needs no other program."""
+    numeric.update(_in_scripts.get(f, f) for f in functions)
+
+
+def reads_at_the_end(*functions: Callable[..., Any]) -> None:
+    """Say of functions that they may read a value, as a move to another device does."""
+    readers.update(_in_scripts.get(f, f) for f in functions)
 
 
 def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
@@ -139,7 +179,7 @@ def inplace(f: Callable[..., Any], name: str | None = None) -> None:
     """``f_`` as a method: ``f`` whose result the tensor takes, with its aliases."""
     name = name or f.__name__ + "_"
 
-    def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         begun = write_begins()
         try:
             value = f(self, *args, **kwargs)
@@ -147,6 +187,9 @@ def inplace(f: Callable[..., Any], name: str | None = None) -> None:
             value = _second_try(f, (self, *args), kwargs, error)
         return assign(self, value, name, begun)
 
+    changed = entry_point(write)
+    if _in_scripts.get(f) in numeric:
+        numeric.add(write)
     changed.__name__ = changed.__qualname__ = name
     changed.__doc__ = f"``{f.__name__}`` in place."
     setattr(Tensor, name, changed)

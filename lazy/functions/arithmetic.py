@@ -12,9 +12,11 @@ from .. import record as rec
 from ..dtypes import BOOL, FLOAT, INT
 from ..graph import Aval, HostValue, Node, Op, Signature, leaf_signature, scalar, signature
 from ..record import record1, record2, user_line, wrap
+from ..replay.script import numeric
+from ..replay.state import S, entry_point
 from ..tensors import Tensor
 from ..views import assign, write_begins
-from ._register import alias, both, inplace
+from ._register import alias, both, inplace, numbers_are_values, offered
 from .conversion import (
     NUMBERS,
     broadcast_shape,
@@ -132,7 +134,7 @@ def _reflected(op: Op, plain: Callable[[Any, Any], Any]) -> Callable[[Any, Any],
 def _guard(name: str, f: Callable[[Any, Any], Any], reflect: bool = False) -> None:
     """A dunder that answers NotImplemented to what is no number and no tensor."""
 
-    def dunder(a: Any, b: Any) -> Any:
+    def plain(a: Any, b: Any) -> Any:
         kind = type(b)
         if not (
             kind is Tensor or kind is float or kind is int or isinstance(b, (Tensor, np.ndarray, np.generic, *NUMBERS))
@@ -140,7 +142,13 @@ def _guard(name: str, f: Callable[[Any, Any], Any], reflect: bool = False) -> No
             return NotImplemented
         return f(b, a) if reflect else f(a, b)
 
+    def dunder(a: Any, b: Any) -> Any:
+        player = S.active
+        return plain(a, b) if player is None else player.call(plain, (a, b), {})
+
     dunder.__name__ = name
+    if name.strip("_").lstrip("r") in ("add", "sub", "mul", "truediv"):
+        numeric.add(plain)
     setattr(Tensor, name, dunder)
 
 
@@ -420,6 +428,7 @@ def _matmul(a: Any, b: Any) -> Any:
 _guard("__matmul__", _matmul)
 _guard("__rmatmul__", _matmul, reflect=True)
 
+numbers_are_values(add, sub, mul)
 _written: tuple[Any, ...] = (
     add, sub, mul, div, floor_divide, remainder, fmod, pow, float_power, eq, ne, lt, le, gt, ge, bitwise_and,
     bitwise_or, bitwise_xor, bitwise_left_shift, bitwise_right_shift, bitwise_not, logical_and, logical_or, logical_xor,
@@ -439,9 +448,11 @@ def _augmented(name: str) -> None:
         value = plain(self, other)
         return value if value is NotImplemented else assign(self, value, changed, begun)
 
-    setattr(Tensor, changed, f)
+    if name in ("add", "sub", "mul", "truediv"):
+        numeric.add(f)
+    setattr(Tensor, changed, entry_point(f))
 
 
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift"):
     _augmented(_name)
-setattr(Tensor, "__invert__", bitwise_not)  # noqa: B010  (the class declares it for the type checker)
+setattr(Tensor, "__invert__", offered(bitwise_not))  # noqa: B010  (the class declares it for the type checker)

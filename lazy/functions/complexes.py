@@ -8,6 +8,7 @@ from typing import Any
 from .. import ops
 from ..dtypes import COMPLEX
 from ..record import user_line
+from ..replay.state import entry_point
 from ..tensors import Tensor
 from ..views import Step, view
 from ._register import alias, both, function, inplace
@@ -86,7 +87,7 @@ def _part(name: str, take: Any, put: Any) -> None:
 
     f.__name__ = name
     function(f)
-    setattr(Tensor, name, property(f))
+    setattr(Tensor, name, property(entry_point(f)))
 
 
 _part("real", ops.real, lambda whole, piece: ops.complex_(piece, ops.imag(whole)))

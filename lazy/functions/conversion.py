@@ -14,8 +14,9 @@ from .. import record as rec
 from ..dtypes import COMPLEX, DType, promote_types
 from ..graph import Aval, HostValue, Node, Signature, leaf
 from ..record import GradNode, mode, number, user_line, wrap
+from ..replay.state import entry_point
 from ..tensors import Tensor
-from ._register import method
+from ._register import method, reads_at_the_end
 
 Number = bool | int | float | complex
 NUMBERS = (bool, int, float, complex)
@@ -257,19 +258,25 @@ class _Transfer:
         return (transfer(g, self.source),)
 
 
+def _dispatched(x: Tensor, device: Device) -> Tensor:
+    from ..sync_points import sync_for
+
+    sync_for(x, f"to('{device}')")
+    return x
+
+
 def transfer(x: Tensor, device: Device) -> Tensor:
     """The same values on another device; what is pending is dispatched first, nothing is waited for."""
     if x.device is device:
         return x
-    node = x._node or x._refresh()
+    node = x._node
+    if node is None or node.buffer is None:
+        x = x if isinstance(node, rec.HostValue) else _dispatched(x, device)
+        node = x._node
     if isinstance(node, rec.HostValue):
         return wrap(
             rec.HostValue(rec.leaf_signature(node.sig.op, Aval(tuple(x.shape), x.dtype, device)), node.value, None, 0)
         )
-    if node.buffer is None:
-        from ..sync_points import sync_for
-
-        sync_for(node, f"to('{device}')")
     moved = leaf(Aval(tuple(x.shape), x.dtype, device), devices.move(node.buffer, device))
     out = wrap(moved)
     if x._edge is not None and mode.grad:
@@ -326,6 +333,9 @@ def xla(self: Tensor, device: Any = None) -> Tensor:
     return transfer(self, devices.canonical("xla" if device is None else device))
 
 
+reads_at_the_end(to, cpu, cuda, xla)
+
+
 def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The type's name in PyTorch's old style; with ``dtype`` (old names too), the tensor in that type."""
     if dtype is None:
@@ -341,7 +351,7 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 
 _type.__name__ = "type"
-Tensor.type = _type
+Tensor.type = entry_point(_type)
 _OLD_NAMES = {
     "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int",
     "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",

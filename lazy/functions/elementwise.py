@@ -11,7 +11,7 @@ from ..dtypes import BOOL, FLOAT
 from ..graph import Op
 from ..record import user_line
 from ..tensors import Tensor
-from ._register import alias, both, inplace, method
+from ._register import alias, both, inplace, method, offered
 from .conversion import broadcast_to, constant, convert, flat, full_like_type, lift, to_inexact
 
 
@@ -352,6 +352,6 @@ for _f in (neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan
     inplace(_f)
 for _name, _f in (("negative_", neg), ("absolute_", abs), ("fix_", trunc)):
     inplace(_f, _name)
-setattr(Tensor, "__neg__", neg)  # noqa: B010  (the class declares them for the type checker)
-setattr(Tensor, "__abs__", abs)  # noqa: B010
-setattr(Tensor, "__pos__", positive)  # noqa: B010
+setattr(Tensor, "__neg__", offered(neg))  # noqa: B010  (the class declares them for the type checker)
+setattr(Tensor, "__abs__", offered(abs))  # noqa: B010
+setattr(Tensor, "__pos__", offered(positive))  # noqa: B010

@@ -12,6 +12,7 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..graph import Aval, HostValue, leaf_signature, scalar, signature
 from ..record import user_line, wrap
+from ..replay.state import entry_point
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, view
 from ._register import both, method
@@ -416,5 +417,5 @@ def _set_where(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     return assign(self, ops.select(wide, source, self), "__setitem__")
 
 
-setattr(Tensor, "__getitem__", _getitem)  # noqa: B010  (the class declares them for the type checker)
-setattr(Tensor, "__setitem__", _setitem)  # noqa: B010
+setattr(Tensor, "__getitem__", entry_point(_getitem))  # noqa: B010  (the class declares them for the type checker)
+setattr(Tensor, "__setitem__", entry_point(_setitem))  # noqa: B010

@@ -13,6 +13,7 @@ from .. import dtypes, ops
 from ..dtypes import DType
 from ..graph import Aval
 from ..record import run_time_value, user_line
+from ..replay.state import S
 from ..tensors import Tensor
 from ..views import assign
 from ._register import both, function, method
@@ -59,11 +60,18 @@ class Generator:
         self._seed, self._count = (int(v) for v in found.view(np.uint64))
         return self
 
-    def next_key(self, device: Device) -> Tensor:
-        """The key of the next draw, an argument of the program that uses it."""
+    def next_words(self) -> np.ndarray:
+        """The key of the next draw: seed and count, which this moves on."""
         words = (self._seed, self._seed >> 32, self._count, self._count >> 32)
         self._count += 1
-        return run_time_value(np.array([w & 0xFFFFFFFF for w in words], np.uint32), dtypes.uint32, device)
+        return np.array([w & 0xFFFFFFFF for w in words], np.uint32)
+
+    def next_key(self, device: Device) -> Tensor:
+        """The key of the next draw, an argument of the program that uses it."""
+        key = run_time_value(S.forced.pop(0) if S.forced else self.next_words(), dtypes.uint32, device)
+        if S.draws is not None:
+            S.draws.append((self, key._node))
+        return key  # type: ignore[no-any-return]
 
 
 default_generator = Generator()

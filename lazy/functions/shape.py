@@ -12,6 +12,7 @@ import numpy as np
 from .. import ops
 from ..dtypes import DType
 from ..record import user_line
+from ..replay.state import entry_point
 from ..tensors import Size, Tensor
 from ..views import Layout, Step, contiguous_strides, layout, view
 from ._register import alias, both, function, method, offered
@@ -283,7 +284,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 alias("moveaxis", movedim)
-Tensor.T = property(lambda self: _permuted(self, tuple(reversed(range(self.ndim)))))
+Tensor.T = property(entry_point(lambda self: _permuted(self, tuple(reversed(range(self.ndim))))))
 
 
 def _matrix_transpose(self: Tensor) -> Tensor:
@@ -292,7 +293,7 @@ def _matrix_transpose(self: Tensor) -> Tensor:
     return transpose(self, -2, -1)
 
 
-Tensor.mT = property(_matrix_transpose)
+Tensor.mT = property(entry_point(_matrix_transpose))
 
 
 @both
@@ -300,8 +301,8 @@ def adjoint(input: Tensor) -> Tensor:
     return transpose(input, -2, -1).conj()
 
 
-Tensor.H = property(lambda self: transpose(self, 0, 1).conj() if self.ndim else self)
-Tensor.mH = property(adjoint)
+Tensor.H = property(entry_point(lambda self: transpose(self, 0, 1).conj() if self.ndim else self))
+Tensor.mH = property(entry_point(adjoint))
 
 # --- repetition -------------------------------------------------------------------------------------------------
 

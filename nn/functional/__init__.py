@@ -1,5 +1,6 @@
 """The functions of ``lazyxla.nn.functional``, by family."""
 
+from ...lazy.replay.state import entry_point
 from .activation import (
     celu,
     celu_,
@@ -115,6 +116,11 @@ from .vision import (
     pixel_unshuffle,
     upsample,
 )
+
+# A script says each of them as one call (see lazy/replay); modules find them here.
+for _name, _f in list(globals().items()):
+    if getattr(_f, "__module__", "").startswith(__name__) and callable(_f):
+        globals()[_name] = entry_point(_f)
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -1,0 +1,480 @@
+"""Following: as long as a program makes the calls of a script, its calls only hand out the values that the script names.
+
+Nothing is recorded then. If the segment ends where the script ends, with the same values still held, the programs of the
+script run on the new arguments. If anything differs, the calls made so far are made again, for real, and recording goes
+on from there: so nothing but time is lost.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Callable
+from sys import getrefcount
+from threading import get_ident
+from typing import Any
+
+from .. import metrics
+from .. import record as rec
+from ..graph import Node
+from ..record import GradNode, mode
+from ..record import Leaf as LeafEdge
+from ..tensors import Tensor
+from ..views import Storage
+from .recorder import defaults, full_aliases
+from .script import Call, Items, Leaf, Number, Result, Same, Script, Slot, Unsayable, same
+from .state import S
+
+_ref = weakref.ref
+_new: Callable[[type], Any] = object.__new__
+_ONLY_OURS = 4  # references to a tensor that only ``bound`` holds, counted where they are counted below
+
+
+class Follower:
+    """Follows one script."""
+
+    def __init__(self, start: Any, script: Script) -> None:
+        self.start, self.script = start, script
+        self.owner = get_ident()
+        self.calls, self.at = script.calls, 0
+        self.handles: list[Any] = []  # weak references, in the order of the script's results
+        self.bound: list[Any] = [None] * len(script.leaves)
+        self.nodes: list[Any] = [None] * len(script.leaves)
+        self.changed: list[tuple[Any, ...]] = []  # (tensor, its node, edge, versions) before it was first written
+        self.aliases: list[tuple[Any, Result]] = []  # others that a write has changed
+        self.keys: list[Any] = []
+        self.numbers: dict[int, Any] = {}  # call -> a number other than the script's
+
+    def begins(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a first call is the script's first."""
+        call = self.calls[0]
+        if call is None or call.f is not f or call.grad is not mode.grad:
+            return False
+        if call.direct or self._fit(call, args, kwargs):
+            return True
+        for t in self.bound:
+            if t is not None:
+                t._slot = None
+        return False
+
+    # --- a call ---
+
+    def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = self.calls[self.at]
+        if call is None or call.f is not f or call.grad is not mode.grad or get_ident() != self.owner:
+            return self.otherwise(f, args, kwargs)
+        if call.direct:
+            return self._direct(f, args, kwargs)
+        if not self._fit(call, args, kwargs):
+            return self.otherwise(f, args, kwargs)
+        returned = call.returned
+        if type(returned) is Result and not call.writes and not call.draws and call.needs is None:
+            t = _new(Tensor)
+            t._node = t._edge = t._meta = None
+            t._slot = returned
+            self.handles.append(_ref(t))
+            self.at += 1
+            return t
+        return self._effects(call, args, kwargs)
+
+    def _fit(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if len(args) != len(call.args) or ((kwargs or call.kwargs) and not self._same_keywords(call, kwargs)):
+            return False
+        for a, x in zip(args, call.args):
+            if isinstance(x, Slot):
+                try:
+                    if a._slot is x:
+                        continue
+                except AttributeError:
+                    return False
+                if not self._binds(a, x):
+                    return False
+            elif a is not x and not self._matches(a, x):
+                return False
+        return True
+
+    def _matches(self, a: Any, x: Any) -> bool:
+        kind = type(x)
+        if kind is Items:
+            if type(a) is not x.kind or len(a) != len(x.items):
+                return False
+            return all(
+                self._takes(b, y) if isinstance(y, Slot) else self._matches(b, y) for b, y in zip(a, x.items)
+            )
+        if kind is Number:
+            if a != x.value:
+                if not x.takes(a):
+                    return False
+                self.numbers[self.at] = a
+            return type(a) is type(x.value)
+        return same(a, x)
+
+    def _takes(self, a: Any, x: Slot) -> bool:
+        return isinstance(a, Tensor) and (a._slot is x or self._binds(a, x))
+
+    def _same_keywords(self, call: Call, kwargs: dict[str, Any]) -> bool:
+        expected = call.kwargs
+        if kwargs.keys() != expected.keys():
+            return False
+        return all(
+            self._takes(a, expected[k]) if isinstance(expected[k], Slot) else self._matches(a, expected[k])
+            for k, a in kwargs.items()
+        )
+
+    def _binds(self, t: Any, x: Slot) -> bool:
+        """Take a tensor for a leaf of the script."""
+        if type(x) is not Leaf or not isinstance(t, Tensor) or t._slot is not None or self.bound[x.index] is not None:
+            return False
+        if not x.fits(t) or (x.same_as is not None and self.nodes[x.same_as] is not t._node):
+            return False
+        self.bound[x.index], self.nodes[x.index] = t, t._node
+        t._slot = x
+        return True
+
+    def _direct(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if any(_pending(a) for a in (*args, *kwargs.values())):
+            return self.otherwise(f, args, kwargs)
+        self.at += 1
+        S.active = None
+        try:
+            return f(*args, **kwargs)
+        finally:
+            S.active = S.player
+
+    # --- what a call does ---
+
+    def _effects(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        tensors: list[Tensor] = []
+        if call.writes or not isinstance(call.returned, Result):
+            _collect((*args, *(kwargs[k] for k in call.kwargs)), tensors)
+        if (call.needs is not None and call.needs != defaults()) or not self._may_write(call, tensors):
+            return self.otherwise(call.f, args, kwargs)
+        for generator in call.draws:
+            self.keys.append(generator.next_words())
+        for w in call.writes:
+            self._write(tensors[w.operand], w.slot)
+        made = iter([self._made(s) for s in call.results])
+        out = self._returned(call.returned, tensors, made)
+        if call.grads:
+            for g in call.grads:
+                self._accumulate(g)
+            rec.sockets.backward_done()
+        self.at += 1
+        return out
+
+    def _made(self, slot: Result) -> Tensor:
+        t: Any = _new(Tensor)
+        t._node = t._edge = t._meta = None
+        t._slot = slot
+        self.handles.append(_ref(t))
+        return t  # type: ignore[no-any-return]
+
+    def _returned(self, r: Any, tensors: list[Tensor], made: Any) -> Any:
+        if isinstance(r, Result):
+            return next(made)
+        if type(r) is Same:
+            return tensors[r.operand]
+        if type(r) is Items:
+            items = [self._returned(x, tensors, made) for x in r.items]
+            return r.kind(*items) if hasattr(r.kind, "_fields") else r.kind(items)
+        return r
+
+    def _may_write(self, call: Call, tensors: list[Tensor]) -> bool:
+        for w in call.writes:
+            if any(self.handles[i]() is not None and self.handles[i]() is not tensors[w.operand] for i in w.others):
+                return False
+            try:
+                full_aliases(tensors[w.operand])
+            except Unsayable:
+                return False
+        if call.grads and rec.sockets.backward_again():
+            return False
+        for g in call.grads:
+            p = self._holder(g.leaf)
+            known = None if p is None or p._meta is None else p._meta.grad
+            if p is None or p._edge is None or p._edge.hooks or p._edge.post_hooks:
+                return False
+            if g.before is None:
+                if known is not None:
+                    return False
+            elif known is None or not self._takes(known, g.before):
+                return False
+            else:
+                try:
+                    if full_aliases(known):
+                        return False
+                except Unsayable:
+                    return False
+        return True
+
+    def _holder(self, slot: Slot) -> Any:
+        return self.bound[slot.index] if type(slot) is Leaf else self.handles[slot.index]()
+
+    def _write(self, t: Tensor, slot: Result) -> None:
+        self.handles.append(_ref(t))
+        others = full_aliases(t)
+        self.aliases += [(_ref(m), slot) for m in others]
+        for m in (t, *others):
+            self.changed.append((m, m._node, m._edge, None if m._meta is None else m._meta.version))
+            m._node = None  # type: ignore[assignment]
+            m._slot = slot
+        meta = t.metadata()
+        if meta.domain is None:
+            meta.version += 1
+        else:
+            storage = meta.domain.storage
+            self.changed.append((storage, storage._node, None, storage.version))
+            storage._node = None  # type: ignore[assignment]
+            if meta.domain.counts:
+                storage.version += 1
+
+    def _accumulate(self, g: Any) -> None:
+        p = self._holder(g.leaf)
+        if g.before is None:
+            p.metadata().grad = self._made(g.slot)
+        else:
+            self._write(p._meta.grad, g.slot)
+
+    # --- the end ---
+
+    def finish(self) -> list[Node] | None:
+        """Run the script's programs, if the segment ends here as the script does: all that is held then has its value.
+        The nodes of these values; None, and nothing changed, where it does not end so."""
+        script = self.script
+        if self.calls[self.at] is not None or rec.log or get_ident() != self.owner:
+            return None
+        held: list[tuple[Result, Any]] = []
+        for r, slot in [*zip(self.handles, script.results), *self.aliases]:
+            t = r()
+            if t is not None and t._slot is slot:
+                held.append((slot, t))
+        needed = {slot.index for slot, _ in held}
+        for slot, _ in held:
+            if type(slot.kept) is Result:
+                needed.add(slot.kept.index)
+        if tuple(sorted(needed)) != script.alive:
+            return None
+        computed: dict[int, Node] = {}
+        ours = self._references()
+        prepared = [p.prepare(self.nodes, ours, self.keys, self.numbers) for p in script.programs]
+        if any(p is None for p in prepared):
+            return None
+        for program, arguments in zip(script.programs, prepared):
+            computed.update(program.run(*arguments))
+        self._settle(held, computed)
+        metrics.count("ops_recorded", script.ops)
+        metrics.count("replays")
+        return list(computed.values())
+
+    def _references(self) -> Counter[int]:
+        """By id of a leaf's node, how often it is referred to from here, apart from ``nodes``."""
+        found = Counter(id(node) for _, node, *_ in self.changed)
+        for t, node in zip(self.bound, self.nodes):
+            if t is not None and t._node is node and getrefcount(t) <= _ONLY_OURS:
+                found[id(node)] += 1  # the program has let go of the tensor
+        return found
+
+    def _settle(self, held: list[tuple[Result, Any]], computed: dict[int, Node]) -> None:
+        for t in self.bound:
+            if t is not None and type(t._slot) is Leaf:
+                t._slot = None
+        old = {id(t) for t, *_ in self.changed if isinstance(t, Tensor)}
+        for slot, t in held:
+            t._node, t._slot = computed[slot.index], None
+            if id(t) not in old:
+                t._edge = LeafEdge(t) if slot.edge is LeafEdge else slot.edge if isinstance(slot.edge, GradNode) else None
+            elif isinstance(slot.edge, GradNode):
+                t._edge = slot.edge
+        for storage, *_ in self.changed:
+            if isinstance(storage, Storage):
+                member = next(m for m in (r() for r in storage.members) if m is not None and not m._meta.chain)
+                storage._node = member._node
+        views = [(slot, t) for slot, t in held if slot.layout is not None]
+        if views:
+            made = {slot: t for slot, t in held}
+            for slot, t in views:
+                self._becomes_view(slot, t, made, computed)
+
+    def _becomes_view(self, slot: Result, t: Any, made: dict[Result, Any], computed: dict[int, Node]) -> None:
+        """Let a tensor that is still held share its memory with those that it is a view of, as the call makes it."""
+        if t._meta is not None and t._meta.domain is not None:
+            return
+        call = self.calls[slot.call]
+        bases = [x for x in call.args if isinstance(x, Slot)]
+        base = self._base(bases[0], made, computed) if len(bases) == 1 else None
+        if base is None:
+            return
+        was = S.enter()
+        try:
+            with rec.scratch():
+                found = call.f(*[base if isinstance(x, Slot) else x for x in call.args], **call.kwargs)
+        finally:
+            S.leave(was)
+        found = found[call.results.index(slot)] if isinstance(found, (tuple, list)) else found
+        meta = found._meta
+        if meta is None or meta.domain is None:
+            return
+        handed_over(found, t, keep_value=True)
+        meta.untracked = not call.grad and base._edge is not None
+
+    def _base(self, slot: Slot, made: dict[Any, Any], computed: dict[int, Node]) -> Any:
+        if slot in made:
+            return made[slot]
+        if type(slot) is Leaf:
+            return self.bound[slot.index]
+        if slot.index in computed:  # it is held by its view alone
+            made[slot] = rec.wrap(computed[slot.index])
+            return made[slot]
+        return None
+
+    # --- giving up ---
+
+    def opaque(self, reason: str) -> None:
+        self.give_up()
+
+    def otherwise(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that is not the script's next."""
+        if self.calls[self.at] is None and f in readers:
+            was = S.enter()
+            try:
+                return f(*args, **kwargs)
+            finally:
+                S.leave(was)
+        self.give_up()
+        return f(*args, **kwargs) if S.active is None else S.active.call(f, args, kwargs)
+
+    def give_up(self) -> None:
+        """Make the calls so far for real, into the tensors that are held."""
+        if S.player is not self:
+            return
+        metrics.count("replays_given_up")
+        self.script.failures += 1
+        for owner, node, edge, version in reversed(self.changed):
+            owner._node = node
+            if isinstance(owner, Storage):
+                owner.version = version
+            else:
+                owner._edge = edge
+                if owner._meta is not None and version is not None:
+                    owner._meta.version = version
+        for t in self.bound:
+            if t is not None:
+                t._slot = None
+        for r in (*self.handles, *(r for r, _ in self.aliases)):
+            t = r()
+            if t is not None:
+                t._slot = None
+        if any(call.grads for call in self.calls[: self.at]):
+            rec.sockets.backward_undone()
+        recorder = self.start.recorder()
+        S.set_player(recorder)
+        saved = mode.grad, mode.site
+        try:
+            again = Again(self, recorder)
+            for k, call in enumerate(self.calls[: self.at]):
+                again.make(k, call)
+        finally:
+            mode.grad, mode.site = saved
+            S.forced = []
+
+
+class Again:
+    """The calls of a script, made for real."""
+
+    def __init__(self, follower: Follower, recorder: Any) -> None:
+        self.follower, self.recorder = follower, recorder
+        self.values: dict[Slot, Any] = dict(zip(follower.script.leaves, follower.bound))
+        S.forced = list(follower.keys)
+
+    def _writing(self) -> bool:
+        return self.recorder is not None and S.player is self.recorder and not self.recorder.why
+
+    def make(self, k: int, call: Call) -> None:
+        if call.direct:
+            if self._writing():
+                self.recorder.calls.append(call)
+            return
+        args = tuple([self._value(x, k) for x in call.args])
+        kwargs = {name: self._value(x, k) for name, x in call.kwargs.items()}
+        mode.grad, mode.site = call.grad, call.site
+        grads = [(g, self.values[g.leaf].metadata()) for g in call.grads]
+        held = [meta.grad for _, meta in grads]
+        for g, meta in grads:
+            meta.grad = None if g.before is None else self._known(g, meta)
+        result = self.recorder.call(call.f, args, kwargs) if self._writing() else call.f(*args, **kwargs)
+        self._take(call.returned, result)
+        tensors: list[Tensor] = []
+        _collect((*args, *kwargs.values()), tensors)
+        for w in call.writes:
+            self.values[w.slot] = tensors[w.operand]
+        for (g, meta), now in zip(grads, held):
+            self.values[g.slot] = meta.grad if g.before is not None else self._into(g.slot, meta.grad)
+            meta.grad = now
+
+    def _known(self, g: Any, meta: Any) -> Any:
+        return self.values.get(g.before, meta.grad)
+
+    def _value(self, x: Any, k: int) -> Any:
+        if isinstance(x, Slot):
+            return self.values[x]
+        if type(x) is Items:
+            return x.kind([self._value(y, k) for y in x.items])
+        if type(x) is Number:
+            return self.follower.numbers.get(k, x.value)
+        return x
+
+    def _take(self, pattern: Any, result: Any) -> None:
+        if isinstance(pattern, Result):
+            self.values[pattern] = self._into(pattern, result)
+        elif type(pattern) is Items:
+            for p, r in zip(pattern.items, result):
+                self._take(p, r)
+
+    def _into(self, slot: Result, made: Tensor) -> Any:
+        """The tensor that the program holds for a value, now with what was made; or, where it holds none, that."""
+        held = self.follower.handles[slot.index]()
+        if held is None:
+            return made
+        handed_over(made, held)
+        recorder = self.recorder
+        if self._writing() and type(held._slot) is Result:
+            recorder.handles[held._slot.index] = _ref(held)
+        return held
+
+
+def handed_over(made: Tensor, t: Tensor, keep_value: bool = False) -> None:
+    """Let ``t`` be in all respects what ``made`` is, which is then forgotten."""
+    slot, made._slot = made._slot, None
+    meta = made._meta
+    if meta is not None:
+        if t._meta is not None:
+            meta.grad, meta.retains = t._meta.grad, t._meta.retains
+        t._meta, made._meta = meta, None
+        if meta.domain is not None:
+            members = meta.domain.storage.members
+            members[:] = [_ref(t) if m() is made else m for m in members]
+    if not keep_value:
+        t._node, t._edge = made._node, made._edge
+        if type(t._edge) is LeafEdge:
+            t._set_edge(LeafEdge(t))
+        rec.track(t)
+        t._slot = slot
+
+
+def _pending(a: Any) -> bool:
+    if isinstance(a, Tensor):
+        return a._node is None
+    return isinstance(a, (tuple, list)) and any(map(_pending, a))
+
+
+def _collect(args: Any, tensors: list[Tensor]) -> None:
+    """The tensors among arguments, in the order in which a recorder meets them."""
+    for a in args:
+        if isinstance(a, Tensor):
+            tensors.append(a)
+        elif isinstance(a, (tuple, list)):
+            _collect(a, tensors)
+
+
+#: Functions that may read a value: at the end of a script they are let go on, for the sync that ends it.
+readers: set[Any] = set()

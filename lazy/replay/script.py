@@ -1,0 +1,204 @@
+"""Scripts: the calls of one segment of a program, by the values they take and make, and the programs that compute them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..dtypes import DType
+from ..graph import Aval, HostValue
+from ..tensors import Tensor
+
+
+class Slot:
+    """A value of a script. Tensors that have this value now say so in ``_slot``."""
+
+    __slots__ = ("aval", "family", "index", "layout", "requires_grad")
+
+    def __init__(self, index: int, aval: Aval, requires_grad: bool, family: list[Any]) -> None:
+        self.index, self.aval, self.requires_grad, self.family = index, aval, requires_grad, family
+        self.layout: Any = None  # offset and strides, where they are not those of a contiguous array
+        family.append(self)
+
+
+class Leaf(Slot):
+    """A value that was there before the segment: computed, or (``host``) a number known on the host."""
+
+    __slots__ = ("chain", "edge", "host", "same_as")
+
+    def __init__(self, index: int, t: Tensor, family: list[Any]) -> None:
+        node = t._node
+        super().__init__(index, node.sig.aval, t._edge is not None, family)
+        self.host = node.sig if isinstance(node, HostValue) else None
+        self.edge = type(t._edge)
+        self.chain = _chain_length(t)
+        self.same_as: int | None = None  # the leaf whose very value it has, as a detached alias does
+
+    def fits(self, t: Tensor) -> bool:
+        node = t._node
+        if node is None or node.sig.aval is not self.aval or type(t._edge) is not self.edge:
+            return False
+        if self.host is not None:
+            return node.sig is self.host and isinstance(node, HostValue)
+        return node.buffer is not None and not isinstance(node, HostValue) and _chain_length(t) == self.chain
+
+
+class Result(Slot):
+    """A value that a call made. ``handle`` is the place of the tensor that got it first in the list of all such."""
+
+    __slots__ = ("call", "edge", "kept", "sig", "site")
+
+    def __init__(self, index: int, t: Tensor, family: list[Any], call: int) -> None:
+        node = t._node
+        super().__init__(index, node.sig.aval, t._edge is not None, family)
+        self.call = call
+        self.kept: Slot | None = None  # the value of the tensor of which it is a view: alive as long as the view is
+        self.edge: Any = None  # of the tensor at the end of the segment
+        self.sig, self.site = node.sig, (node.code, node.lasti)
+
+
+class Same(NamedTuple):
+    """A result that is an operand: its place among the tensors of the call."""
+
+    operand: int
+
+
+class Number(NamedTuple):
+    """A number that only enters the program as a value: another of its kind will do."""
+
+    value: float | int
+
+    def takes(self, x: Any) -> bool:
+        return type(x) is type(self.value) and _ordinary(x)
+
+
+class Items(NamedTuple):
+    """A list or tuple with tensors in it."""
+
+    kind: type
+    items: tuple[Any, ...]
+
+
+class Call:
+    """One call: what it took, what it gave, what it wrote."""
+
+    __slots__ = ("args", "direct", "draws", "f", "grad", "grads", "kwargs", "needs", "results", "returned", "site", "writes")
+
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool, site: Any) -> None:
+        self.f, self.args, self.kwargs, self.grad, self.site = f, args, kwargs, grad, site
+        self.direct = False  # made for real each time: it gives values that are there at once, or none
+        self.returned: Any = None
+        self.results: tuple[Result, ...] = ()
+        self.writes: tuple[Write, ...] = ()
+        self.grads: tuple[Grad, ...] = ()
+        self.draws: tuple[Any, ...] = ()  # the generators drawn from
+        self.needs: Any = None  # defaults that a call without tensors depends on
+
+
+    def number(self) -> Any:
+        """The number among its arguments that only is a value."""
+        return next(a.value for a in self.args if type(a) is Number)
+
+
+class Write(NamedTuple):
+    """A tensor operand written in place: its place among the operands, its new value, and the values of tensors sharing
+    its memory, which nobody may hold any more."""
+
+    operand: int
+    slot: Result
+    others: tuple[int, ...]
+
+
+class Grad(NamedTuple):
+    """A backward's effect: the leaf, the value of its ``.grad`` before (None: there was none), and after."""
+
+    leaf: Slot
+    before: Slot | None
+    slot: Result
+
+
+class Script:
+    """A segment that can be followed."""
+
+    __slots__ = ("after", "alive", "calls", "failures", "leaves", "ops", "programs", "results")
+
+    def __init__(self, calls: list[Any], leaves: list[Leaf], results: list[Result], alive: tuple[int, ...]) -> None:
+        self.calls, self.leaves, self.results, self.alive = calls, leaves, results, alive
+        self.programs: list[Any] = []
+        self.ops = 0
+        self.failures = 0
+        self.after: Any = None  # the script that followed it last
+
+    def alike(self, other: Script) -> bool:
+        """Whether the other says the same, so that it need not be kept too."""
+        return (
+            self.alive == other.alive
+            and [p.graph for p in self.programs] == [p.graph for p in other.programs]
+            and [c and c.f for c in self.calls] == [c and c.f for c in other.calls]
+        )
+
+
+# --- constants --------------------------------------------------------------------------------------------------
+
+
+class Unsayable(Exception):
+    """An argument that a script cannot say."""
+
+
+_BY_VALUE = (int, str, bool, type(None), type(Ellipsis), complex, bytes)
+
+
+def constant(x: Any) -> Any:
+    """The argument as it is kept; Unsayable for what cannot be compared cheaply."""
+    if isinstance(x, (*_BY_VALUE, float, DType, np.generic, type)) or callable(x):
+        return x
+    if isinstance(x, (tuple, list)):
+        return type(x)(map(constant, x)) if type(x) in (tuple, list) else x
+    if isinstance(x, slice):
+        for part in (x.start, x.stop, x.step):
+            if isinstance(part, Tensor):
+                raise Unsayable("a tensor in a slice")
+        return x
+    if isinstance(x, (np.ndarray, dict, set)) or hasattr(x, "__array__"):
+        raise Unsayable(f"an argument of type {type(x).__name__}")
+    return x
+
+
+def same(a: Any, x: Any) -> bool:
+    """Whether an argument is the constant of the script, by value for plain values, else by identity."""
+    if a is x:
+        return True
+    kind = type(x)
+    if type(a) is not kind:
+        return False
+    if kind is float:
+        return a == x and (a != 0 or math.copysign(1, a) == math.copysign(1, x))
+    if kind is slice:
+        return same(a.start, x.start) and same(a.stop, x.stop) and same(a.step, x.step)
+    if issubclass(kind, (tuple, list)):
+        return len(a) == len(x) and all(map(same, a, x))
+    return issubclass(kind, (*_BY_VALUE, np.generic)) and bool(a == x)
+
+
+_SPECIAL = {0, 1, -1, 2, -2, 3, 0.5, -0.5}  # numbers for which a function may have another way of computing
+
+
+def _ordinary(x: Any) -> bool:
+    return x not in _SPECIAL and math.isfinite(x)
+
+
+def number(x: Any) -> Any:
+    """What may enter as a value only."""
+    return Number(x) if type(x) in (int, float) and _ordinary(x) else constant(x)
+
+
+#: Functions whose numbers enter as values only.
+numeric: set[Any] = set()
+
+
+def _chain_length(t: Tensor) -> int:
+    meta = t._meta
+    return 0 if meta is None or meta.domain is None else len(meta.chain)

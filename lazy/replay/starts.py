@@ -1,0 +1,112 @@
+"""Which script a segment follows, and whether one is written: by the first call that it makes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from .. import record as rec
+from ..record import mode
+from .follower import Follower
+from .recorder import Recorder
+from .script import Script
+from .state import S
+
+SCRIPTS = 8  # kept for each first call, those used last
+PATIENCE = 3  # segments in a row that could not be followed, after which only some are written down
+enabled = [os.environ.get("LAZYXLA_REPLAY", "1").lower() not in ("0", "false", "no", "off")]
+
+
+class Start:
+    """What is known of the segments that begin with a call of one function."""
+
+    def __init__(self) -> None:
+        self.scripts: list[Script] = []
+        self.misses = 0
+        self.rest = 0  # segments to let pass without writing
+
+    def recorder(self) -> Recorder | None:
+        if self.rest > 0:
+            self.rest -= 1
+            return None
+        return Recorder(self)
+
+    def missed(self) -> None:
+        """A segment could not be written down."""
+        self.misses += 1
+        if self.misses >= PATIENCE:
+            self.rest = 1 << min(self.misses - PATIENCE + 2, 10)
+
+    def learnt(self, script: Script) -> None:
+        self.misses = 0
+        self.scripts = [script, *(s for s in self.scripts if not s.alike(script) and s.failures < 8)][:SCRIPTS]
+
+
+_starts: dict[Any, Start] = {}
+FIRST_CALLS = 256  # functions that segments begin with, of which scripts are kept
+
+
+def forget() -> None:
+    """Forget all scripts."""
+    _starts.clear()
+    starter.last = None
+
+
+class Starter:
+    """The player before the first call of a segment."""
+
+    last: Script | None = None  # followed or written before
+
+    def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if rec.log or mode.eager or not enabled[0]:
+            S.active = None
+            return f(*args, **kwargs)
+        start = _starts.get(f)
+        if start is None:
+            if len(_starts) >= FIRST_CALLS:
+                forget()
+            start = _starts[f] = Start()
+        usual = None if self.last is None else self.last.after
+        for script in sorted(start.scripts, key=lambda s: s is not usual):
+            follower = Follower(start, script)
+            if follower.begins(f, args, kwargs):
+                S.set_player(follower)
+                return follower.call(f, args, kwargs)
+        player = start.recorder()
+        S.set_player(player)
+        return f(*args, **kwargs) if player is None else player.call(f, args, kwargs)
+
+    def opaque(self, reason: str) -> None:
+        pass
+
+    def finish(self) -> None:
+        return None
+
+
+starter = Starter()
+
+
+def begins() -> None:
+    """A segment begins."""
+    S.set_player(starter if enabled[0] and not mode.eager else None)
+
+
+def ended(script: Script) -> None:
+    """A segment has ended that is this script."""
+    if starter.last is not None:
+        starter.last.after = script
+    starter.last = script
+
+
+def written(recorder: Recorder, script: Script | None, ran: list[Any]) -> None:
+    """A segment has ended that was being written down; ``ran``: the programs that computed it."""
+    if script is not None and recorder.link(script, ran):
+        recorder.start.learnt(script)
+        ended(recorder.start.scripts[0])
+    else:
+        recorder.start.missed()
+        starter.last = None
+
+
+begins()

@@ -1,0 +1,67 @@
+"""Who is told of the calls that a program makes, and what a call does besides returning something."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+
+class State:
+    """``player`` is the recorder or follower of the present segment (what lies between two syncs), ``active`` the same
+    while the program is outside of any call, None inside one and where nobody listens."""
+
+    __slots__ = ("active", "draws", "forced", "inside", "player", "writes")
+
+    def __init__(self) -> None:
+        self.active: Any = None
+        self.player: Any = None
+        self.inside = False
+        self.forced: list[Any] = []  # keys of random numbers to be handed out again
+        self.writes: list[Any] | None = None  # (tensor, the node it had) of each in-place write of the present call
+        self.draws: list[Any] | None = None  # (generator, key node) of each draw of random numbers
+
+
+    def set_player(self, player: Any) -> None:
+        self.player = player
+        self.active = None if self.inside else player
+
+    def enter(self) -> bool:
+        """A call begins; returns what ``leave`` wants."""
+        was, self.inside, self.active = self.inside, True, None
+        return was
+
+    def leave(self, was: bool) -> None:
+        self.inside = was
+        self.active = None if was else self.player
+
+
+S = State()
+
+
+def entry_point(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f`` as a call that is recorded and followed as one. It must be decided by its arguments, and change nothing but
+    tensors among them."""
+
+    @functools.wraps(f)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        player = S.active
+        if player is None:
+            return f(*args, **kwargs)
+        return player.call(f, args, kwargs)
+
+    return call
+
+
+def opaque(reason: str) -> None:
+    """Said before something happens that no script can say: it ends recording, and following, in good order."""
+    if S.player is not None:
+        S.player.opaque(reason)
+
+
+def note_write(t: Any, node: Any) -> None:
+    """Said by in-place writes: ``node`` is the value written over."""
+    if S.writes is not None:
+        S.writes.append((t, node))
+    elif t._slot is not None:
+        opaque("an in-place write outside of any call")
