@@ -102,11 +102,11 @@ class Follower:
                 self._takes(b, y) if isinstance(y, Slot) else self._matches(b, y) for b, y in zip(a, x.items)
             )
         if kind is Number:
+            if not x.takes(a):
+                return False
             if a != x.value:
-                if not x.takes(a):
-                    return False
                 self.numbers[self.at] = a
-            return type(a) is type(x.value)
+            return True
         return same(a, x)
 
     def _takes(self, a: Any, x: Slot) -> bool:
