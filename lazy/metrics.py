@@ -9,9 +9,10 @@ _counts: Counter[str] = Counter()
 _seconds: dict[str, float] = {}
 _causes: Counter[str] = Counter()
 _compiles: deque[dict[str, Any]] = deque(maxlen=200)
+_recordings: deque[dict[str, Any]] = deque(maxlen=200)
 _LISTED = (
     "ops_recorded", "syncs", "executions", "ops_executed", "cache_hits", "compiles", "disk_hits", "donated_buffers",
-    "loops_rolled", "ops_rolled", "replays", "replays_given_up",
+    "loops_rolled", "ops_rolled", "replays", "replays_given_up", "compiled_calls",
 )  # fmt: skip
 
 
@@ -34,9 +35,14 @@ def compiled(**facts: Any) -> None:
     _compiles.append(facts)
 
 
+def recorded(name: str, why: str) -> None:
+    """A compiled function was recorded, and why."""
+    _recordings.append({"function": name, "why": why})
+
+
 def reset() -> None:
     """Start counting from zero."""
-    for clear in (_counts.clear, _seconds.clear, _causes.clear, _compiles.clear):
+    for clear in (_counts.clear, _seconds.clear, _causes.clear, _compiles.clear, _recordings.clear):
         clear()
 
 
@@ -53,6 +59,7 @@ def report(as_dict: bool = False) -> Any:
     facts["compile_seconds"] = round(_seconds.get("compile", 0.0), 3)
     facts["sync_causes"] = dict(_causes)
     facts["recompiles"] = list(_compiles)
+    facts["recordings"] = list(_recordings)
     if as_dict:
         return facts
     lines = ["lazyxla metrics"]
@@ -64,4 +71,7 @@ def report(as_dict: bool = False) -> Any:
     if _compiles:
         lines.append("  compiles")
         lines += [f"    {c['seconds']:7.2f} s {c['ops']:>6,} ops  {c['why']}" for c in list(_compiles)[-12:]]
+    if _recordings:
+        lines.append("  recordings of compiled functions")
+        lines += [f"    {r['function']}: {r['why']}" for r in list(_recordings)[-12:]]
     return "\n".join(lines)

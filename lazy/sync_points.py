@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,6 +52,10 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
     """Dispatch all that is pending, the values of the tensors ``more`` too; this ends a segment (see ``replay``)."""
     with _lock:
         player = S.player
+        if S.capture is not None and player is S.capture:
+            if more:
+                S.capture.read(cause)
+            return []
         if isinstance(player, Follower):
             done = player.finish()
             if done is not None:
@@ -76,6 +80,21 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
         return roots
 
 
+def compiled_run(run: Callable[[], Any] | None = None) -> Any:
+    """Between two segments: run a compiled function's program by ``run``; or, without it, what is pending, as the recording
+    of one ends. Gives what that gives, or the programs that ran."""
+    with _lock:
+        if run is not None:
+            metrics.synced("a compiled function")
+            out = run()
+        else:
+            out = _run(live_roots(), "a compiled function")
+            rec.live.clear()
+    _new_step()
+    starts.begins()
+    return out
+
+
 def _new_step() -> None:
     _backward_end[0] = None
     rec.LIMIT[0] = BASE_LIMIT
@@ -84,7 +103,7 @@ def _new_step() -> None:
 def backward_begins() -> None:
     """A second backward before a step: what the first recorded is dispatched, so that the graph stays one step long."""
     end = _backward_end[0]
-    if end is None or not rec.log:
+    if end is None or not rec.log or S.capture is not None:
         return
     opaque("a second backward() before a step")
     _hidden("a second backward() before a step")

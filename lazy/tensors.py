@@ -16,7 +16,7 @@ from .dtypes import DType
 from .graph import Aval, HostValue, Node
 from .hooks import HookHandle
 from .record import GradNode, Leaf, mode, user_line, wrap
-from .replay.state import entry_point, opaque
+from .replay.state import S, entry_point, opaque
 from .size import Size
 
 if TYPE_CHECKING:
@@ -257,6 +257,8 @@ class Tensor(_Added):
 
     @property
     def grad(self) -> Any:
+        if S.capture is not None:
+            S.capture.sees_grad(self)
         meta = self._meta
         found = None if meta is None else meta.grad
         if found is None and type(self._edge) is GradNode and not (meta is not None and meta.retains):
@@ -279,11 +281,13 @@ class Tensor(_Added):
                 )
             if value.device is not self.device:
                 raise RuntimeError(f"assigned grad is on {value.device}, the tensor on {self.device}")
+        if S.capture is not None:
+            S.capture.sees_grad(self)
         self.metadata().grad = value
 
     @grad.deleter
     def grad(self) -> None:
-        self.metadata().grad = None
+        self.grad = None
 
     def backward(
         self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None

@@ -137,6 +137,10 @@ class Again:
         """Those whose values the run computed."""
         return [] if self.order is None else [self.order[i] for i in self.graph.roots]
 
+    def sources(self) -> list[Node]:
+        """Those whose values the run took."""
+        return [] if self.order is None else [self.order[i] for i in (*self.graph.leaves, *self.graph.hosts)]
+
     def link(
         self, leaves: dict[Any, int], draws: dict[Any, int], numbers: dict[Any, Any], wanted: dict[Node, list[int]]
     ) -> bool:
@@ -267,6 +271,7 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     baked = {i: v for i, v in values.items() if i not in lifted}
     variant = Variant(executable, lifted, baked, packed, donated)
     graph.variants.insert(0, variant)
+    graph.variants.sort(key=lambda v: -len(v.donated))  # first those that give most away
     del graph.variants[8:]
     return variant
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from .. import lazy as lx
 from ..autograd import no_grad
 from ..lazy import Tensor
+from ..lazy.replay.state import S
 from . import state
 from .hooks import Hook, RemovableHandle, call_with_hooks, register
 from .parameter import Buffer, Parameter
@@ -45,6 +46,8 @@ class Module:
         own = self.__dict__
         if not own:
             raise AttributeError(f"'{type(self).__name__}' was called before its Module.__init__()")
+        if S.capture is not None:
+            S.capture.uses(self)
         if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
             return call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
@@ -90,7 +93,21 @@ class Module:
                     f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None "
                     "expected)"
                 )
+            self._rebinds(name, own["_buffers"][name], value)
             own["_buffers"][name] = value
+        else:
+            self._rebinds(name, own.get(name), value)
+            super().__setattr__(name, value)
+
+    def _rebinds(self, name: str, old: Any, new: Any) -> None:
+        """Tell a recording that a tensor of this module is about to be another."""
+        if S.capture is not None and isinstance(new, Tensor):
+            S.capture.rebinds(self, name, old, new)
+
+    def _put_back(self, name: str, value: Any) -> None:
+        """Set a tensor that a compiled function has put here while it was recorded."""
+        if name in self._buffers:
+            self._buffers[name] = value
         else:
             super().__setattr__(name, value)
 

@@ -14,7 +14,7 @@ from .. import record as rec
 from ..dtypes import COMPLEX, DType, promote_types
 from ..graph import Aval, HostValue, Node, Signature, leaf
 from ..record import GradNode, mode, number, user_line, wrap
-from ..replay.state import entry_point
+from ..replay.state import S, entry_point
 from ..tensors import Tensor
 from ._register import method, reads_at_the_end
 
@@ -269,6 +269,8 @@ def transfer(x: Tensor, device: Device) -> Tensor:
     """The same values on another device; what is pending is dispatched first, nothing is waited for."""
     if x.device is device:
         return x
+    if S.capture is not None:
+        S.capture.moves(x, device)
     node = x._node
     if node is None or node.buffer is None:
         x = x if isinstance(node, rec.HostValue) else _dispatched(x, device)

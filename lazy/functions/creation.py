@@ -14,6 +14,7 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..dtypes import DType
 from ..graph import Aval, leaf
+from ..replay.state import S
 from ..record import number, user_line, wrap
 from ..tensors import Tensor
 from ._register import function, method
@@ -189,7 +190,10 @@ def scalar(value: Any, like_or_dtype: Any = None, device: Any = None) -> Tensor:
     else:
         dtype = dtypes.of_python(python_kind(value)) if like_or_dtype is None else dtypes.as_dtype(like_or_dtype)
         place = devices.canonical(device)
-    return rec.run_time_value(rec.host_number(value, dtype), dtype, place)
+    made = rec.run_time_value(rec.host_number(value, dtype), dtype, place)
+    if S.numbers is not None:
+        S.numbers.append(made._node)
+    return made
 
 
 # --- from nothing -----------------------------------------------------------------------------------------------

@@ -11,12 +11,14 @@ class State:
     """``player`` is the recorder or follower of the present segment (what lies between two syncs), ``active`` the same
     while the program is outside of any call, None inside one and where nobody listens."""
 
-    __slots__ = ("active", "draws", "forced", "inside", "player", "writes")
+    __slots__ = ("active", "capture", "draws", "forced", "inside", "numbers", "player", "writes")
 
     def __init__(self) -> None:
         self.active: Any = None
         self.player: Any = None
         self.inside = False
+        self.capture: Any = None  # the player, while a compiled function is recorded
+        self.numbers: list[Any] | None = None  # the nodes of the numbers that an optimizer's step hands over
         self.forced: list[Any] = []  # keys of random numbers to be handed out again
         self.writes: list[Any] | None = None  # (tensor, the node it had) of each in-place write of the present call
         self.draws: list[Any] | None = None  # (generator, key node) of each draw of random numbers

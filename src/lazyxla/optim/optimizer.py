@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ import numpy as np
 from .. import lazy as lx
 from ..autograd import enable_grad, no_grad
 from ..lazy import Tensor
+from ..lazy.replay.state import S
 from ..nn.hooks import RemovableHandle, register
 from .scalars import Scalars
 
@@ -149,6 +151,11 @@ class Optimizer:
         """Change ``p`` and the tensors of ``state`` in place, but not ``g``. All real if ``_in_pairs``."""
         raise NotImplementedError
 
+    def bookkeeping(self) -> None:
+        """A step's Python alone, for a compiled function that has the step's computations in its program: tensors are
+        stand-ins meanwhile, and step counts and rates move on."""
+        inspect.unwrap(type(self).step)(self)
+
     # --- hooks ---
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -253,7 +260,11 @@ def _whole_step(step: Callable[..., Any]) -> Callable[..., Any]:
                             f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
                         )
                     args, kwargs = changed
+            if S.capture is not None:
+                S.capture.step_begins(self)
             result = step(self, *args, **kwargs)
+            if S.capture is not None:
+                S.capture.step_ends()
             lx.step_boundary()
             for hook in list(self._hooks["step_post"].values()):
                 hook(self, args, kwargs)

@@ -1,0 +1,252 @@
+"""Capturing: a function is recorded once, and what it read, changed and returned is found by watching the recording."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from threading import get_ident
+from typing import Any
+
+from .. import record as rec
+from ..graph import HostValue
+from ..graph import _serial as serial_numbers
+from ..record import mode, type_only, user_line
+from ..tensors import Tensor
+from .recorder import Recorder
+from .script import Call, Same, same
+from .state import S
+
+_ref = weakref.ref
+
+
+class CannotReplay(RuntimeError):
+    """A compiled function does something that cannot be done again without running it."""
+
+
+class Capture(Recorder):
+    """The player while a compiled function is recorded. Nothing runs meanwhile; a read is an error."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(None)
+        self.name = name
+        self.began = next(serial_numbers)
+        self.seen: dict[int, tuple[Any, Any]] = {}  # by id, weak references to each tensor met and to its first value
+        self.undo: list[Callable[[], None]] = []
+        self.touched: dict[int, tuple[Any, bool]] = {}  # leaves whose .grad is set or read: and whether there was one
+        self.modules: dict[int, Any] = {}
+        self.rebound: dict[tuple[int, str], tuple[Any, str, Any]] = {}
+        self.steps: list[Any] = []
+        self._limit = rec.LIMIT[0]
+        rec.LIMIT[0] = sys.maxsize
+        S.capture = self
+
+    def opaque(self, reason: str) -> None:
+        if reason not in _HARMLESS:
+            raise CannotReplay(f"{reason} inside {self.name}, which is compiled  ({user_line()})")
+
+    def read(self, cause: str) -> None:
+        raise CannotReplay(
+            f"{cause} reads a value inside {self.name}, which is compiled and runs without Python: return the tensor and "
+            f"read it outside  ({user_line()})"
+        )
+
+    def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if get_ident() != self.owner:
+            return f(*args, **kwargs)
+        tensors: list[Tensor] = []
+        _tensors_in((*args, *kwargs.values()), tensors)
+        for t in tensors:
+            self.meets(t)
+        was = S.enter()
+        writes: list[Any] = []
+        draws: list[Any] = []
+        before, S.writes, S.draws = (S.writes, S.draws), writes, draws
+        try:
+            result = f(*args, **kwargs)
+        finally:
+            S.writes, S.draws = before
+            S.leave(was)
+            for t, _ in writes:
+                self.meets(t)
+        self.draws += [(g, _ref(node)) for g, node in draws]
+        if self.steps and self.steps[-1].open:
+            self.steps[-1].add(f, args, kwargs, tensors, result)
+        return result
+
+    def meets(self, t: Tensor) -> None:
+        """Note a tensor, and the value that it has now."""
+        if id(t) in self.seen and self.seen[id(t)][0]() is t:
+            return
+        node = t._node
+        self.seen[id(t)] = (_ref(t), None if node is None else _ref(node))
+        if node is not None and (node.buffer is not None or isinstance(node, HostValue)):
+            edge, meta = t._edge, t._meta
+            storage = None if meta is None or meta.domain is None else meta.domain.storage
+            kept = None if storage is None else storage._node
+
+            def restore(t: Any = _ref(t)) -> None:
+                found = t()
+                if found is not None:
+                    found._node, found._edge = node, edge
+                if storage is not None:
+                    storage._node = kept
+
+            self.undo.append(restore)
+
+    # --- said by others ---
+
+    def accumulates(self, leaf: Tensor, known: Tensor | None) -> None:
+        self.sees_grad(leaf)
+        if known is not None:
+            self.meets(known)
+
+    def accumulated(self, leaf: Tensor, grad: Tensor, known: Tensor | None) -> None:
+        pass
+
+    def sees_grad(self, t: Tensor) -> None:
+        """``t.grad`` is about to be asked for or set."""
+        if id(t) not in self.touched:
+            grad = None if t._meta is None else t._meta.grad
+            self.touched[id(t)] = (_ref(t), grad is not None)
+            self.undo.append(lambda: setattr(t.metadata(), "grad", grad))
+
+    def moves(self, x: Tensor, device: Any) -> None:
+        """A tensor is about to be moved to another device, which happens at once."""
+        if x._node is None or x._node.serial < self.began or x._node.buffer is None:
+            raise CannotReplay(
+                f"a tensor moves from {x.device} to {device} inside {self.name}, which is compiled: pass it in where it is "
+                f"needed  ({user_line()})"
+            )
+
+    def uses(self, module: Any) -> None:
+        self.modules.setdefault(id(module), module)
+
+    def rebinds(self, module: Any, name: str, old: Any, new: Any) -> None:
+        """An attribute of a module that is a tensor is set to another."""
+        self.rebound.setdefault((id(module), name), (module, name, old))
+        self.undo.append(lambda: module._put_back(name, old))
+
+    def step_begins(self, optimizer: Any) -> None:
+        for state in (optimizer.state, *optimizer.state.values()):
+            copy = dict(state)
+            self.undo.append(lambda state=state, copy=copy: (state.clear(), state.update(copy)))
+        self.steps.append(OptimizerStep(optimizer))
+        S.numbers = []
+
+    def step_ends(self) -> None:
+        self.steps[-1].open = False
+        self.steps[-1].numbers = [_ref(n) for n in S.numbers or ()]
+        S.numbers = None
+
+    def take_back(self) -> None:
+        """Undo what the function did so far."""
+        for undo in reversed(self.undo):
+            undo()
+
+    def closes(self) -> None:
+        """The function has returned, or failed."""
+        rec.LIMIT[0] = self._limit
+        self.undo = []
+        S.capture = S.numbers = None
+
+
+_HARMLESS = {"an autograd.Function", "a hook on a gradient", "a second backward() before a step", "retain_grad()"}
+
+
+class OptimizerStep:
+    """A step of an optimizer. Its Python runs at every call: it counts steps and works out rates. Its calls on tensors
+    must be those that were captured, and only hand out stand-ins."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        self.open = True
+        self.calls: list[Call] = []
+        self.numbers: list[Any] = []  # weak references to the nodes of the numbers it made
+        self.grads = [
+            (p, p.grad is not None) for group in optimizer.param_groups for p in group["params"]
+        ]  # fmt: skip
+
+    def add(
+        self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor], result: Any
+    ) -> None:
+        call = Call(f, args, {}, mode.grad, None)
+        call.args = tuple([_said(a) for a in (*args, *kwargs.values())])
+        if isinstance(result, Tensor):
+            at = next((i for i, t in enumerate(tensors) if t is result), None)
+            call.returned = Same(at) if at is not None else result._node.sig.aval
+        elif result is None:
+            call.returned = None
+        else:
+            raise CannotReplay(f"{getattr(f, '__qualname__', f)} in an optimizer's step gives several values")
+        self.calls.append(call)
+
+    def runs(self) -> list[Any]:
+        """Do the bookkeeping of a step; gives the numbers of this one. ``Differs`` where it takes another course."""
+        player = Bookkeeper(self.calls)
+        saved, held = S.player, [(p, p._meta.grad if p._meta is not None else None) for p, _ in self.grads]
+        was, S.inside = S.inside, False
+        for p, there in self.grads:
+            p.metadata().grad = type_only(p._aval()) if there else None
+        S.set_player(player)
+        S.numbers = []
+        try:
+            self.optimizer.bookkeeping()
+            made = S.numbers
+        finally:
+            S.numbers = None
+            S.inside = was
+            S.set_player(saved)
+            for p, grad in held:
+                p._meta.grad = grad
+        if player.at != len(self.calls):
+            raise Differs
+        return made
+
+
+class Differs(Exception):
+    """An optimizer's step would do other things than those that were captured."""
+
+
+class Bookkeeper:
+    """The player of an optimizer's step that only counts: calls on tensors do nothing."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self.calls, self.at = calls, 0
+
+    def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.at == len(self.calls):
+            raise Differs
+        call = self.calls[self.at]
+        self.at += 1
+        given = (*args, *kwargs.values())
+        if call.f is not f or len(given) != len(call.args):
+            raise Differs
+        for a, x in zip(given, call.args):
+            if x is Tensor:
+                if not isinstance(a, Tensor):
+                    raise Differs
+            elif not same(a, x):
+                raise Differs
+        if type(call.returned) is Same:
+            tensors: list[Tensor] = []
+            _tensors_in(given, tensors)
+            return tensors[call.returned.operand]
+        return None if call.returned is None else type_only(call.returned)
+
+    def opaque(self, reason: str) -> None:
+        raise Differs
+
+
+def _said(a: Any) -> Any:
+    return Tensor if isinstance(a, Tensor) else tuple(map(_said, a)) if isinstance(a, tuple) else a
+
+
+def _tensors_in(args: Any, found: list[Tensor]) -> None:
+    for a in args:
+        if isinstance(a, Tensor):
+            found.append(a)
+        elif isinstance(a, (tuple, list)):
+            _tensors_in(a, found)
+        elif isinstance(a, dict):
+            _tensors_in(a.values(), found)
