@@ -15,7 +15,6 @@ import numpy as np
 from .. import devices
 from . import dtypes, metrics
 from . import record as rec
-from .graph import Node
 from .record import mode, user_line
 from .replay import starts
 from .replay.capture import Capture
@@ -234,7 +233,7 @@ class Padding:
 
 
 def compile(
-    fn: Callable[..., Any] | None = None, *, dynamic: Mapping[str, int] | None = None, **ignored: Any
+    fn: Callable[..., Any] | None = None, *, dynamic: Mapping[str, int] | None = None
 ) -> Any:
     """``fn`` as a program: recorded once for each kind of arguments, then run without running its Python.
 
@@ -247,7 +246,8 @@ def compile(
     has that size: for functions whose rows do not influence each other.
 
     Raises RuntimeError, with everything as it was, where the function reads a value or does what cannot be done again
-    without Python. Options of PyTorch's ``compile`` are accepted and mean nothing here.
+    without Python. PyTorch's other options are accepted by ``lazyxla.compile``
+    and mean nothing here.
     """
     if fn is None:
         return lambda f: compile(f, dynamic=dynamic)
@@ -258,4 +258,4 @@ def compile(
     return Compiled(fn, dynamic)
 
 
-__all__ = ["Compiled", "Node", "compile"]
+__all__ = ["Compiled", "compile"]

@@ -50,7 +50,13 @@ class Module:
             S.capture.uses(self)
         if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
             return call_with_hooks(self, args, kwargs)
+        if own.get("_compiled") is not None:
+            return own["_compiled"](*args, **kwargs)
         return self.forward(*args, **kwargs)
+
+    def compile(self, *, dynamic: Mapping[str, int] | None = None, **ignored: Any) -> None:
+        """Run ``forward`` as a program from now on (see ``lazyxla.compile``)."""
+        super().__setattr__("_compiled", lx.compile(self.forward, dynamic=dynamic))
 
     # --- attributes ---
 

@@ -299,11 +299,17 @@ class Follower:
         """Let a tensor that is still held share its memory with those that it is a view of, as the call makes it."""
         if t._meta is not None and t._meta.domain is not None:
             return
+        found = self._view(slot, made, computed)
+        if found is not None and found._meta is not None and found._meta.domain is not None:
+            handed_over(found, t, keep_value=True)
+
+    def _view(self, slot: Result, made: dict[Any, Any], computed: dict[int, Node]) -> Any:
+        """What the call of a view makes of what it is a view of; None where that is held by nobody any more."""
         call = self.calls[slot.call]
         bases = [x for x in call.args if isinstance(x, Slot)]
         base = self._base(bases[0], made, computed) if len(bases) == 1 else None
         if base is None:
-            return
+            return None
         was = S.enter()
         try:
             with rec.scratch():
@@ -311,21 +317,19 @@ class Follower:
         finally:
             S.leave(was)
         found = found[call.results.index(slot)] if isinstance(found, (tuple, list)) else found
-        meta = found._meta
-        if meta is None or meta.domain is None:
-            return
-        handed_over(found, t, keep_value=True)
-        meta.untracked = not call.grad and base._edge is not None
+        if found._meta is not None:
+            found._meta.untracked = not call.grad and base._edge is not None
+        return found
 
     def _base(self, slot: Slot, made: dict[Any, Any], computed: dict[int, Node]) -> Any:
-        if slot in made:
-            return made[slot]
-        if type(slot) is Leaf:
-            return self.bound[slot.index]
-        if slot.index in computed:  # it is held by its view alone
-            made[slot] = rec.wrap(computed[slot.index])
-            return made[slot]
-        return None
+        if slot not in made:
+            if type(slot) is Leaf:
+                return self.bound[slot.index]
+            if slot.index in computed:  # it is held by its view alone
+                made[slot] = rec.wrap(computed[slot.index])
+            else:
+                made[slot] = self._view(slot, made, computed) if slot.layout is not None else None  # type: ignore[arg-type]
+        return made[slot]
 
     # --- giving up ---
 
