@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import types
 import warnings
 from collections import OrderedDict
@@ -21,7 +20,7 @@ from .replay.capture import Capture
 from .replay.state import S
 from .replay.trace import Linker, Stale, Trace, is_live
 from .replay.trees import flatten, rebuild
-from .sync_points import compiled_run, sync
+from .sync_points import lock, run_compiled, run_recorded, sync
 from .tensors import Tensor
 
 SIGNATURES = 16  # kept for each function, those used last
@@ -38,7 +37,6 @@ class Compiled:
         self.traces: OrderedDict[Any, list[Trace]] = OrderedDict()
         self.plain: set[Any] = set()  # signatures whose results are differentiated from outside
         self.recordings = 0
-        self._lock = threading.RLock()
         self._padding = Padding(fn, self.dynamic) if self.dynamic else None
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
@@ -47,7 +45,7 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if S.player is not None and isinstance(S.player, Capture) or mode.eager or S.inside or not starts.enabled[0]:
             return self.fn(*args, **kwargs)  # part of another recording, or to be looked at op by op
-        with self._lock:
+        with lock:
             if self._padding is not None:
                 return self._padding.call(self._call, args, kwargs)
             return self._call(args, kwargs)
@@ -65,7 +63,7 @@ class Compiled:
         for trace in known:
             try:
                 trace.check(tensors)
-                out = compiled_run(lambda trace=trace: trace.run(tensors))
+                out = run_compiled(lambda trace=trace: trace.run(tensors))
             except Stale as e:
                 why = why or str(e)
                 continue
@@ -119,8 +117,7 @@ class Compiled:
             return out
         linker = Linker(capture, tensors, structure, results)
         guards = guards_of(self.fn)
-        ran = compiled_run(None)
-        trace = linker.after(ran)
+        trace = linker.after(run_recorded([n for n in linker.wanted if n.buffer is None]))
         trace.guards = guards
         self.traces[key] = [trace, *self.traces.get(key, [])][:SIGNATURES]
         self.traces.move_to_end(key)

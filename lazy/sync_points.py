@@ -24,7 +24,7 @@ REPEATS = 12  # how often a piece must have come back to count as a loop
 PIECE = 100  # about so many ops of a repeating program are compiled together
 REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
 rec.LIMIT[0] = BASE_LIMIT
-_lock = threading.RLock()  # one thread at a time collects and runs; recording goes on in the others
+lock = threading.RLock()  # one thread at a time collects and runs; recording goes on in the others
 
 # Ops whose result is cheaper to make again than to keep for the backward pass.
 _FREE: frozenset[Op] = frozenset({ops.broadcast_in_dim, ops.reshape, ops.iota, ops.constant, ops.convert})
@@ -50,7 +50,7 @@ def sync_for(t: Any, cause: str) -> None:
 
 def _run_all(cause: str, *more: Any) -> list[Node]:
     """Dispatch all that is pending, the values of the tensors ``more`` too; this ends a segment (see ``replay``)."""
-    with _lock:
+    with lock:
         player = S.player
         if S.capture is not None and player is S.capture:
             if more:
@@ -80,19 +80,22 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
         return roots
 
 
-def compiled_run(run: Callable[[], Any] | None = None) -> Any:
-    """Between two segments: run a compiled function's program by ``run``; or, without it, what is pending, as the recording
-    of one ends. Gives what that gives, or the programs that ran."""
-    with _lock:
-        if run is not None:
-            metrics.synced("a compiled function")
-            out = run()
-        else:
-            out = _run(live_roots(), "a compiled function")
-            rec.live.clear()
+def run_compiled(run: Callable[[], Any]) -> Any:
+    """Between two segments: run a compiled function's program by ``run``; gives what that gives."""
+    metrics.synced("a compiled function")
+    out = run()
     _new_step()
     starts.begins()
     return out
+
+
+def run_recorded(roots: list[Node]) -> list[Any]:
+    """The end of the recording of a compiled function: compute what it gives and changes; gives the programs that ran."""
+    live_roots()  # counts and forgets what is computed; what others have recorded meanwhile stays pending
+    ran = _run(roots, "a compiled function")
+    _new_step()
+    starts.begins()
+    return ran
 
 
 def _new_step() -> None:
@@ -107,7 +110,7 @@ def backward_begins() -> None:
         return
     opaque("a second backward() before a step")
     _hidden("a second backward() before a step")
-    with _lock:
+    with lock:
         _run(up_to(end, live_roots()), "a second backward() before a step")
 
 
@@ -254,7 +257,7 @@ def _overflow() -> None:
     opaque("a long pending graph was cut")
     rec.LIMIT[0] = max(BASE_LIMIT // p, 1) * p - 1 if p else BASE_LIMIT
     cause = f"a long pending graph, cut where it repeats, at {user_line()}"
-    with _lock:
+    with lock:
         roots = live_roots()
         ends = _piece_ends(roots)
         for end in ends:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 
@@ -11,7 +12,7 @@ class State:
     """``player`` is the recorder or follower of the present segment (what lies between two syncs), ``active`` the same
     while the program is outside of any call, None inside one and where nobody listens."""
 
-    __slots__ = ("active", "capture", "draws", "forced", "inside", "numbers", "player", "writes")
+    __slots__ = ("active", "capture", "draws", "forced", "inside", "numbers", "player", "thread", "writes")
 
     def __init__(self) -> None:
         self.active: Any = None
@@ -20,6 +21,7 @@ class State:
         self.capture: Any = None  # the player, while a compiled function is recorded
         self.numbers: list[Any] | None = None  # the nodes of the numbers that an optimizer's step hands over
         self.forced: list[Any] = []  # keys of random numbers to be handed out again
+        self.thread = 0  # which made the present call
         self.writes: list[Any] | None = None  # (tensor, the node it had) of each in-place write of the present call
         self.draws: list[Any] | None = None  # (generator, key node) of each draw of random numbers
 
@@ -30,7 +32,7 @@ class State:
 
     def enter(self) -> bool:
         """A call begins; returns what ``leave`` wants."""
-        was, self.inside, self.active = self.inside, True, None
+        was, self.inside, self.active, self.thread = self.inside, True, None, get_ident()
         return was
 
     def leave(self, was: bool) -> None:
@@ -63,7 +65,7 @@ def opaque(reason: str) -> None:
 
 def note_write(t: Any, node: Any) -> None:
     """Said by in-place writes: ``node`` is the value written over."""
-    if S.writes is not None:
+    if S.writes is not None and S.thread == get_ident():
         S.writes.append((t, node))
     elif t._slot is not None:
         opaque("an in-place write outside of any call")
