@@ -43,7 +43,7 @@ class Compiled:
         return self if owner is None else functools.partial(self, owner)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if S.player is not None and isinstance(S.player, Capture) or mode.eager or S.inside or not starts.enabled[0]:
+        if (S.player is not None and isinstance(S.player, Capture)) or mode.eager or S.inside or not starts.enabled[0]:
             return self.fn(*args, **kwargs)  # part of another recording, or to be looked at op by op
         with lock:
             if self._padding is not None:

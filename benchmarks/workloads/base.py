@@ -39,6 +39,30 @@ def in_lazyxla(program: Program) -> Callable[[str], Step]:
     return make
 
 
+def compiled(program: Program) -> Callable[[str], Step]:
+    """The program with ``lx.compile`` around its step."""
+
+    def make(device: str) -> Step:
+        import lazyxla
+
+        seen: list[Any] = []
+
+        class Face:
+            """lazyxla, for a program whose step on a batch is compiled: the batch is an argument."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(lazyxla, name)
+
+            @staticmethod
+            def compile(step: Any) -> Any:
+                seen.append(step)
+                return lazyxla.compile(step)
+
+        return program(Face(), device)
+
+    return make
+
+
 def in_pytorch(program: Program) -> Callable[[str], Step]:
     """The same program in PyTorch, on all cores."""
 

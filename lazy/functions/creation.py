@@ -14,8 +14,8 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..dtypes import DType
 from ..graph import Aval, leaf
-from ..replay.state import S
 from ..record import number, user_line, wrap
+from ..replay.state import S
 from ..tensors import Tensor
 from ._register import function, method
 from .conversion import broadcast_to, constant, convert, lift, python_kind, transfer

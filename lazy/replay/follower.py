@@ -7,6 +7,7 @@ on from there: so nothing but time is lost.
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from ..record import GradNode, mode
 from ..record import Leaf as LeafEdge
 from ..tensors import Tensor
 from ..views import Storage
+from .again import Again, collect, handed_over
 from .recorder import defaults, full_aliases
 from .script import Call, Items, Leaf, Number, Result, Same, Script, Slot, Unsayable, same
 from .state import S
@@ -35,6 +37,7 @@ class Follower:
 
     def __init__(self, start: Any, script: Script) -> None:
         self.start, self.script = start, script
+        self.tried = {script}
         self.owner = get_ident()
         self.calls, self.at = script.calls, 0
         self.handles: list[Any] = []  # weak references, in the order of the script's results
@@ -63,18 +66,24 @@ class Follower:
         call = self.calls[self.at]
         if call is None or call.f is not f or call.grad is not mode.grad or get_ident() != self.owner:
             return self.otherwise(f, args, kwargs)
+        if call.simple and not kwargs and len(args) == len(call.args):
+            try:
+                for a, x in zip(args, call.args):
+                    if a is not x and a._slot is not x:
+                        break
+                else:
+                    t = _new(Tensor)
+                    t._node = t._edge = t._meta = None
+                    t._slot = call.returned
+                    self.handles.append(_ref(t))
+                    self.at += 1
+                    return t
+            except AttributeError:  # a number, and not the very same object
+                pass
         if call.direct:
             return self._direct(f, args, kwargs)
         if not self._fit(call, args, kwargs):
             return self.otherwise(f, args, kwargs)
-        returned = call.returned
-        if type(returned) is Result and not call.writes and not call.draws and call.needs is None:
-            t = _new(Tensor)
-            t._node = t._edge = t._meta = None
-            t._slot = returned
-            self.handles.append(_ref(t))
-            self.at += 1
-            return t
         return self._effects(call, args, kwargs)
 
     def _fit(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -104,8 +113,7 @@ class Follower:
         if kind is Number:
             if not x.takes(a):
                 return False
-            if a != x.value:
-                self.numbers[self.at] = a
+            self.numbers[self.at] = a
             return True
         return same(a, x)
 
@@ -146,7 +154,7 @@ class Follower:
     def _effects(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors: list[Tensor] = []
         if call.writes or not isinstance(call.returned, Result):
-            _collect((*args, *(kwargs[k] for k in call.kwargs)), tensors)
+            collect((*args, *(kwargs[k] for k in call.kwargs)), tensors)
         if (call.needs is not None and call.needs != defaults()) or not self._may_write(call, tensors):
             return self.otherwise(call.f, args, kwargs)
         for generator in call.draws:
@@ -240,14 +248,12 @@ class Follower:
     def finish(self) -> list[Node] | None:
         """Run the script's programs, if the segment ends here as the script does: all that is held then has its value.
         The nodes of these values; None, and nothing changed, where it does not end so."""
-        script = self.script
-        if self.calls[self.at] is not None or rec.log or get_ident() != self.owner:
+        if rec.log or get_ident() != self.owner or (self.calls[self.at] is not None and not self._turns(None)):
             return None
-        held: list[tuple[Result, Any]] = []
-        for r, slot in [*zip(self.handles, script.results), *self.aliases]:
-            t = r()
-            if t is not None and t._slot is slot:
-                held.append((slot, t))
+        script = self.script
+        living = zip(script.results, map(operator.call, self.handles))
+        held = [(slot, t) for slot, t in living if t is not None and t._slot is slot]
+        held += [(slot, t) for r, slot in self.aliases if (t := r()) is not None and t._slot is slot]
         needed = {slot.index for slot, _ in held}
         for slot, _ in held:
             if type(slot.kept) is Result:
@@ -331,6 +337,39 @@ class Follower:
                 made[slot] = self._view(slot, made, computed) if slot.layout is not None else None  # type: ignore[arg-type]
         return made[slot]
 
+    # --- another script ---
+
+    def _turns(self, f: Callable[..., Any] | None) -> bool:
+        """Go over to a script that says the same of the calls so far and goes on with ``f`` (None: ends), if there is one."""
+        for other in self.start.scripts:
+            if other in self.tried or other.shares(self.script) < self.at:
+                continue
+            call = other.calls[self.at]
+            if (call is None) if f is None else (call is not None and call.f is f):
+                self._goes_over(other)
+                return True
+        return False
+
+    def _goes_over(self, other: Script) -> None:
+        old, known = self.script, self.calls[self.at - 1].leaves if self.at else 0
+        self.tried.add(other)
+        for i, r in enumerate(self.handles):
+            t = r()
+            if t is not None and t._slot is old.results[i]:
+                t._slot = other.results[i]
+        aliases = [(r, other.results[slot.index]) for r, slot in self.aliases]
+        for (r, slot), (_, new) in zip(self.aliases, aliases):
+            t = r()
+            if t is not None and t._slot is slot:
+                t._slot = new
+        self.aliases = aliases
+        for i, t in enumerate(self.bound):
+            if t is not None and t._slot is old.leaves[i]:
+                t._slot = other.leaves[i] if i < known else None  # else: taken for the call that did not fit
+        more = [None] * (len(other.leaves) - known)
+        self.bound, self.nodes = [*self.bound[:known], *more], [*self.nodes[:known], *more]
+        self.script, self.calls = other, other.calls
+
     # --- giving up ---
 
     def opaque(self, reason: str) -> None:
@@ -344,6 +383,8 @@ class Follower:
                 return f(*args, **kwargs)
             finally:
                 S.leave(was)
+        if self._turns(f):
+            return self.call(f, args, kwargs)
         self.give_up()
         return f(*args, **kwargs) if S.active is None else S.active.call(f, args, kwargs)
 
@@ -382,102 +423,10 @@ class Follower:
             S.forced = []
 
 
-class Again:
-    """The calls of a script, made for real."""
-
-    def __init__(self, follower: Follower, recorder: Any) -> None:
-        self.follower, self.recorder = follower, recorder
-        self.values: dict[Slot, Any] = dict(zip(follower.script.leaves, follower.bound))
-        S.forced = list(follower.keys)
-
-    def _writing(self) -> bool:
-        return self.recorder is not None and S.player is self.recorder and not self.recorder.why
-
-    def make(self, k: int, call: Call) -> None:
-        if call.direct:
-            if self._writing():
-                self.recorder.calls.append(call)
-            return
-        args = tuple([self._value(x, k) for x in call.args])
-        kwargs = {name: self._value(x, k) for name, x in call.kwargs.items()}
-        mode.grad, mode.site = call.grad, call.site
-        grads = [(g, self.values[g.leaf].metadata()) for g in call.grads]
-        held = [meta.grad for _, meta in grads]
-        for g, meta in grads:
-            meta.grad = None if g.before is None else self._known(g, meta)
-        result = self.recorder.call(call.f, args, kwargs) if self._writing() else call.f(*args, **kwargs)
-        self._take(call.returned, result)
-        tensors: list[Tensor] = []
-        _collect((*args, *kwargs.values()), tensors)
-        for w in call.writes:
-            self.values[w.slot] = tensors[w.operand]
-        for (g, meta), now in zip(grads, held):
-            self.values[g.slot] = meta.grad if g.before is not None else self._into(g.slot, meta.grad)
-            meta.grad = now
-
-    def _known(self, g: Any, meta: Any) -> Any:
-        return self.values.get(g.before, meta.grad)
-
-    def _value(self, x: Any, k: int) -> Any:
-        if isinstance(x, Slot):
-            return self.values[x]
-        if type(x) is Items:
-            return x.kind([self._value(y, k) for y in x.items])
-        if type(x) is Number:
-            return self.follower.numbers.get(k, x.value)
-        return x
-
-    def _take(self, pattern: Any, result: Any) -> None:
-        if isinstance(pattern, Result):
-            self.values[pattern] = self._into(pattern, result)
-        elif type(pattern) is Items:
-            for p, r in zip(pattern.items, result):
-                self._take(p, r)
-
-    def _into(self, slot: Result, made: Tensor) -> Any:
-        """The tensor that the program holds for a value, now with what was made; or, where it holds none, that."""
-        held = self.follower.handles[slot.index]()
-        if held is None:
-            return made
-        handed_over(made, held)
-        recorder = self.recorder
-        if self._writing() and type(held._slot) is Result:
-            recorder.handles[held._slot.index] = _ref(held)
-        return held
-
-
-def handed_over(made: Tensor, t: Tensor, keep_value: bool = False) -> None:
-    """Let ``t`` be in all respects what ``made`` is, which is then forgotten."""
-    slot, made._slot = made._slot, None
-    meta = made._meta
-    if meta is not None:
-        if t._meta is not None:
-            meta.grad, meta.retains = t._meta.grad, t._meta.retains
-        t._meta, made._meta = meta, None
-        if meta.domain is not None:
-            members = meta.domain.storage.members
-            members[:] = [_ref(t) if m() is made else m for m in members]
-    if not keep_value:
-        t._node, t._edge = made._node, made._edge
-        if type(t._edge) is LeafEdge:
-            t._set_edge(LeafEdge(t))
-        rec.track(t)
-        t._slot = slot
-
-
 def _pending(a: Any) -> bool:
     if isinstance(a, Tensor):
         return a._node is None
     return isinstance(a, (tuple, list)) and any(map(_pending, a))
-
-
-def _collect(args: Any, tensors: list[Tensor]) -> None:
-    """The tensors among arguments, in the order in which a recorder meets them."""
-    for a in args:
-        if isinstance(a, Tensor):
-            tensors.append(a)
-        elif isinstance(a, (tuple, list)):
-            _collect(a, tensors)
 
 
 #: Functions that may read a value: at the end of a script they are let go on, for the sync that ends it.

@@ -103,6 +103,10 @@ class Recorder:
         self._fresh, self._grads = [], []  # nothing here may keep a tensor alive
         return result
 
+    def _add(self, call: Call) -> None:
+        call.leaves = len(self.leaves)
+        self.calls.append(call)
+
     # --- operands ---
 
     def _pattern(self, a: Any, tensors: list[Tensor], said: Callable[[Any], Any]) -> Any:
@@ -156,12 +160,12 @@ class Recorder:
         if not recorded and not writes and not draws and not self._grads and len(there) == len(self._fresh):
             if self._fresh or not tensors:
                 call.direct = True
-                self.calls.append(call)
+                self._add(call)
             elif any(t._node is not n for t, n in zip(tensors, before)):
                 raise Unsayable("a tensor changed other than by an in-place write")
             else:
                 call.returned = found
-                self.calls.append(call)
+                self._add(call)
             return
         if there:
             raise Unsayable("a call with pending results and with others")
@@ -174,7 +178,11 @@ class Recorder:
         call.draws = tuple([g for g, _ in draws])
         self.draws += [(g, _ref(node)) for g, node in draws]
         self._number(call, at, began)
-        self.calls.append(call)
+        call.simple = (
+            type(call.returned) is Result and not (call.writes or call.draws or call.grads or call.kwargs)
+            and call.needs is None
+        )  # fmt: skip
+        self._add(call)
         self.logged = len(rec.log)
 
     def _returned(self, r: Any, tensors: list[Tensor]) -> Any:

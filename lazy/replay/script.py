@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -85,10 +86,12 @@ class Items(NamedTuple):
 class Call:
     """One call: what it took, what it gave, what it wrote."""
 
-    __slots__ = ("args", "direct", "draws", "f", "grad", "grads", "kwargs", "needs", "results", "returned", "site", "writes")
+    __slots__ = ("args", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "results", "returned", "simple", "site", "writes")
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool, site: Any) -> None:
         self.f, self.args, self.kwargs, self.grad, self.site = f, args, kwargs, grad, site
+        self.leaves = 0  # of the script, up to here
+        self.simple = False  # one new tensor, and nothing else, comes of it
         self.direct = False  # made for real each time: it gives values that are there at once, or none
         self.returned: Any = None
         self.results: tuple[Result, ...] = ()
@@ -97,6 +100,18 @@ class Call:
         self.draws: tuple[Any, ...] = ()  # the generators drawn from
         self.needs: Any = None  # defaults that a call without tensors depends on
 
+
+    def alike(self, other: Call) -> bool:
+        """Whether two calls of two scripts say the same of the values so far."""
+        return (
+            self.f is other.f and self.grad is other.grad and self.direct is other.direct
+            and len(self.args) == len(other.args) and all(map(_alike, self.args, other.args))
+            and self.kwargs.keys() == other.kwargs.keys() and all(_alike(v, other.kwargs[k]) for k, v in self.kwargs.items())
+            and _alike(self.returned, other.returned) and len(self.results) == len(other.results)
+            and len(self.writes) == len(other.writes) and all(map(_alike, self.writes, other.writes))
+            and len(self.grads) == len(other.grads) and all(map(_alike, self.grads, other.grads))
+            and self.draws == other.draws and self.needs == other.needs
+        )  # fmt: skip
 
     def number(self) -> Any:
         """The number among its arguments that only is a value."""
@@ -123,14 +138,27 @@ class Grad(NamedTuple):
 class Script:
     """A segment that can be followed."""
 
-    __slots__ = ("after", "alive", "calls", "failures", "leaves", "ops", "programs", "results")
+    __slots__ = ("__weakref__", "after", "alive", "calls", "failures", "leaves", "ops", "programs", "results", "shared")
 
     def __init__(self, calls: list[Any], leaves: list[Leaf], results: list[Result], alive: tuple[int, ...]) -> None:
         self.calls, self.leaves, self.results, self.alive = calls, leaves, results, alive
         self.programs: list[Any] = []
         self.ops = 0
         self.failures = 0
+        self.shared: weakref.WeakKeyDictionary[Script, int] = weakref.WeakKeyDictionary()
         self.after: Any = None  # the script that followed it last
+
+    def shares(self, other: Script) -> int:
+        """How many calls the two have in common from the beginning."""
+        found = self.shared.get(other)
+        if found is None:
+            found = 0
+            while self.calls[found] is not None and other.calls[found] is not None:
+                if not self.calls[found].alike(other.calls[found]):
+                    break
+                found += 1
+            self.shared[other] = found
+        return found
 
     def alike(self, other: Script) -> bool:
         """Whether the other says the same, so that it need not be kept too."""
@@ -142,6 +170,21 @@ class Script:
 
 
 # --- constants --------------------------------------------------------------------------------------------------
+
+
+def _alike(a: Any, b: Any) -> bool:
+    kind = type(a)
+    if type(b) is not kind:
+        return False
+    if kind is Leaf:
+        return (a.index, a.aval, a.host, a.edge, a.chain, a.same_as) == (b.index, b.aval, b.host, b.edge, b.chain, b.same_as)
+    if kind is Result:
+        return a.index == b.index  # type: ignore[no-any-return]
+    if kind is Number:
+        return type(a.value) is type(b.value)
+    if kind in (Items, Write, Grad, tuple):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    return same(a, b)
 
 
 class Unsayable(Exception):

@@ -10,7 +10,7 @@ from ..graph import HostValue, Node
 from ..record import GradNode, wrap
 from ..tensors import Tensor
 from ..views import detached
-from .capture import Capture, CannotReplay, Differs
+from .capture import CannotReplay, Capture, Differs
 from .recorder import full_aliases, spent
 from .script import Unsayable
 from .trees import rebuild
