@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "Compiled",
     "DType",
     "Generator",
     "Size",
     "Tensor",
+    "compile",
     "default_generator",
     "device",
     "dtype",

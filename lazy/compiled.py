@@ -54,7 +54,8 @@ class Compiled:
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves)
         tensors = [x for x in leaves if isinstance(x, Tensor)]
-        key = (structure, tuple(self._described(leaves)), mode.grad, dtypes.get_default_dtype(), devices.get_default_device())
+        defaults = dtypes.get_default_dtype(), devices.get_default_device()
+        key = (structure, tuple(self._described(leaves)), mode.grad, *defaults)
         if key in self.plain:
             return self.fn(*args, **kwargs)
         sync(f"call of {self.name}, which is compiled")
@@ -63,7 +64,7 @@ class Compiled:
         for trace in known:
             try:
                 trace.check(tensors)
-                out = run_compiled(lambda trace=trace: trace.run(tensors))
+                out = run_compiled(functools.partial(trace.run, tensors))
             except Stale as e:
                 why = why or str(e)
                 continue
@@ -81,16 +82,16 @@ class Compiled:
                 found.append((x._aval(), x.requires_grad, first.setdefault(id(x), i)))
             elif isinstance(x, np.ndarray):
                 raise TypeError(
-                    f"{self.name} is compiled: a NumPy array among its arguments is neither a tensor nor a static value. Make it "
-                    f"a tensor first  ({user_line()})"
+                    f"{self.name} is compiled: a NumPy array among its arguments is neither a tensor nor a static value. Make "
+                    f"it a tensor first  ({user_line()})"
                 )
             else:
                 try:
                     hash(x)
                 except TypeError:
                     raise TypeError(
-                        f"{self.name} is compiled: an argument of type {type(x).__name__} cannot be part of its signature; tensors "
-                        f"and hashable values can  ({user_line()})"
+                        f"{self.name} is compiled: an argument of type {type(x).__name__} cannot be part of its signature; "
+                        f"tensors and hashable values can  ({user_line()})"
                     ) from None
                 found.append((type(x), x))
         return found
@@ -144,8 +145,10 @@ class Compiled:
             return "the arguments have another structure"
         for i, (a, b) in enumerate(zip(key[1], other[1])):
             if a != b:
-                if isinstance(a[0], type) or isinstance(b[0], type):
-                    return f"argument {i} is {a[1]!r}, was {b[1]!r}" if isinstance(a[0], type) else f"argument {i} is a tensor now"
+                if isinstance(b[0], type) and not isinstance(a[0], type):
+                    return f"argument {i} is a tensor now"
+                if isinstance(a[0], type):
+                    return f"argument {i} is {a[1]!r}, was {b[1]!r}"
                 if a[0] is not b[0]:
                     return f"argument {i} is {a[0]!r} on {a[0].device}, was {b[0]!r} on {b[0].device}"
                 return f"argument {i} requires grad or not, or is another argument too"
@@ -169,9 +172,11 @@ def guards_of(fn: Any) -> list[tuple[str, Callable[[], Any], Any]]:
         for code in f.__code__.co_consts:
             if isinstance(code, types.CodeType):
                 names |= set(code.co_names)
-        readers = [(n, functools.partial(f.__globals__.get, n)) for n in sorted(names) if n in f.__globals__]
+        readers: list[tuple[str, Callable[[], Any]]] = [
+            (n, functools.partial(f.__globals__.get, n)) for n in sorted(names) if n in f.__globals__
+        ]
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
-            readers.append((name, lambda cell=cell: _content(cell)))
+            readers.append((name, functools.partial(_content, cell)))
         for name, read in readers:
             value = read()
             if isinstance(value, (int, float, str, bool, type(None), Tensor)):

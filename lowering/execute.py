@@ -151,7 +151,7 @@ class Again:
         self.order = None
         self.agrees: dict[Variant, tuple[bool, list[int]]] = {}
         self.values = {i: order[i].value for i in graph.hosts}  # type: ignore[attr-defined]
-        self.hosts: list[tuple[int, dict[Any, int], Any]] = []
+        self.hosts: list[tuple[int, str, Any]] = []
         self.leaves: list[int] = []
         for i in graph.leaves:
             k = leaves.get(order[i])
@@ -159,9 +159,9 @@ class Again:
                 return False
             self.leaves.append(k)
         for i in graph.hosts:
-            for kind in (leaves, draws, numbers):
-                if order[i] in kind:
-                    self.hosts.append((i, "leaf draw number".split()[(leaves, draws, numbers).index(kind)], kind[order[i]]))
+            for kind, sources in (("leaf", leaves), ("draw", draws), ("number", numbers)):
+                if order[i] in sources:
+                    self.hosts.append((i, kind, sources[order[i]]))
         self.wanted = [wanted.get(order[i], ()) for i in graph.roots]
         self.made = [(order[i].sig, order[i].code, order[i].lasti) for i in graph.roots]
         self.first = next(((n.code, n.lasti) for n in order if n.code is not None), (None, 0))

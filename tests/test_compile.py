@@ -69,7 +69,7 @@ def losses(compiled: bool, make, steps: int = 8, schedule=None, clip: bool = Fal
 )
 def test_a_training_step_is_the_same_as_without(make, options):
     expected, state, _, _, plain = losses(False, make, clip=True, **options)
-    got, found, runs, model, optimizer = losses(True, make, clip=True, **options)
+    got, found, runs, _, optimizer = losses(True, make, clip=True, **options)
     np.testing.assert_allclose(got, expected, rtol=2e-5)
     for a, b in zip(found, state, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import weakref
 from collections.abc import Callable
@@ -85,11 +86,13 @@ class Capture(Recorder):
             storage = None if meta is None or meta.domain is None else meta.domain.storage
             kept = None if storage is None else storage._node
 
-            def restore(t: Any = _ref(t)) -> None:
-                found = t()
+            held = _ref(t)
+
+            def restore() -> None:
+                found = held()
                 if found is not None:
                     found._node, found._edge = node, edge
-                if storage is not None:
+                if storage is not None and kept is not None:
                     storage._node = kept
 
             self.undo.append(restore)
@@ -129,8 +132,7 @@ class Capture(Recorder):
 
     def step_begins(self, optimizer: Any) -> None:
         for state in (optimizer.state, *optimizer.state.values()):
-            copy = dict(state)
-            self.undo.append(lambda state=state, copy=copy: (state.clear(), state.update(copy)))
+            self.undo.append(functools.partial(_restore, state, dict(state)))
         self.steps.append(OptimizerStep(optimizer))
         S.numbers = []
 
@@ -152,6 +154,11 @@ class Capture(Recorder):
 
 
 _HARMLESS = {"an autograd.Function", "a hook on a gradient", "a second backward() before a step", "retain_grad()"}
+
+
+def _restore(state: dict[Any, Any], copy: dict[Any, Any]) -> None:
+    state.clear()
+    state.update(copy)
 
 
 class OptimizerStep:

@@ -174,7 +174,7 @@ class Recorder:
         call.results = tuple([self._result(t, tensors, at) for t in self._fresh])
         slots = iter(call.results)
         call.returned = _filled(found, slots)
-        call.grads = tuple([self._grad(*g, at) for g in self._grads])
+        call.grads = tuple([self._grad(leaf, grad, known, at) for leaf, grad, known in self._grads])
         call.draws = tuple([g for g, _ in draws])
         self.draws += [(g, _ref(node)) for g, node in draws]
         self._number(call, at, began)

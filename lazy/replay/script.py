@@ -86,7 +86,10 @@ class Items(NamedTuple):
 class Call:
     """One call: what it took, what it gave, what it wrote."""
 
-    __slots__ = ("args", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "results", "returned", "simple", "site", "writes")
+    __slots__ = (
+        "args", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "results", "returned", "simple", "site",
+        "writes",
+    )  # fmt: skip
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool, site: Any) -> None:
         self.f, self.args, self.kwargs, self.grad, self.site = f, args, kwargs, grad, site

@@ -79,7 +79,7 @@ class Trace:
                 state.update(copy)
             for g, count in counts:
                 g._count = count
-            raise e if isinstance(e, Stale) else Stale("the optimizer takes another course")
+            raise Stale(str(e) or "the optimizer takes another course") from None
         made: dict[int, Node] = {}
         for program, arguments in zip(self.programs, prepared):
             made.update(program.run(*arguments))
@@ -169,12 +169,13 @@ class Linker:
 
     def _before(self, results: list[Any]) -> None:
         capture, trace = self.capture, self.trace
-        for r, there in capture.touched.values():
+        for r, had_one in capture.touched.values():
             p = r()
             if p is not None:
-                trace.grads.append((p, there))
+                trace.grads.append((p, had_one))
         for module, name, old in capture.rebound.values():
-            self.owners[id(old)] = lambda tensors, m=module, n=name: getattr(m, n)
+            self.owners[id(old)] = _attribute(module, name)
+        there: Any
         seen = [(t, first) for r, first in capture.seen.values() if (t := r()) is not None]
         grads = {id(t._meta.grad): t for t, _ in trace.grads if t._meta.grad is not None}
         accumulated = set()
@@ -182,7 +183,7 @@ class Linker:
             there = first() if first is not None else None
             if id(t) in grads and there is not None and t._node is not there:
                 owner = grads[id(t)]
-                self.owners[id(t)] = lambda tensors, p=owner: p._meta.grad
+                self.owners[id(t)] = _grad_of(owner)
                 accumulated.add(id(t))
         for t, first in seen:
             old = first() if first is not None else t
@@ -249,6 +250,14 @@ class Linker:
                 )
         trace.programs, trace.draws = ran, [g for g, _ in capture.draws]
         return trace
+
+
+def _grad_of(p: Tensor) -> Getter:
+    return lambda tensors: p._meta.grad  # type: ignore[union-attr]
+
+
+def _attribute(module: Any, name: str) -> Getter:
+    return lambda tensors: getattr(module, name)
 
 
 def _constant(t: Tensor) -> Getter:

@@ -50,7 +50,7 @@ globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
 from . import nn, optim  # noqa: E402  (they use the names above)
-from .compiler import compile  # noqa: E402
+from .compiling import compile  # noqa: E402
 
 __version__ = "0.1.0"
 strided = "strided"

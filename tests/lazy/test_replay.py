@@ -79,7 +79,8 @@ class Program:
         elif name == "varying":
             t.append(a * (0.1 + 0.01 * step) if k % 2 else lx.add(a, b, alpha=0.01 * step))
         elif name == "unary":
-            t.append((-a, lx.sigmoid(a), a.abs().clamp(max=1), lx.softmax(a, -1), a.sum(0, keepdim=True).expand(3, 3).tanh())[k % 5])
+            wide = a.sum(0, keepdim=True).expand(3, 3).tanh()
+            t.append((-a, lx.sigmoid(a), a.abs().clamp(max=1), lx.softmax(a, -1), wide)[k % 5])
         elif name == "view":
             t.append((a.T, a.reshape(9).view(3, 3), a[:], a.transpose(0, 1), a.reshape(3, 3))[k % 5])
         elif name == "write":
@@ -256,7 +257,7 @@ def test_another_batch_size_is_recorded_and_then_followed_too(replay):
 def test_shapes_types_and_modes_are_there_without_recording(replay):
     replay(True)
     p = lx.ones(2, 3, requires_grad=True)
-    for step in range(5):
+    for _ in range(5):
         y = (p * 2).T
         assert y.shape == (3, 2) and y.dtype is lx.float32 and y.requires_grad and y.numel() == 6 and y.ndim == 2
         assert not y.is_contiguous() and y.stride() == (1, 3) and len(y) == 3 and not y.is_leaf
