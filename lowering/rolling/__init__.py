@@ -8,7 +8,7 @@ lowers a loop. The time it takes is linear in the number of ops, and compile tim
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...lazy import metrics, ops
 from ...lazy.graph import HostValue, Node, after_inputs
@@ -25,21 +25,37 @@ LONG = 400  # ops in a run that is rolled for the sake of compile time alone
 MANY = 12  # trips of a run whose arguments have to be laid side by side
 
 
-def lowered(plan: Plan) -> Any:
+class Analysis(NamedTuple):
+    """Where a program repeats itself, whether it pays to do something about it or not."""
+
+    arranged: Arrangement
+    pieces: list[Piece]
+
+    def pays(self, p: Piece) -> bool:
+        return _pays(self.arranged, p)
+
+
+def lowered(plan: Plan, found: Analysis | None = None) -> Any:
     """The verified module for a plan, its repeated pieces made loops."""
-    return module_of(rolled(plan))
+    return module_of(rolled(plan, found))
 
 
-def rolled(plan: Plan) -> Plan:
-    """The plan with its repeated pieces made loops, or as it is where there is none that pays."""
+def analysis(plan: Plan) -> Analysis | None:
+    """How the plan repeats itself; None where it is too short, or nobody wants to know."""
     if not enabled[0] or len(plan.order) < LEAST:
+        return None
+    arguments = {plan.order[i] for places in plan.packed.values() for i in places}
+    return _analysis(plan.order, [plan.order[i] for i in plan.roots], arguments)
+
+
+def rolled(plan: Plan, found: Analysis | None = None) -> Plan:
+    """The plan with its repeated pieces made loops, or as it is where there is none that pays."""
+    found = found or analysis(plan)
+    pieces = [p for p in found.pieces if found.pays(p)] if found is not None else []
+    if found is None or not pieces:
         return plan
     arguments = {plan.order[i] for places in plan.packed.values() for i in places}
-    roots = [plan.order[i] for i in plan.roots]
-    a, pieces = _pieces(plan.order, roots, arguments)
-    if not pieces:
-        return plan
-    values = Rewriter(a, pieces, arguments, roots).result()
+    values = Rewriter(found.arranged, pieces, arguments, [plan.order[i] for i in plan.roots]).result()
     metrics.count("loops_rolled", len(pieces))
     metrics.count("ops_rolled", sum(p.run.trips * p.run.period for p in pieces))
     return _plan_of(plan, arguments, values)
@@ -50,27 +66,27 @@ def rolls(nodes: list[Node]) -> bool:
     if not enabled[0] or not nodes:
         return False
     order, _ = structure(nodes)
-    a, pieces = _pieces(order, nodes, set())
-    inside = sum(p.run.trips * p.run.period for p in pieces)
-    return 2 * inside > len(a.sequence)
+    found = _analysis(order, nodes, set())
+    inside = sum(p.run.trips * p.run.period for p in found.pieces if found.pays(p))
+    return 2 * inside > len(found.arranged.sequence)
 
 
-def _pieces(order: list[Node], roots: list[Node], arguments: set[Node]) -> tuple[Arrangement, list[Piece]]:
+def _analysis(order: list[Node], roots: list[Node], arguments: set[Node]) -> Analysis:
     a = arrange(order, set(roots), arguments)
-    return a, [p for p in (piece(a, r) for r in runs(a)) if p is not None and _pays(a, p)]
+    return Analysis(a, [p for p in (piece(a, r) for r in runs(a)) if p is not None])
 
 
 def _pays(a: Arrangement, p: Piece) -> bool:
     """Long runs do, for compile time, if many trips share the cost of laying their arguments side by side; short ones
     only where there is nothing to lay out and products leave the loop (a recurrence in time)."""
     size = p.run.trips * p.run.period
-    if any(_laid_out(a, r) for relations in p.operands for r in relations):
+    if any(laid_out(a, r) for relations in p.operands for r in relations):
         return size >= LONG and p.run.trips >= MANY
     nodes = a.sequence[p.run.start : p.run.start + p.run.period]
     return size >= LONG or (p.run.trips >= 8 and any(n.sig.op is ops.dot_general for n in nodes))
 
 
-def _laid_out(a: Arrangement, r: Relation) -> bool:
+def laid_out(a: Arrangement, r: Relation) -> bool:
     """Whether the operand is another argument in each trip, as the weights of equal layers are."""
     if type(r) is not Varying:
         return False
@@ -95,4 +111,4 @@ def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
 
 
 sockets.rolls = rolls
-__all__ = ["enabled", "lowered", "rolled", "rolls"]
+__all__ = ["Analysis", "analysis", "enabled", "laid_out", "lowered", "rolled", "rolls"]
