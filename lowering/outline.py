@@ -16,15 +16,16 @@ import numpy as np
 from ..lazy import dtypes, ops
 from ..lazy.graph import Aval, HostValue, Node, Op, Signature, leaf, signature
 from .emit import Plan
-from .rolling import Analysis, laid_out
+from .rolling import Analysis, layers
 from .rolling.batching import ELEMENTWISE
-from .rolling.relations import Piece, Varying
+from .rolling.relations import Carried, Piece, Varying
 from .rolling.sequence import MOVES, is_leaf
 
 enabled = [os.environ.get("LAZYXLA_OUTLINE", "1").lower() not in ("0", "false", "no", "off")]
 LEAST = 2000  # ops in repeated layers for which it is worth it
 TRIPS = 8  # layers, at least
 PIECE = 80  # ops of a piece, at least: to start one takes as long as some tens of small ops
+_HEAVY = {ops.random_bits: 40}  # as many ordinary ops, to compile
 _LIGHT = {
     ops.add, ops.subtract, ops.multiply, ops.negate, ops.maximum, ops.minimum, ops.select, ops.compare, ops.absolute,
     ops.bit_and, ops.bit_or, ops.logical_not, ops.convert,
@@ -65,25 +66,35 @@ def outlined(plan: Plan, found: Analysis | None) -> Outline | None:
     """The plan as pieces; None where it has no equal layers that pay."""
     if not enabled[0] or found is None:
         return None
-    n = len(found.arranged.sequence)
     layered, loops = [], 0
     for p in found.pieces:
-        if any(laid_out(found.arranged, r) for relations in p.operands for r in relations):
+        if layers(found.arranged, p):
             if not p.begins and p.run.trips >= TRIPS:
                 layered.append(p)
         elif found.pays(p):
-            loops += p.run.trips * p.run.period
-    inside = sum(p.run.trips * p.run.period for p in layered)
-    if inside < LEAST or 2 * inside < n or 4 * loops > inside:
+            loops += _weight(found, p)
+    inside = sum(_weight(found, p) for p in layered)
+    if inside < LEAST or 2 * inside < sum(map(_weight_of, found.arranged.sequence)) or 4 * loops > inside:
         return None  # or it is a recurrence: better a loop, and its parts stay together
     return _Outliner(plan, found, layered).outline()
 
 
-def _segments(n: int, layered: Sequence[Piece]) -> list[Segment]:
+def _weight_of(n: Node) -> int:
+    return _HEAVY.get(n.sig.op, 1)
+
+
+def _weight(found: Analysis, p: Piece) -> int:
+    """Of all layers of a piece."""
+    first = found.arranged.sequence[p.run.start : p.run.start + p.run.period]
+    return p.run.trips * sum(map(_weight_of, first))
+
+
+def _segments(found: Analysis, layered: Sequence[Piece]) -> list[Segment]:
+    n = len(found.arranged.sequence)
     cut: list[Segment] = []
     at = 0
     for i, p in enumerate(layered):
-        length = p.run.period * -(-PIECE // p.run.period)
+        length = p.run.period * -(-PIECE * p.run.trips // _weight(found, p))
         pieces = (p.run.trips * p.run.period) // length
         if pieces < TRIPS // 2:
             continue
@@ -103,7 +114,7 @@ class _Outliner:
         self.arguments = {plan.order[i] for places in plan.packed.values() for i in places}
         self.device = plan.order[plan.roots[0]].sig.aval.device
         n = len(self.a.sequence)
-        self.segments = _segments(n, layered)
+        self.segments = _segments(found, layered)
         self.number = {node: i for i, node in enumerate(self.a.sequence)}
         self.owner = np.zeros(n, np.int64)  # number -> its segment
         for k, s in enumerate(self.segments):
@@ -160,13 +171,14 @@ class _Outliner:
         inside = a.flat < n
         reader, read = owners[inside], a.flat[inside]
         kept = {*np.unique(read[self.owner[reader] != self.owner[read]]).tolist(), *self.needed}
+        fixed = self.needed.union(*map(_carried, self.layered))  # the first layer reads these from elsewhere
         moved: set[int] = set()
         stack = sorted(kept, reverse=True)
         depth: dict[int, int] = {}
         while stack:  # a reshape, or what repeats or widens its operand: keep the operand
             number = stack.pop()
             node = a.sequence[number]
-            if number in self.needed or node.sig.op not in MOVES or depth.get(number, 0) >= 4:
+            if number in fixed or node.sig.op not in MOVES or depth.get(number, 0) >= 4:
                 continue
             if node.sig.op in (ops.transpose, ops.slice_, ops.dynamic_slice):
                 continue  # these are copies
@@ -181,7 +193,7 @@ class _Outliner:
                     stack.append(below)
         again: set[int] = set()
         for number in sorted(kept - moved):  # what is light to compute from others that are kept
-            if number not in self.needed and a.sequence[number].sig.op in _LIGHT:
+            if number not in fixed and a.sequence[number].sig.op in _LIGHT:
                 below_all = a.flat[a.starts[number] : a.starts[number + 1]].tolist()
                 if all(k >= n or (k in kept and k not in moved and k not in again) for k in below_all):
                     again.add(number)
@@ -299,6 +311,13 @@ def _value(source: Any) -> np.ndarray | None:
         aval = source.sig.aval
         return np.frombuffer(source.sig.keyword["data"], aval.dtype.numpy).reshape(aval.shape)
     return None
+
+
+def _carried(p: Piece) -> set[int]:
+    """The numbers that a layer hands to the next, and those that the first layer reads instead."""
+    found = [r for relations in p.operands for r in relations if type(r) is Carried]
+    handed = {p.run.start + t * p.run.period + r.place for t in range(p.run.trips) for r in found}
+    return handed.union(*(r.initial for r in found))
 
 
 def _bytes(aval: Any) -> int:

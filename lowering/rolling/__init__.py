@@ -11,11 +11,11 @@ import os
 from typing import Any, NamedTuple
 
 from ...lazy import metrics, ops
-from ...lazy.graph import HostValue, Node, after_inputs
+from ...lazy.graph import Aval, HostValue, Node, after_inputs
 from ...lazy.record import sockets
 from ..emit import Plan, module_of
 from ..structure import structure
-from .relations import Piece, Relation, Varying, piece
+from .relations import Fixed, Inner, Piece, Relation, Varying, piece
 from .rewrite import Rewriter
 from .sequence import Arrangement, arrange, runs
 
@@ -80,13 +80,39 @@ def _pays(a: Arrangement, p: Piece) -> bool:
     """Long runs do, for compile time, if many trips share the cost of laying their arguments side by side; short ones
     only where there is nothing to lay out and products leave the loop (a recurrence in time)."""
     size = p.run.trips * p.run.period
-    if any(laid_out(a, r) for relations in p.operands for r in relations):
-        return size >= LONG and p.run.trips >= MANY
+    if any(_laid_out(a, r) for relations in p.operands for r in relations):
+        return size >= LONG and p.run.trips >= MANY and not layers(a, p)
     nodes = a.sequence[p.run.start : p.run.start + p.run.period]
     return size >= LONG or (p.run.trips >= 8 and any(n.sig.op is ops.dot_general for n in nodes))
 
 
-def laid_out(a: Arrangement, r: Relation) -> bool:
+def layers(a: Arrangement, p: Piece) -> bool:
+    """Whether the trips are layers with weights of their own: more bytes are another argument in each than are the same
+    in all. To lay those side by side, as a loop must, would cost more than it saves."""
+    own = shared = 0
+    seen: set[Relation] = set()
+    for relations in p.operands:
+        for r in relations:
+            if r in seen or type(r) is Inner:
+                continue
+            seen.add(r)
+            if _laid_out(a, r):
+                own += _bytes(a, r.numbers[0])  # type: ignore[union-attr]
+            elif type(r) is Fixed:
+                shared += _bytes(a, r.number)
+    return own > shared
+
+
+def _bytes(a: Arrangement, number: int) -> int:
+    """Of a value that is computed, or of the arguments that a value outside is made of."""
+    if number < len(a.sequence):
+        aval = a.node(number).sig.aval
+        return aval.size * aval.dtype.itemsize if type(aval) is Aval else 0
+    found = after_inputs([a.node(number)], lambda n: () if n.buffer is not None else n.inputs)
+    return sum(n.sig.aval.size * n.sig.aval.dtype.itemsize for n in found if n.buffer is not None)
+
+
+def _laid_out(a: Arrangement, r: Relation) -> bool:
     """Whether the operand is another argument in each trip, as the weights of equal layers are."""
     if type(r) is not Varying:
         return False
@@ -111,4 +137,4 @@ def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
 
 
 sockets.rolls = rolls
-__all__ = ["Analysis", "analysis", "enabled", "laid_out", "lowered", "rolled", "rolls"]
+__all__ = ["Analysis", "analysis", "enabled", "layers", "lowered", "rolled", "rolls"]
