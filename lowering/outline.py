@@ -199,7 +199,7 @@ class _Outliner:
                     again.add(number)
         remade = np.zeros(n, bool)
         remade[list(moved | again)] = True
-        for i, p in enumerate(self.layered):
+        for i in range(len(self.layered)):
             mine = [s for s in self.segments if s.run == i]
             if mine:
                 model = mine[len(mine) // 2]

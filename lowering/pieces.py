@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -69,15 +70,15 @@ class Pieces:
         now = argument = sum(self.arguments)
         peak = now
         given = 0
-        for program, inputs, outputs, dead, freed in self.steps:
-            found, e = each[program], self.executables[program]
-            sizes = [size * dtype.itemsize for size, dtype in ((int(np.prod(s)), t) for s, t in e.outputs)]
+        for step in self.steps:
+            found = each[step.program]
+            sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in self.executables[step.program].outputs]
             peak = max(peak, now + found.output_bytes - found.alias_bytes + found.temporary_bytes)
-            for i, size in zip(outputs, sizes):
+            for i, size in zip(step.outputs, sizes):
                 if i >= 0:
                     held[i] = size
                     now += size
-            for i in dead:
+            for i in step.dead:
                 size = held.pop(i, 0)
                 now -= size
                 if i < len(self.arguments):
