@@ -35,28 +35,33 @@ def executable(plan: Plan, why: str, graph: Any) -> Any:
     if found is not None:
         return found
     start = time.perf_counter()
-    repeats = analysis(plan)
-    outline = outlined(plan, repeats)
-    digests, parts, compiled = _parts(plan, repeats, outline, device)
-    if outline is None:
-        found = parts[0]
-    else:
-        sizes = [_bytes(plan.order[i].sig.aval) for i in plan.leaves]
-        sizes += [sum(_bytes(plan.order[i].sig.aval) for i in places) for places in plan.packed.values()]
-        found = Pieces(parts, outline.steps, outline.constants, sizes, outline.roots, device)
-        metrics.count("layers_outlined", len(outline.steps))
+    found, digests, compiled = made(plan, device)
+    if isinstance(found, Pieces):
+        metrics.count("layers_outlined", len(found.steps))
     if not compiled:
         metrics.count("cache_hits")
         return found
     seconds = time.perf_counter() - start
     metrics.spent("compile", seconds)
     metrics.compiled(
-        ops=len(plan.order) - len(plan.leaves), seconds=round(seconds, 4), why=why, executables=len(parts),
+        ops=len(plan.order) - len(plan.leaves), seconds=round(seconds, 4), why=why, executables=len(digests),
         **memory_of(found)._asdict(),
     )  # fmt: skip
     if seconds >= WORTH_STORING:
         _to_disk(store, name, found, digests)
     return found
+
+
+def made(plan: Plan, device: Device) -> tuple[Any, list[bytes], int]:
+    """The executable for a plan, or its pieces; the digests of its modules, and how many of them had to be compiled."""
+    repeats = analysis(plan)
+    outline = outlined(plan, repeats)
+    digests, parts, compiled = _parts(plan, repeats, outline, device)
+    if outline is None:
+        return parts[0], digests, compiled
+    sizes = [_bytes(plan.order[i].sig.aval) for i in plan.leaves]
+    sizes += [sum(_bytes(plan.order[i].sig.aval) for i in places) for places in plan.packed.values()]
+    return Pieces(parts, outline.steps, outline.constants, sizes, outline.roots, device), digests, compiled
 
 
 def _bytes(aval: Any) -> int:

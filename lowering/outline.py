@@ -25,6 +25,7 @@ enabled = [os.environ.get("LAZYXLA_OUTLINE", "1").lower() not in ("0", "false", 
 LEAST = 2000  # ops in repeated layers for which it is worth it
 TRIPS = 8  # layers, at least
 PIECE = 80  # ops of a piece, at least: to start one takes as long as some tens of small ops
+SPARING = 100, 4, 1  # the same three where a function was checkpointed: pieces keep what it computes apart from the rest
 _HEAVY = {ops.random_bits: 40}  # as many ordinary ops, to compile
 _LIGHT = {
     ops.add, ops.subtract, ops.multiply, ops.negate, ops.maximum, ops.minimum, ops.select, ops.compare, ops.absolute,
@@ -66,17 +67,20 @@ def outlined(plan: Plan, found: Analysis | None) -> Outline | None:
     """The plan as pieces; None where it has no equal layers that pay."""
     if not enabled[0] or found is None:
         return None
+    sparing = any(n.sig.op is ops.optimization_barrier for n in found.arranged.sequence)
+    least, trips, piece = SPARING if sparing else (LEAST, TRIPS, PIECE)
     layered, loops = [], 0
     for p in found.pieces:
-        if layers(found.arranged, p):
-            if not p.begins and p.run.trips >= TRIPS:
+        if layers(found.arranged, p) or (sparing and not found.pays(p)):
+            if not p.begins and p.run.trips >= trips:
                 layered.append(p)
         elif found.pays(p):
             loops += _weight(found, p)
     inside = sum(_weight(found, p) for p in layered)
-    if inside < LEAST or 2 * inside < sum(map(_weight_of, found.arranged.sequence)) or 4 * loops > inside:
+    if inside < least or 2 * inside < sum(map(_weight_of, found.arranged.sequence)) or 4 * loops > inside:
         return None  # or it is a recurrence: better a loop, and its parts stay together
-    return _Outliner(plan, found, layered).outline()
+    segments = _segments(found, layered, piece, trips)
+    return _Outliner(plan, found, layered, segments).outline()
 
 
 def _weight_of(n: Node) -> int:
@@ -89,14 +93,15 @@ def _weight(found: Analysis, p: Piece) -> int:
     return p.run.trips * sum(map(_weight_of, first))
 
 
-def _segments(found: Analysis, layered: Sequence[Piece]) -> list[Segment]:
+def _segments(found: Analysis, layered: Sequence[Piece], least: int, trips: int) -> list[Segment]:
+    """The sequence cut into pieces of ``least`` ops or more, and what lies between the runs of them."""
     n = len(found.arranged.sequence)
     cut: list[Segment] = []
     at = 0
     for i, p in enumerate(layered):
-        length = p.run.period * -(-PIECE * p.run.trips // _weight(found, p))
+        length = p.run.period * -(-least * p.run.trips // _weight(found, p))
         pieces = (p.run.trips * p.run.period) // length
-        if pieces < TRIPS // 2:
+        if pieces < trips // 2:
             continue
         if at < p.run.start:
             cut.append(Segment(at, p.run.start, -1))
@@ -108,13 +113,13 @@ def _segments(found: Analysis, layered: Sequence[Piece]) -> list[Segment]:
 
 
 class _Outliner:
-    def __init__(self, plan: Plan, found: Analysis, layered: Sequence[Piece]) -> None:
+    def __init__(self, plan: Plan, found: Analysis, layered: Sequence[Piece], segments: list[Segment]) -> None:
         self.plan, self.a, self.layered = plan, found.arranged, layered
         self.same = self.a.same
         self.arguments = {plan.order[i] for places in plan.packed.values() for i in places}
         self.device = plan.order[plan.roots[0]].sig.aval.device
         n = len(self.a.sequence)
-        self.segments = _segments(found, layered)
+        self.segments = segments
         self.number = {node: i for i, node in enumerate(self.a.sequence)}
         self.owner = np.zeros(n, np.int64)  # number -> its segment
         for k, s in enumerate(self.segments):
