@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lazy import Tensor
+from ..lazy.graph import _serial as serial_numbers
 from ..lazy.record import GradNode, mode, track, user_line, user_site, wrap
 from ..lazy.replay.state import opaque
 
@@ -136,7 +137,8 @@ class Function:
         if first is None:
             return output
         node = first._node or first._refresh()
-        base = GradNode(node.sig, edges, (), None, node.serial, code, lasti)
+        # Serial numbers of their own: one that an op has as well would leave open which of the two comes first.
+        base = GradNode(node.sig, edges, (), None, next(serial_numbers), code, lasti)
         base.rule = gate
         gate.shapes = tuple(None if t is None else tuple(t.shape) for t in tensors)
         wrapped = []
@@ -146,7 +148,7 @@ class Function:
                 continue
             value = t._node or t._refresh()
             gate.types[i] = value.sig.aval
-            port = GradNode(value.sig, (base,), (), None, max(value.serial, node.serial) + 1, code, lasti)
+            port = GradNode(value.sig, (base,), (), None, next(serial_numbers), code, lasti)
             port.rule = _Port(gate, i)
             if any(t is d for d in ctx._dirty):
                 if t.is_leaf and t.requires_grad:

@@ -149,11 +149,12 @@ def array_from_device_copy(array: Array, device: Any) -> Array:
 class Executable:
     """A loaded executable for one device: ``run(list of buffers) -> list of buffers``, asynchronously."""
 
-    __slots__ = ("_execute", "_handlers", "loaded")
+    __slots__ = ("_execute", "_handlers", "loaded", "outputs")
 
     def __init__(self, loaded: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], device: Any) -> None:
         sharding = _sharding(device)
         self.loaded = loaded
+        self.outputs = list(outputs)
         self._execute = loaded.execute_sharded
         with jax.enable_x64(True):  # a float64 result type must not be truncated
             self._handlers = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import platform
 
 from ._jaxlib import (
@@ -37,7 +38,9 @@ def target_signature(device: Device) -> str:
     """Everything but the program that a serialised executable depends on."""
     d = device.pjrt
     kind = getattr(d, "device_kind", "")
-    return f"{runtime_version()} | {d.platform} {kind} id {d.id} of {len(d.client.devices())} | {host_signature()}"
+    flags = [os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
+    where = f"{d.platform} {kind} id {d.id} of {len(d.client.devices())}"
+    return f"{runtime_version()} | {where} | {host_signature()} | {flags}"
 
 
 __all__ = [

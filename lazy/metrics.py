@@ -12,7 +12,7 @@ _compiles: deque[dict[str, Any]] = deque(maxlen=200)
 _recordings: deque[dict[str, Any]] = deque(maxlen=200)
 _LISTED = (
     "ops_recorded", "syncs", "executions", "ops_executed", "cache_hits", "compiles", "disk_hits", "donated_buffers",
-    "loops_rolled", "ops_rolled", "replays", "replays_given_up", "compiled_calls",
+    "loops_rolled", "ops_rolled", "layers_outlined", "replays", "replays_given_up", "compiled_calls",
 )  # fmt: skip
 
 
@@ -24,14 +24,20 @@ def spent(name: str, seconds: float) -> None:
     _seconds[name] = _seconds.get(name, 0.0) + seconds
 
 
+def peak(bytes_needed: int) -> None:
+    """What one program needs on its device; the largest is reported."""
+    _counts["peak_bytes"] = max(_counts["peak_bytes"], bytes_needed)
+
+
 def synced(cause: str) -> None:
     _counts["syncs"] += 1
     _causes[cause] += 1
 
 
 def compiled(**facts: Any) -> None:
-    """One compile: ``ops``, ``seconds``, ``why``, ``where``."""
+    """One compile: ``ops``, ``seconds``, ``why``, ``executables`` (pieces of it), and its memory in bytes."""
     _counts["compiles"] += 1
+    peak(facts.get("peak_bytes", 0))
     _compiles.append(facts)
 
 
@@ -50,12 +56,15 @@ def report(as_dict: bool = False) -> Any:
     """The counts since the start or the last ``reset``: as text, or as a dict of numbers and lists.
 
     Keys: ops_recorded, syncs (times work was dispatched), sync_causes, executions (programs run), ops_executed,
-    cache_hits, compiles, compile_seconds, disk_hits, donated_buffers, recompiles (one dict a compile).
+    cache_hits, compiles, compile_seconds, disk_hits, donated_buffers, peak_bytes (what the largest program compiled or
+    loaded since then needs on its device: arguments, results and what lies between), recompiles (one dict a compile:
+    ops, seconds, why, executables, argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes).
     """
     from .record import log  # what was recorded since the last sync is not yet in the counts
 
     facts: dict[str, Any] = {name: _counts[name] for name in _LISTED}
     facts["ops_recorded"] += len(log)
+    facts["peak_bytes"] = _counts["peak_bytes"]
     facts["compile_seconds"] = round(_seconds.get("compile", 0.0), 3)
     facts["sync_causes"] = dict(_causes)
     facts["recompiles"] = list(_compiles)
@@ -65,13 +74,18 @@ def report(as_dict: bool = False) -> Any:
     lines = ["lazyxla metrics"]
     lines += [f"  {name.replace('_', ' '):<16}{facts[name]:>10,}" for name in _LISTED]
     lines.append(f"  {'compile seconds':<16}{facts['compile_seconds']:>10.2f}")
+    lines.append(f"  {'peak MB':<16}{facts['peak_bytes'] / 1e6:>10,.1f}")
     if _causes:
         lines.append("  syncs by cause")
         lines += [f"    {n:>8,}  {cause}" for cause, n in _causes.most_common(12)]
     if _compiles:
         lines.append("  compiles")
-        lines += [f"    {c['seconds']:7.2f} s {c['ops']:>6,} ops  {c['why']}" for c in list(_compiles)[-12:]]
+        lines += [f"    {c['seconds']:7.2f} s {c['ops']:>6,} ops {_megabytes(c)}  {c['why']}" for c in list(_compiles)[-12:]]
     if _recordings:
         lines.append("  recordings of compiled functions")
         lines += [f"    {r['function']}: {r['why']}" for r in list(_recordings)[-12:]]
     return "\n".join(lines)
+
+
+def _megabytes(facts: dict[str, Any]) -> str:
+    return f"{facts['peak_bytes'] / 1e6:9,.1f} MB" if "peak_bytes" in facts else ""

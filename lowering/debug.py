@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..devices import compiler
 from ..lazy import Tensor
 from ..lazy.graph import HostValue, argument
-from .cache import outputs_of
+from .cache import made
 from .emit import Plan
+from .pieces import Memory, memory_of
 from .rolling import lowered
 from .structure import structure
 
@@ -34,8 +34,7 @@ def stablehlo(*tensors: Tensor, locations: bool = True) -> str:
 
 
 def _compiled(tensors: tuple[Tensor, ...]) -> Any:
-    plan = plan_for(*tensors)
-    return compiler.compile_module(lowered(plan), tensors[0].device.pjrt, outputs_of(plan))
+    return made(plan_for(*tensors), tensors[0].device)[0]
 
 
 def hlo(*tensors: Tensor) -> str:
@@ -46,3 +45,8 @@ def hlo(*tensors: Tensor) -> str:
 def cost(*tensors: Tensor) -> dict[str, float]:
     """XLA's estimate of flops and bytes for computing the tensors."""
     return _compiled(tensors).cost_analysis()
+
+
+def memory(*tensors: Tensor) -> Memory:
+    """The bytes that computing the tensors takes on their device; compiles, runs nothing."""
+    return memory_of(_compiled(tensors))

@@ -4,6 +4,7 @@ from ..graph import Op, result
 from .contraction import convolution, dot_general
 from .elementwise import *  # noqa: F403
 from .indexing import gather, scatter
+from .order import optimization_barrier
 from .random import random_bits
 from .reduction import (
     argmax,
@@ -46,6 +47,7 @@ __all__ = [
     "dynamic_update_slice",
     "gather",
     "iota",
+    "optimization_barrier",
     "pad",
     "random_bits",
     "reduce_and",

@@ -8,14 +8,14 @@ lowers a loop. The time it takes is linear in the number of ops, and compile tim
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...lazy import metrics, ops
-from ...lazy.graph import HostValue, Node, after_inputs
+from ...lazy.graph import Aval, HostValue, Node, after_inputs
 from ...lazy.record import sockets
 from ..emit import Plan, module_of
 from ..structure import structure
-from .relations import Piece, Relation, Varying, piece
+from .relations import Fixed, Inner, Piece, Relation, Varying, piece
 from .rewrite import Rewriter
 from .sequence import Arrangement, arrange, runs
 
@@ -25,21 +25,37 @@ LONG = 400  # ops in a run that is rolled for the sake of compile time alone
 MANY = 12  # trips of a run whose arguments have to be laid side by side
 
 
-def lowered(plan: Plan) -> Any:
+class Analysis(NamedTuple):
+    """Where a program repeats itself, whether it pays to do something about it or not."""
+
+    arranged: Arrangement
+    pieces: list[Piece]
+
+    def pays(self, p: Piece) -> bool:
+        return _pays(self.arranged, p)
+
+
+def lowered(plan: Plan, found: Analysis | None = None) -> Any:
     """The verified module for a plan, its repeated pieces made loops."""
-    return module_of(rolled(plan))
+    return module_of(rolled(plan, found))
 
 
-def rolled(plan: Plan) -> Plan:
-    """The plan with its repeated pieces made loops, or as it is where there is none that pays."""
+def analysis(plan: Plan) -> Analysis | None:
+    """How the plan repeats itself; None where it is too short, or nobody wants to know."""
     if not enabled[0] or len(plan.order) < LEAST:
+        return None
+    arguments = {plan.order[i] for places in plan.packed.values() for i in places}
+    return _analysis(plan.order, [plan.order[i] for i in plan.roots], arguments)
+
+
+def rolled(plan: Plan, found: Analysis | None = None) -> Plan:
+    """The plan with its repeated pieces made loops, or as it is where there is none that pays."""
+    found = found or analysis(plan)
+    pieces = [p for p in found.pieces if found.pays(p)] if found is not None else []
+    if found is None or not pieces:
         return plan
     arguments = {plan.order[i] for places in plan.packed.values() for i in places}
-    roots = [plan.order[i] for i in plan.roots]
-    a, pieces = _pieces(plan.order, roots, arguments)
-    if not pieces:
-        return plan
-    values = Rewriter(a, pieces, arguments, roots).result()
+    values = Rewriter(found.arranged, pieces, arguments, [plan.order[i] for i in plan.roots]).result()
     metrics.count("loops_rolled", len(pieces))
     metrics.count("ops_rolled", sum(p.run.trips * p.run.period for p in pieces))
     return _plan_of(plan, arguments, values)
@@ -50,14 +66,14 @@ def rolls(nodes: list[Node]) -> bool:
     if not enabled[0] or not nodes:
         return False
     order, _ = structure(nodes)
-    a, pieces = _pieces(order, nodes, set())
-    inside = sum(p.run.trips * p.run.period for p in pieces)
-    return 2 * inside > len(a.sequence)
+    found = _analysis(order, nodes, set())
+    inside = sum(p.run.trips * p.run.period for p in found.pieces if found.pays(p))
+    return 2 * inside > len(found.arranged.sequence)
 
 
-def _pieces(order: list[Node], roots: list[Node], arguments: set[Node]) -> tuple[Arrangement, list[Piece]]:
+def _analysis(order: list[Node], roots: list[Node], arguments: set[Node]) -> Analysis:
     a = arrange(order, set(roots), arguments)
-    return a, [p for p in (piece(a, r) for r in runs(a)) if p is not None and _pays(a, p)]
+    return Analysis(a, [p for p in (piece(a, r) for r in runs(a)) if p is not None])
 
 
 def _pays(a: Arrangement, p: Piece) -> bool:
@@ -65,9 +81,35 @@ def _pays(a: Arrangement, p: Piece) -> bool:
     only where there is nothing to lay out and products leave the loop (a recurrence in time)."""
     size = p.run.trips * p.run.period
     if any(_laid_out(a, r) for relations in p.operands for r in relations):
-        return size >= LONG and p.run.trips >= MANY
+        return size >= LONG and p.run.trips >= MANY and not layers(a, p)
     nodes = a.sequence[p.run.start : p.run.start + p.run.period]
     return size >= LONG or (p.run.trips >= 8 and any(n.sig.op is ops.dot_general for n in nodes))
+
+
+def layers(a: Arrangement, p: Piece) -> bool:
+    """Whether the trips are layers with weights of their own: more bytes are another argument in each than are the same
+    in all. To lay those side by side, as a loop must, would cost more than it saves."""
+    own = shared = 0
+    seen: set[Relation] = set()
+    for relations in p.operands:
+        for r in relations:
+            if r in seen or type(r) is Inner:
+                continue
+            seen.add(r)
+            if _laid_out(a, r):
+                own += _bytes(a, r.numbers[0])  # type: ignore[union-attr]
+            elif type(r) is Fixed:
+                shared += _bytes(a, r.number)
+    return own > shared
+
+
+def _bytes(a: Arrangement, number: int) -> int:
+    """Of a value that is computed, or of the arguments that a value outside is made of."""
+    if number < len(a.sequence):
+        aval = a.node(number).sig.aval
+        return aval.size * aval.dtype.itemsize if type(aval) is Aval else 0
+    found = after_inputs([a.node(number)], lambda n: () if n.buffer is not None else n.inputs)
+    return sum(n.sig.aval.size * n.sig.aval.dtype.itemsize for n in found if n.buffer is not None)
 
 
 def _laid_out(a: Arrangement, r: Relation) -> bool:
@@ -95,4 +137,4 @@ def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
 
 
 sockets.rolls = rolls
-__all__ = ["enabled", "lowered", "rolled", "rolls"]
+__all__ = ["Analysis", "analysis", "enabled", "layers", "lowered", "rolled", "rolls"]

@@ -49,7 +49,7 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import nn, optim  # noqa: E402  (they use the names above)
+from . import nn, optim, utils  # noqa: E402  (they use the names above)
 from .compiling import compile  # noqa: E402
 
 __version__ = "0.1.0"
@@ -105,4 +105,5 @@ __all__ = [
     "set_printoptions",
     "sync",
     "synchronize",
+    "utils",
 ]

@@ -271,6 +271,15 @@ def test_functions_of_ones_own():
     assert x.grad.tolist() == [2.0, 2.0] and y.grad.tolist() == [2.0, 2.0]
 
 
+def test_what_comes_right_after_a_function_leads_back_through_it():
+    for after in (lx.sum, lambda y: y.sin().sum(), lambda y: (y * y).sum()):
+        x, w = leaf(0.5, -1.5), leaf(2.0, 3.0)
+        got = grad(after(Cube.apply(x * w)), [x, w])
+        expected = grad(after((x * w) ** 3), [x, w])
+        for a, b in zip(got, expected):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+
+
 def test_gradcheck_finds_a_wrong_function():
     x = leaf(0.5, -1.5)
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):

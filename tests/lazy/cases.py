@@ -207,6 +207,7 @@ CASES: dict[Op, Case] = {
     ops.broadcast_in_dim: Case("bifc", [row(numbers(3), shape=(2, 3), dims=(1,)), row(numbers(2, 1), shape=(2, 4, 3), dims=(0, 1)), row(ZERO_D, shape=(2, 2), dims=())]),
     ops.slice_: Case("bifc", [row(numbers(4, 5), start=(1, 0), limit=(4, 5), strides=(1, 2)), row(numbers(4), start=(2,), limit=(2,), strides=(1,), name="empty", smooth=False)]),
     ops.dynamic_slice: Case("bifc", [row(numbers(4, 5), *I32, sizes=(2, 3)), row(numbers(4, 5), *FAR, sizes=(2, 3), name="outside")]),
+    ops.optimization_barrier: Case("bifc", [row(numbers(3, 4), numbers(2, seed=4)), row(EMPTY, numbers(), name="empty", smooth=False)]),
     ops.dynamic_update_slice: Case("bifc", [row(numbers(4, 5), numbers(2, 3, seed=4), *I32), row(numbers(4, 5), numbers(2, 3, seed=4), *FAR, name="outside")]),
     ops.pad: Case("ifc", [pads((1, 0), (0, 2), (0, 0), "edges"), pads((0, 1), (0, 0), (1, 2), "interior"), pads((-1, 0), (0, -2), (0, 1), "cropped")]),
     ops.reverse: Case("bifc", [row(numbers(3, 4), axes=(0, 1)), row(numbers(3, 4), axes=())]),

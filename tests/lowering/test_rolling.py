@@ -200,18 +200,27 @@ def test_rolling_can_be_turned_off():
         lx.lowering.roll_loops(True)
 
 
-def test_equal_layers_in_depth_are_rolled_with_their_weights_stacked(eager_to_roll):
-    lx.manual_seed(0)
-    model = nn.Sequential(*(nn.Sequential(nn.Linear(6, 6), nn.Tanh()) for _ in range(10))).double()
-    x = lx.randn(3, 6, dtype=lx.float64)
-    lx.sync()
-    loss = model(x).square().sum()
-    loss.backward()
-    found = [loss.detach(), *(p.grad for p in model.parameters())]
+def test_arguments_of_each_trip_are_laid_side_by_side(eager_to_roll):
+    rng = np.random.default_rng(0)
+    xs = [lx.tensor(rng.normal(size=(2, 3))) for _ in range(20)]
+    w = lx.tensor(rng.normal(size=(3, 3)), requires_grad=True)
+    h = lx.zeros(2, 3, dtype=lx.float64)
+    for x in xs:
+        h = ((x + h) @ w).tanh()
+    found = [h.detach(), *lx.autograd.grad(h.square().sum(), [w])]
     assert text_of(*found).count("stablehlo.while") == 2
     expected = [interpret(t) for t in found]
     for got, value in zip(found, expected):
         assert_close(got.numpy(), value, factor=20)
+
+
+def test_layers_with_weights_of_their_own_are_no_loop(eager_to_roll):
+    """To lay their weights side by side would copy all of them in every run."""
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(6, 6), nn.Tanh()) for _ in range(10)))
+    x = lx.randn(3, 6)
+    lx.sync()
+    model(x).square().sum().backward()
+    assert "stablehlo.while" not in text_of(*(p.grad for p in model.parameters()))
 
 
 def test_numbers_that_vary_stay_arguments_in_a_loop(eager_to_roll):

@@ -99,6 +99,8 @@ class Optimizer:
         for name, value in self.defaults.items():
             group.setdefault(name, value)
         self.param_groups.append(group)
+        if any(p._node is not None and p._node.buffer is None for p in params):
+            lx.sync("an optimizer takes the parameters")  # so that the first step is the same program as the second
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients (or, with ``set_to_none=False``, write zeros into them)."""

@@ -1,0 +1,5 @@
+"""Helpers beside the core."""
+
+from . import checkpoint
+
+__all__ = ["checkpoint"]
