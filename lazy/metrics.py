@@ -11,7 +11,7 @@ _causes: Counter[str] = Counter()
 _compiles: deque[dict[str, Any]] = deque(maxlen=200)
 _LISTED = (
     "ops_recorded", "syncs", "executions", "ops_executed", "cache_hits", "compiles", "disk_hits", "donated_buffers",
-    "loops_rolled", "ops_rolled",
+    "loops_rolled", "ops_rolled", "convolutions_turned", "convolutions_widened",
 )  # fmt: skip
 
 

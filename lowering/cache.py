@@ -11,7 +11,7 @@ from ..devices import RuntimeFailure, compiler
 from ..lazy import metrics
 from . import disk, explain
 from .emit import Plan
-from .rolling import lowered
+from .passes import lowered
 
 MAX_EXECUTABLES = 1024
 WORTH_STORING = 0.05  # seconds of compile time above which an executable goes to disk

@@ -9,7 +9,7 @@ from ..lazy import Tensor
 from ..lazy.graph import HostValue, argument
 from .cache import outputs_of
 from .emit import Plan
-from .rolling import lowered
+from .passes import lowered
 from .structure import structure
 
 

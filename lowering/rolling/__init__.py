@@ -13,7 +13,7 @@ from typing import Any
 from ...lazy import metrics, ops
 from ...lazy.graph import HostValue, Node, after_inputs
 from ...lazy.record import sockets
-from ..emit import Plan, module_of
+from ..emit import Plan
 from ..structure import structure
 from .relations import Piece, Relation, Varying, piece
 from .rewrite import Rewriter
@@ -23,11 +23,6 @@ enabled = [os.environ.get("LAZYXLA_ROLL", "1").lower() not in ("0", "false", "no
 LEAST = 64  # ops in a program that is looked at
 LONG = 400  # ops in a run that is rolled for the sake of compile time alone
 MANY = 12  # trips of a run whose arguments have to be laid side by side
-
-
-def lowered(plan: Plan) -> Any:
-    """The verified module for a plan, its repeated pieces made loops."""
-    return module_of(rolled(plan))
 
 
 def rolled(plan: Plan) -> Plan:
@@ -42,7 +37,7 @@ def rolled(plan: Plan) -> Plan:
     values = Rewriter(a, pieces, arguments, roots).result()
     metrics.count("loops_rolled", len(pieces))
     metrics.count("ops_rolled", sum(p.run.trips * p.run.period for p in pieces))
-    return _plan_of(plan, arguments, values)
+    return plan_of(plan, arguments, values)
 
 
 def rolls(nodes: list[Node]) -> bool:
@@ -78,7 +73,8 @@ def _laid_out(a: Arrangement, r: Relation) -> bool:
     return len(outside) > 1 and any(n.sig.aval.shape for n in outside)
 
 
-def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
+def plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
+    """The plan with other nodes for its roots; ``arguments`` are its host values that come as arguments."""
     given = [plan.order[i] for i in plan.leaves]
     first = [*given, *(n for n in plan.order if n in arguments)]
     there = set(first)
@@ -95,4 +91,4 @@ def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
 
 
 sockets.rolls = rolls
-__all__ = ["enabled", "lowered", "rolled", "rolls"]
+__all__ = ["enabled", "plan_of", "rolled", "rolls"]
