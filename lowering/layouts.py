@@ -214,6 +214,17 @@ def _moved(*names: str) -> Callable[[Arranger, Node], Form | None]:
     return rule
 
 
+def _dynamic_slice(a: Arranger, n: Node) -> Form:
+    node, dims = a.form(n.inputs[0])
+    return make(n.sig.op, [node, *_permuted([a.plain(x) for x in n.inputs[1:]], dims)], n, sizes=_permuted(n.sig.keyword["sizes"], dims)), dims
+
+
+def _dynamic_update(a: Arranger, n: Node) -> Form:
+    x, update, *starts = n.inputs
+    node, dims = a.form(x)
+    return make(n.sig.op, [node, a.get(update, dims), *_permuted([a.plain(s) for s in starts], dims)], n), dims
+
+
 def _reverse(a: Arranger, n: Node) -> Form:
     node, dims = a.form(n.inputs[0])
     return make(n.sig.op, [node], n, axes=tuple(sorted(dims[i] for i in n.sig.keyword["axes"]))), dims
@@ -236,6 +247,8 @@ _RULES: dict[Op, Callable[[Arranger, Node], Form | None]] = {
     ops.pad: _moved("low", "high", "interior"),
     ops.slice_: _moved("start", "limit", "strides"),
     ops.reduce_window_sum: _moved("window", "strides"),
+    ops.dynamic_slice: _dynamic_slice,
+    ops.dynamic_update_slice: _dynamic_update,
     ops.reverse: _reverse,
     ops.concatenate: _concatenate,
     ops.cumsum: _cumsum,
