@@ -216,7 +216,8 @@ def _moved(*names: str) -> Callable[[Arranger, Node], Form | None]:
 
 def _dynamic_slice(a: Arranger, n: Node) -> Form:
     node, dims = a.form(n.inputs[0])
-    return make(n.sig.op, [node, *_permuted([a.plain(x) for x in n.inputs[1:]], dims)], n, sizes=_permuted(n.sig.keyword["sizes"], dims)), dims
+    starts = _permuted([a.plain(x) for x in n.inputs[1:]], dims)
+    return make(n.sig.op, [node, *starts], n, sizes=_permuted(n.sig.keyword["sizes"], dims)), dims
 
 
 def _dynamic_update(a: Arranger, n: Node) -> Form:

@@ -40,8 +40,9 @@ class RandomNet:
     """A net of convolutions and of what stands between them, drawn at random; all values are [N, C, *S] of one rank."""
 
     KINDS = (
-        "conv", "conv", "conv", "strided", "grouped", "dilated", "transposed", "norm", "relu", "residual", "join", "max", "mean",
-        "edges", "crop", "flip", "gate", "softmax", "permuted", "regrouped", "running", "row", "matrix", "where", "write",
+        "conv", "conv", "conv", "strided", "grouped", "dilated", "transposed", "norm", "relu", "residual", "join", "max",
+        "mean", "edges", "crop", "flip", "gate", "softmax", "permuted", "regrouped", "running", "row", "matrix", "where",
+        "write",
     )  # fmt: skip
 
     def __init__(self, seed: int) -> None:
@@ -149,13 +150,13 @@ def test_random_nets_agree_with_numpy(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_pass_can_be_switched_off(seed, monkeypatch):
-    found = []
+    found, counts = [], []
     for on in (True, False):
         monkeypatch.setattr(layouts, "enabled", [on])
         lx.lowering.clear_cache()
         found.append([t.detach().numpy() for t in RandomNet(seed).record()])
-        assert on or turned() == before
-        before = turned()
+        counts.append(turned())
+    assert counts[0] == counts[1] > 0
     for got, value in zip(*found, strict=True):
         assert_close(got, value, factor=1000)
 
@@ -172,10 +173,10 @@ def test_choose_layouts_is_the_switch():
     assert turned() == 1
 
 
-@pytest.mark.parametrize("n, numbers", [(1, "[b, 0, f]x[0, i, o]->[b, 0, f]"), (3, "[b, 0, 1, 2, f]x[0, 1, 2, i, o]->[b, 0, 1, 2, f]")])
-def test_in_one_and_three_dims(n, numbers):
+@pytest.mark.parametrize("n, spatial", [(1, "0"), (3, "0, 1, 2")])
+def test_in_one_and_three_dims(n, spatial):
     x, w = lx.ones(2, 3, *[5] * n), lx.ones(4, 3, *[2] * n)
-    assert numbers in text_of(getattr(F, f"conv{n}d")(x, w))
+    assert f"[b, {spatial}, f]x[{spatial}, i, o]->[b, {spatial}, f]" in text_of(getattr(F, f"conv{n}d")(x, w))
 
 
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
@@ -235,7 +236,8 @@ def test_a_user_who_permutes_to_channels_last_turns_nothing():
 ])  # fmt: skip
 def test_few_channels_are_done_several_columns_at_once(channels, outputs, kernel, stride, size, expected):
     rng = np.random.default_rng(0)
-    x, w = lx.tensor(rng.normal(size=(2, channels, size, size))), lx.tensor(rng.normal(size=(outputs, channels, kernel, kernel)))
+    x = lx.tensor(rng.normal(size=(2, channels, size, size)))
+    w = lx.tensor(rng.normal(size=(outputs, channels, kernel, kernel)))
     y = F.conv2d(x, w, stride=stride, padding=kernel // 2)
     assert columns.columns(y._node) == expected
     value = interpret(y)
