@@ -18,9 +18,10 @@ import numpy as np
 from ..lazy import metrics, ops
 from ..lazy.graph import LEAVES, HostValue, Node, Op
 from ..lazy.ops import elementwise
-from .columns import widened
+from .columns import convolved
 from .emit import Plan
-from .nodes import CONVOLUTION_LAST, Ints, last, last_kernel, make
+from .groups import depthwise_gradient, grouped, is_depthwise_gradient
+from .nodes import Ints, last, last_kernel, make
 
 enabled = [os.environ.get("LAZYXLA_LAYOUTS", "1").lower() not in ("0", "false", "no", "off")]
 PLATFORMS = {"cpu"}
@@ -140,13 +141,15 @@ def _convolution(a: Arranger, n: Node) -> Form | None:
     if not _is_ours(n):
         return None
     rank = n.sig.aval.ndim
-    x, w = a.get(n.inputs[0], last(rank)), a.get(n.inputs[1], last_kernel(rank))
     a.convolutions += 1
-    found = widened(x, w, n)
+    if is_depthwise_gradient(n):
+        places = (rank - 1, 0, *range(1, rank - 1))  # of [C, N, *S] in [N, *S, C]
+        return depthwise_gradient(a.get(n.inputs[0].inputs[0], places), a.get(n.inputs[1], places), n), last(rank)
+    x, w = a.get(n.inputs[0], last(rank)), a.get(n.inputs[1], last_kernel(rank))
+    found = grouped(x, w, n, n.sig.keyword) if n.sig.keyword["groups"] > 1 else None
     if found is None:
-        found = make(CONVOLUTION_LAST, [x, w], n, **n.sig.keyword)
-    else:
-        a.widened += 1
+        found, several = convolved(x, w, n, **n.sig.keyword)
+        a.widened += several
     return found, last(rank)
 
 

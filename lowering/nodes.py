@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..lazy import ops
-from ..lazy.graph import Aval, Node, Op, signature
+from ..lazy.graph import Aval, HostValue, Node, Op, leaf_signature, scalar, signature
 
 Ints = tuple[int, ...]
 
@@ -15,6 +17,12 @@ def make(op: Op, inputs: Sequence[Node], like: Node, **attributes: Any) -> Node:
     """A node that was not recorded, at the line of one that was."""
     sig = signature(op, tuple([n.sig.aval for n in inputs]), tuple([attributes[name] for name in op.attributes]))
     return Node(sig, tuple(inputs), like.code, like.lasti)
+
+
+def zero_of(x: Node) -> Node:
+    """The number zero, of the type of x's elements."""
+    aval = x.sig.aval
+    return HostValue(leaf_signature(scalar, aval.with_shape(())), np.zeros((), aval.dtype.numpy), x.code, x.lasti)
 
 
 def last(rank: int) -> Ints:

@@ -67,8 +67,9 @@ def _conv_kernel(
     """A convolution of x with g over the batch: batch and channels change places."""
     n, channels, *sizes = x.shape
     per_group = channels // groups
-    if groups == 1:
+    if groups == 1 or per_group == 1:
         left = raw_transpose(x, (1, 0, *range(2, x.ndim)))
+        left = raw_reshape(left, (per_group, groups * n, *sizes))
     else:
         grouped = raw_reshape(x, (n, groups, per_group, *sizes))
         left = raw_reshape(raw_transpose(grouped, (2, 1, 0, *range(3, grouped.ndim))), (per_group, groups * n, *sizes))
