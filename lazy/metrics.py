@@ -12,7 +12,8 @@ _compiles: deque[dict[str, Any]] = deque(maxlen=200)
 _recordings: deque[dict[str, Any]] = deque(maxlen=200)
 _LISTED = (
     "ops_recorded", "syncs", "executions", "ops_executed", "cache_hits", "compiles", "disk_hits", "donated_buffers",
-    "loops_rolled", "ops_rolled", "layers_outlined", "replays", "replays_given_up", "compiled_calls",
+    "loops_rolled", "ops_rolled", "layers_outlined", "convolutions_turned", "convolutions_widened", "replays",
+    "replays_given_up", "compiled_calls",
 )  # fmt: skip
 
 

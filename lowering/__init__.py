@@ -1,6 +1,6 @@
 """From the graph to results: StableHLO, loops, executables and their caches, execution. Plugs itself into ``lazy``."""
 
-from . import aot, cache, debug, emit, execute, outline, rolling, rules
+from . import aot, cache, debug, emit, execute, layouts, outline, passes, rolling, rules
 from .execute import clear_cache
 
 
@@ -16,7 +16,14 @@ def outline_layers(enabled: bool = True) -> None:
     clear_cache()
 
 
+def choose_layouts(enabled: bool = True) -> None:
+    """Whether convolutions are laid out as the platform is fastest (at the start: the variable LAZYXLA_LAYOUTS)."""
+    layouts.enabled[0] = enabled
+    clear_cache()
+
+
 __all__ = [
-    "aot", "cache", "clear_cache", "debug", "emit", "execute", "outline", "outline_layers", "roll_loops", "rolling",
+    "aot", "cache", "choose_layouts", "clear_cache", "debug", "emit", "execute", "layouts", "outline", "outline_layers",
+    "passes", "roll_loops", "rolling",
     "rules",
 ]  # fmt: skip

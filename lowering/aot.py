@@ -13,7 +13,7 @@ from ..lazy.graph import Node
 from ..lazy.record import where_text
 from .debug import plan_for
 from .emit import Plan
-from .rolling import lowered
+from .passes import lowered
 
 # libtpu asks the cloud what machine this is, and lets one process in at a time, unless told otherwise.
 _ENVIRONMENT = {
@@ -68,7 +68,7 @@ def compile_plan(plan: Plan, topology: str) -> Report:
                 "complex128 is beyond it; use complex64"
             )
     try:
-        made = compiler.compile_only(lowered(plan), device)
+        made = compiler.compile_only(lowered(plan, "tpu"), device)
     except RuntimeFailure as e:
         raise RuntimeError(f"the compiler for {topology} refuses this program: {_short(e)}") from None
     stats = made.get_compiled_memory_stats()

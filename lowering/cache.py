@@ -14,8 +14,9 @@ from ..lazy import metrics
 from . import disk, explain, fingerprint, stored
 from .emit import Plan
 from .outline import Outline, outlined
+from .passes import lowered
 from .pieces import Pieces, memory_of
-from .rolling import Analysis, analysis, lowered
+from .rolling import Analysis, analysis
 
 MAX_EXECUTABLES = 1024
 WORTH_STORING = 0.05  # seconds of compile time above which a program goes to disk
@@ -77,7 +78,7 @@ def _parts(
     parts: list[Any] = []
     with ThreadPoolExecutor(min(len(plans), os.cpu_count() or 1)) as pool:
         for p in plans:  # a module is compiled while the next is made
-            module = lowered(p, repeats if outline is None else None)
+            module = lowered(p, repeats=repeats if outline is None else None)
             digest = hashlib.sha256(module.operation.get_asm(enable_debug_info=False).encode()).digest()
             digests.append(digest)
             found = _remembered(device, digest)

@@ -8,8 +8,8 @@ from ..lazy import Tensor
 from ..lazy.graph import HostValue, argument
 from .cache import made
 from .emit import Plan
+from .passes import lowered
 from .pieces import Memory, memory_of
-from .rolling import lowered
 from .structure import structure
 
 

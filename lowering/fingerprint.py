@@ -21,7 +21,7 @@ from ..devices import Device, compiler
 from ..lazy import ops
 from ..lazy.dtypes import DType
 from ..lazy.graph import LEAVES, Aval, HostValue, Op, Several, Signature, result
-from . import outline, rolling
+from . import layouts, outline, rolling
 from .emit import RULES, Plan
 
 
@@ -102,7 +102,7 @@ def _ways() -> bytes:
     """How a program becomes a module: the switches and the source that does it."""
     switches = (
         rolling.enabled, rolling.LEAST, rolling.LONG, rolling.MANY, outline.enabled, outline.LEAST, outline.TRIPS,
-        outline.PIECE,
+        outline.PIECE, layouts.enabled,
     )  # fmt: skip
     return repr(switches).encode() + _source()
 

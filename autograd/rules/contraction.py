@@ -42,9 +42,13 @@ def _conv_input(
     """A convolution of g, spread by the strides, with the kernel turned round and its channels exchanged."""
     spatial = range(2, x.ndim)
     out, per_group, *kernel = w.shape
-    grouped = raw_reshape(w, (groups, out // groups, per_group, *kernel))
-    swapped = raw_transpose(grouped, (0, 2, 1, *range(3, grouped.ndim)))
-    turned = ops.reverse(raw_reshape(swapped, (groups * per_group, out // groups, *kernel)), axes=tuple(spatial))
+    if groups == 1:
+        swapped = raw_transpose(w, (1, 0, *spatial))
+    else:
+        grouped = raw_reshape(w, (groups, out // groups, per_group, *kernel))
+        swapped = raw_transpose(grouped, (0, 2, 1, *range(3, grouped.ndim)))
+        swapped = raw_reshape(swapped, (groups * per_group, out // groups, *kernel))
+    turned = ops.reverse(swapped, axes=tuple(spatial))
     pads = []
     for i, d in enumerate(spatial):
         reach = _dilated(w.shape[d], rhs_dilation[i])
@@ -63,8 +67,12 @@ def _conv_kernel(
     """A convolution of x with g over the batch: batch and channels change places."""
     n, channels, *sizes = x.shape
     per_group = channels // groups
-    grouped = raw_reshape(x, (n, groups, per_group, *sizes))
-    left = raw_reshape(raw_transpose(grouped, (2, 1, 0, *range(3, grouped.ndim))), (per_group, groups * n, *sizes))
+    if groups == 1 or per_group == 1:
+        left = raw_transpose(x, (1, 0, *range(2, x.ndim)))
+        left = raw_reshape(left, (per_group, groups * n, *sizes))
+    else:
+        grouped = raw_reshape(x, (n, groups, per_group, *sizes))
+        left = raw_reshape(raw_transpose(grouped, (2, 1, 0, *range(3, grouped.ndim))), (per_group, groups * n, *sizes))
     right = raw_transpose(g, (1, 0, *range(2, g.ndim)))
     pads = []
     for i, d in enumerate(range(2, x.ndim)):

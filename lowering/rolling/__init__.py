@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ...lazy import metrics, ops
 from ...lazy.graph import Aval, HostValue, Node, after_inputs
 from ...lazy.record import sockets
-from ..emit import Plan, module_of
+from ..emit import Plan
 from ..structure import structure
 from .relations import Fixed, Inner, Piece, Relation, Varying, piece
 from .rewrite import Rewriter
@@ -35,11 +35,6 @@ class Analysis(NamedTuple):
         return _pays(self.arranged, p)
 
 
-def lowered(plan: Plan, found: Analysis | None = None) -> Any:
-    """The verified module for a plan, its repeated pieces made loops."""
-    return module_of(rolled(plan, found))
-
-
 def analysis(plan: Plan) -> Analysis | None:
     """How the plan repeats itself; None where it is too short, or nobody wants to know."""
     if not enabled[0] or len(plan.order) < LEAST:
@@ -58,7 +53,7 @@ def rolled(plan: Plan, found: Analysis | None = None) -> Plan:
     values = Rewriter(found.arranged, pieces, arguments, [plan.order[i] for i in plan.roots]).result()
     metrics.count("loops_rolled", len(pieces))
     metrics.count("ops_rolled", sum(p.run.trips * p.run.period for p in pieces))
-    return _plan_of(plan, arguments, values)
+    return plan_of(plan, arguments, values)
 
 
 def rolls(nodes: list[Node]) -> bool:
@@ -120,7 +115,8 @@ def _laid_out(a: Arrangement, r: Relation) -> bool:
     return len(outside) > 1 and any(n.sig.aval.shape for n in outside)
 
 
-def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
+def plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
+    """The plan with other nodes for its roots; ``arguments`` are its host values that come as arguments."""
     given = [plan.order[i] for i in plan.leaves]
     first = [*given, *(n for n in plan.order if n in arguments)]
     there = set(first)
@@ -137,4 +133,4 @@ def _plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
 
 
 sockets.rolls = rolls
-__all__ = ["Analysis", "analysis", "enabled", "layers", "lowered", "rolled", "rolls"]
+__all__ = ["Analysis", "analysis", "enabled", "layers", "plan_of", "rolled", "rolls"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ...devices.compiler import ir
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, HostValue, Node, Op, Several, Signature, leaf_signature, placeholder, result, signature
 from ..emit import Builder, Value, emit, location_of, rule
+from ..nodes import make
 
 WHILE = Op.__new__(Op)  # not in the table: it is never recorded, only made of what was
 WHILE.name, WHILE.attributes, WHILE.signatures = "while", ("loop",), {}
@@ -70,12 +71,6 @@ def loop_signature(loop: Loop, inputs: Sequence[Node]) -> Signature:
     avals = [r.here.sig.aval for r in loop.registers]
     avals += [s.value.sig.aval.with_shape((loop.trips, *s.value.sig.aval.shape)) for s in loop.stacks]
     return Signature(WHILE, tuple(n.sig.aval for n in inputs), (loop,), Several(tuple(avals)))
-
-
-def make(op: Op, inputs: Sequence[Node], like: Node, **attributes: Any) -> Node:
-    """A node that was not recorded, at the line of one that was."""
-    sig = signature(op, tuple(n.sig.aval for n in inputs), tuple(attributes[name] for name in op.attributes))
-    return Node(sig, tuple(inputs), like.code, like.lasti)
 
 
 def constant_node(array: np.ndarray, like: Node) -> Node:

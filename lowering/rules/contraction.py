@@ -9,6 +9,7 @@ from ...devices.compiler import stablehlo
 from ...lazy import ops
 from ...lazy.graph import Aval, Signature
 from ..emit import Builder, Value, rule
+from ..nodes import CONVOLUTION_LAST
 
 
 @rule(ops.dot_general)
@@ -65,20 +66,13 @@ def _merged(b: Builder, x: Value, aval: Aval, batch: list[int], contract: list[i
     return Merged(x, shape, contracted + bool(batch), math.prod(aval.shape[i] for i in free))
 
 
-@rule(ops.convolution)
-def _convolution(
-    b: Builder, sig: Signature, x: Value, w: Value, *, strides: Any, padding: Any, lhs_dilation: Any, rhs_dilation: Any,
-    groups: int,
+def _emit_convolution(
+    b: Builder, sig: Signature, x: Value, w: Value, numbers: Any, strides: Any, padding: Any, lhs_dilation: Any,
+    rhs_dilation: Any, groups: int,
 ) -> Value:  # fmt: skip
-    spatial = list(range(2, sig.aval.ndim))
-    numbers = stablehlo.ConvDimensionNumbers.get(
-        input_batch_dimension=0, input_feature_dimension=1, input_spatial_dimensions=spatial,
-        kernel_input_feature_dimension=1, kernel_output_feature_dimension=0, kernel_spatial_dimensions=spatial,
-        output_batch_dimension=0, output_feature_dimension=1, output_spatial_dimensions=spatial,
-    )  # fmt: skip
     rows = ", ".join(f"[{lo}, {hi}]" for lo, hi in padding)
     attributes = {}
-    if spatial:
+    if padding:
         attributes = {
             "window_strides": b.ints(strides), "lhs_dilation": b.ints(lhs_dilation), "rhs_dilation": b.ints(rhs_dilation),
             "padding": b.attribute(f"dense<[{rows}]> : tensor<{len(padding)}x2xi64>"),
@@ -87,3 +81,26 @@ def _convolution(
         "stablehlo.convolution", [x, w], sig.aval,
         dimension_numbers=numbers, feature_group_count=b.i64(groups), batch_group_count=b.i64(1), **attributes,
     )  # fmt: skip
+
+
+@rule(ops.convolution)
+def _convolution(b: Builder, sig: Signature, x: Value, w: Value, **attributes: Any) -> Value:
+    spatial = list(range(2, sig.aval.ndim))
+    numbers = stablehlo.ConvDimensionNumbers.get(
+        input_batch_dimension=0, input_feature_dimension=1, input_spatial_dimensions=spatial,
+        kernel_input_feature_dimension=1, kernel_output_feature_dimension=0, kernel_spatial_dimensions=spatial,
+        output_batch_dimension=0, output_feature_dimension=1, output_spatial_dimensions=spatial,
+    )  # fmt: skip
+    return _emit_convolution(b, sig, x, w, numbers, **attributes)
+
+
+@rule(CONVOLUTION_LAST)
+def _convolution_last(b: Builder, sig: Signature, x: Value, w: Value, **attributes: Any) -> Value:
+    end = sig.aval.ndim - 1
+    spatial, kernel = list(range(1, end)), list(range(end - 1))
+    numbers = stablehlo.ConvDimensionNumbers.get(
+        input_batch_dimension=0, input_feature_dimension=end, input_spatial_dimensions=spatial,
+        kernel_input_feature_dimension=end - 1, kernel_output_feature_dimension=end, kernel_spatial_dimensions=kernel,
+        output_batch_dimension=0, output_feature_dimension=end, output_spatial_dimensions=spatial,
+    )  # fmt: skip
+    return _emit_convolution(b, sig, x, w, numbers, **attributes)

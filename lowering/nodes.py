@@ -1,0 +1,50 @@
+"""Nodes that passes make: like recorded ones, at the line of one that was recorded; and the op that only a pass makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..lazy import ops
+from ..lazy.graph import Aval, HostValue, Node, Op, leaf_signature, scalar, signature
+
+Ints = tuple[int, ...]
+
+
+def make(op: Op, inputs: Sequence[Node], like: Node, **attributes: Any) -> Node:
+    """A node that was not recorded, at the line of one that was."""
+    sig = signature(op, tuple([n.sig.aval for n in inputs]), tuple([attributes[name] for name in op.attributes]))
+    return Node(sig, tuple(inputs), like.code, like.lasti)
+
+
+def zero_of(x: Node) -> Node:
+    """The number zero, of the type of x's elements."""
+    aval = x.sig.aval
+    return HostValue(leaf_signature(scalar, aval.with_shape(())), np.zeros((), aval.dtype.numpy), x.code, x.lasti)
+
+
+def last(rank: int) -> Ints:
+    """Where the dims of a value [N, C, *S] are with the channels last, [N, *S, C]."""
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+def last_kernel(rank: int) -> Ints:
+    """Where the dims of a kernel [O, C, *K] are in [*K, C, O]."""
+    return (rank - 1, rank - 2, *range(rank - 2))
+
+
+def _convolution_last(x: Aval, w: Aval, **attributes: Any) -> Aval:
+    """x: [N, *S, C]; w: [*K, C / groups, O]; result: [N, *S, O]. The type rule of ``ops.convolution`` on other orders."""
+    rank = x.ndim
+    found = ops.convolution.rule(
+        x.with_shape(tuple([x.shape[i] for i in last(rank)])), w.with_shape(tuple([w.shape[i] for i in last_kernel(rank)])),
+        **attributes,
+    ).shape  # fmt: skip
+    return x.with_shape((found[0], *found[2:], found[1]))
+
+
+CONVOLUTION_LAST = Op.__new__(Op)  # not in the table: it is never recorded, only made of ``ops.convolution``
+CONVOLUTION_LAST.name, CONVOLUTION_LAST.attributes = "convolution_last", ops.convolution.attributes
+CONVOLUTION_LAST.rule, CONVOLUTION_LAST.signatures = _convolution_last, {}
