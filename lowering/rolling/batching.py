@@ -10,7 +10,7 @@ from ...lazy.graph import Node, Op
 from ...lazy.ops import elementwise
 from .loop import make
 
-_ELEMENTWISE = {op for op in vars(elementwise).values() if isinstance(op, Op)}
+ELEMENTWISE = {op for op in vars(elementwise).values() if isinstance(op, Op)}
 _REDUCTIONS = {
     ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.reduce_and, ops.reduce_or
 }  # fmt: skip
@@ -23,7 +23,7 @@ def batched(n: Node, operands: Sequence[Operand], trips: int) -> Node | None:
     op, at = n.sig.op, n.sig.keyword
     if op is ops.dot_general:
         return _dot(n, *operands)
-    if op in _ELEMENTWISE:
+    if op in ELEMENTWISE:
         return make(op, [spread(x, trips) for x in operands], n, **at)
     rule = _RULES.get(op)
     if rule is not None and len(operands) == 1:

@@ -11,6 +11,7 @@ from ...lazy.graph import Aval, HostValue, Node, after_inputs, leaf_signature, p
 from .batching import Operand, batched
 from .loop import Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take
 from .relations import Carried, Counted, Fixed, FromLoop, Inner, Varying
+from .slices import sunk
 from .sums import LARGEST, sum_after
 
 if TYPE_CHECKING:
@@ -349,15 +350,19 @@ class Body:
                 registers.append(reader)
                 self.first_values[reader] = _zeros(self.nodes[place])
             last[place] = reader
+        kept = [*(after[here] for here in registers), *self.stacked]
+        body, whole, parts = sunk(body, kept, self.rows)
+        used_now = {x for n in body for x in n.inputs}.union(whole.get(n, n) for n in kept)
         fixed = [here for here in self.fixed if here in used]
-        rows_used = [here for here in self.rows if here in used]
-        sources = list(dict.fromkeys(self.rows[here][0] for here in rows_used))
+        rows = [(here, *self.rows[here], (0,) * here.sig.aval.ndim) for here in self.rows if here in used_now]
+        rows += [(here, *self.rows[row], box.start) for here, (row, box) in parts.items()]
+        sources = list(dict.fromkeys(source for _, source, *_ in rows))
         loop = Loop(
             self.trips, body, fixed, len(sources),
-            [Row(here, sources.index(self.rows[here][0]), *self.rows[here][1:]) for here in rows_used],
+            [Row(here, sources.index(source), *rest) for here, source, *rest in rows],
             [Count(here, *self.counts[here]) for here in self.counts if here in used],
-            [Register(here, after[here]) for here in registers],
-            [Stack(n, self.backwards) for n in self.stacked],
+            [Register(here, whole.get(after[here], after[here])) for here in registers],
+            [Stack(whole.get(n, n), self.backwards) for n in self.stacked],
         )  # fmt: skip
         inputs = [self.fixed[here] for here in fixed] + sources + [self.first_values[here] for here in registers]
         sample = self.sample

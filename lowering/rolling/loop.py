@@ -17,12 +17,13 @@ WHILE.name, WHILE.attributes, WHILE.signatures = "while", ("loop",), {}
 
 
 class Row(NamedTuple):
-    """In trip t, row ``first + step * t`` of a loop input."""
+    """In trip t, row ``first + step * t`` of a loop input, or the part of it that begins at ``start``."""
 
     here: Node
     source: int
     first: int
     step: int
+    start: tuple[int, ...]
 
 
 class Count(NamedTuple):
@@ -119,7 +120,7 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
         for r in loop.rows:
             aval = r.here.sig.aval
             one = aval.with_shape((1, *aval.shape))
-            start = [_line(b, counter, r.first, r.step, number)] + [zero] * aval.ndim
+            start = [_line(b, counter, r.first, r.step, number), *[b.full(at, number) for at in r.start]]
             row = b.op("stablehlo.dynamic_slice", [given[fixed + r.source], *start], one, slice_sizes=b.ints(one.shape))
             values[r.here] = b.op("stablehlo.reshape", [row], aval)
         outer = b.location
