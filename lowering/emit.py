@@ -10,6 +10,7 @@ import numpy as np
 from ..devices import compiler
 from ..lazy.graph import LEAVES, Aval, HostValue, Node, Op, Signature, site_of
 from ..lazy.ops import result
+from . import forms
 
 ir, func = compiler.ir, compiler.func
 Value = Any
@@ -176,10 +177,11 @@ def module_of(plan: Plan, platform: str | None = None) -> Any:
                 values[order[i]] = arguments[k]
             for k, places in enumerate(plan.packed.values()):
                 _unpack(b, arguments[len(plan.leaves) + k], [order[i] for i in places], values)
+            other = forms.chosen(order, values)
             for node in order:
                 if node not in values:
                     b.location = location_of(node)
-                    values[node] = _value(b, node, values)
+                    values[node] = _value(b, other.get(node, node), values)
             func.ReturnOp([values[order[i]] for i in plan.roots])
         if plan.donated:
             i32 = ir.IntegerType.get_signless(32)

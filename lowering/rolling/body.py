@@ -8,8 +8,9 @@ import numpy as np
 
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, HostValue, Node, after_inputs, leaf_signature, placeholder
+from ..forms.products import contracted_otherwise
 from .batching import Operand, batched
-from .loop import Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take
+from .loop import Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take, turned
 from .relations import Carried, Counted, Fixed, FromLoop, Inner, Varying
 from .slices import sunk
 from .sums import LARGEST, sum_after
@@ -130,7 +131,7 @@ class Body:
     def _made(self, place: int, sample: Node, inputs: list[Node]) -> Node:
         begins = self.piece.begins.get(place)
         if begins is None:
-            return Node(sample.sig, tuple(inputs), sample.code, sample.lasti)
+            return self._turned(Node(sample.sig, tuple(inputs), sample.code, sample.lasti))
         starts = []
         for d in range(begins.shape[1]):
             first, step = int(begins[0, d]), int(begins[1, d] - begins[0, d])
@@ -142,6 +143,16 @@ class Body:
             return make(ops.dynamic_slice, [inputs[0], *starts], sample, sizes=sample.sig.aval.shape)
         background = make(ops.broadcast_in_dim, [inputs[1]], sample, shape=sample.sig.aval.shape, dims=())
         return make(ops.dynamic_update_slice, [background, inputs[0], *starts], sample)
+
+    def _turned(self, n: Node) -> Node:
+        """A product of matrices of which one stays: that one turned outside, once, so that it is row by row inside."""
+        if n.sig.op is not ops.dot_general or any(x.sig.aval.ndim != 2 for x in n.inputs) or n.sig.keyword["batch"][0]:
+            return n
+        for which, (x, (dim,)) in enumerate(zip(n.inputs, n.sig.keyword["contract"])):
+            outer = self.fixed.get(x)
+            if outer is not None and dim == which:
+                n = contracted_otherwise(n, which, self._fixed(turned(outer)))
+        return n
 
     def _count(self, first: int, step: int, dtype: Any, like: Node) -> Node:
         here = stand_in(Aval((), dtypes.of_numpy(np.dtype(dtype)), like.sig.aval.device))
