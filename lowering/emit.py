@@ -10,6 +10,7 @@ import numpy as np
 from ..devices import compiler
 from ..lazy.graph import LEAVES, Aval, HostValue, Node, Op, Signature, site_of
 from ..lazy.ops import result
+from . import forms
 
 ir, func = compiler.ir, compiler.func
 Value = Any
@@ -41,7 +42,8 @@ class Plan(NamedTuple):
 class Builder:
     """Emits operations into the function being built; what rules work with."""
 
-    def __init__(self) -> None:
+    def __init__(self, platform: str) -> None:
+        self.platform = platform  # what is compiled for: 'cpu', 'gpu', 'tpu', or a registered one
         self.context = _context
         self.location: Any = None
         self.module: Any = None
@@ -151,11 +153,12 @@ def emit(b: Builder, sig: Signature, operands: Sequence[Value]) -> Any:
     return b.op(f"stablehlo.{sig.op.name}", operands, sig.aval)
 
 
-def module_of(plan: Plan) -> Any:
-    """The verified module that computes the plan's roots from its arguments."""
+def module_of(plan: Plan, platform: str | None = None) -> Any:
+    """The verified module that computes the plan's roots from its arguments, in the forms that its platform is fast at:
+    that of the results' device, unless another is named."""
     order = plan.order
     with _context, ir.Location.unknown():
-        b = Builder()
+        b = Builder(platform or order[plan.roots[0]].sig.aval.device.platform)
         b.location = ir.Location.unknown()
         b.module = module = ir.Module.create()
         module.operation.attributes["sym_name"] = ir.StringAttr.get("lazyxla")
@@ -174,10 +177,11 @@ def module_of(plan: Plan) -> Any:
                 values[order[i]] = arguments[k]
             for k, places in enumerate(plan.packed.values()):
                 _unpack(b, arguments[len(plan.leaves) + k], [order[i] for i in places], values)
+            other = forms.chosen(order, values)
             for node in order:
                 if node not in values:
                     b.location = location_of(node)
-                    values[node] = _value(b, node, values)
+                    values[node] = _value(b, other.get(node, node), values)
             func.ReturnOp([values[order[i]] for i in plan.roots])
         if plan.donated:
             i32 = ir.IntegerType.get_signless(32)

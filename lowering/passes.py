@@ -21,4 +21,4 @@ def lowered(plan: Plan, platform: str | None = None, repeats: Analysis | None = 
     values = layouts.turned(plan, platform)
     if values is not None:
         plan = plan_of(plan, {plan.order[i] for places in plan.packed.values() for i in places}, values)
-    return module_of(plan)
+    return module_of(plan, platform)

@@ -8,9 +8,11 @@ import numpy as np
 
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, HostValue, Node, after_inputs, leaf_signature, placeholder
+from ..forms.products import contracted_otherwise
 from .batching import Operand, batched
-from .loop import Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take
+from .loop import Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take, turned
 from .relations import Carried, Counted, Fixed, FromLoop, Inner, Varying
+from .slices import sunk
 from .sums import LARGEST, sum_after
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ class Body:
     def _made(self, place: int, sample: Node, inputs: list[Node]) -> Node:
         begins = self.piece.begins.get(place)
         if begins is None:
-            return Node(sample.sig, tuple(inputs), sample.code, sample.lasti)
+            return self._turned(Node(sample.sig, tuple(inputs), sample.code, sample.lasti))
         starts = []
         for d in range(begins.shape[1]):
             first, step = int(begins[0, d]), int(begins[1, d] - begins[0, d])
@@ -141,6 +143,16 @@ class Body:
             return make(ops.dynamic_slice, [inputs[0], *starts], sample, sizes=sample.sig.aval.shape)
         background = make(ops.broadcast_in_dim, [inputs[1]], sample, shape=sample.sig.aval.shape, dims=())
         return make(ops.dynamic_update_slice, [background, inputs[0], *starts], sample)
+
+    def _turned(self, n: Node) -> Node:
+        """A product of matrices of which one stays: that one turned outside, once, so that it is row by row inside."""
+        if n.sig.op is not ops.dot_general or any(x.sig.aval.ndim != 2 for x in n.inputs) or n.sig.keyword["batch"][0]:
+            return n
+        for which, (x, (dim,)) in enumerate(zip(n.inputs, n.sig.keyword["contract"])):
+            outer = self.fixed.get(x)
+            if outer is not None and dim == which:
+                n = contracted_otherwise(n, which, self._fixed(turned(outer)))
+        return n
 
     def _count(self, first: int, step: int, dtype: Any, like: Node) -> Node:
         here = stand_in(Aval((), dtypes.of_numpy(np.dtype(dtype)), like.sig.aval.device))
@@ -349,15 +361,19 @@ class Body:
                 registers.append(reader)
                 self.first_values[reader] = _zeros(self.nodes[place])
             last[place] = reader
+        kept = [*(after[here] for here in registers), *self.stacked]
+        body, whole, parts = sunk(body, kept, self.rows)
+        used_now = {x for n in body for x in n.inputs}.union(whole.get(n, n) for n in kept)
         fixed = [here for here in self.fixed if here in used]
-        rows_used = [here for here in self.rows if here in used]
-        sources = list(dict.fromkeys(self.rows[here][0] for here in rows_used))
+        rows = [(here, *self.rows[here], (0,) * here.sig.aval.ndim) for here in self.rows if here in used_now]
+        rows += [(here, *self.rows[row], box.start) for here, (row, box) in parts.items()]
+        sources = list(dict.fromkeys(source for _, source, *_ in rows))
         loop = Loop(
             self.trips, body, fixed, len(sources),
-            [Row(here, sources.index(self.rows[here][0]), *self.rows[here][1:]) for here in rows_used],
+            [Row(here, sources.index(source), *rest) for here, source, *rest in rows],
             [Count(here, *self.counts[here]) for here in self.counts if here in used],
-            [Register(here, after[here]) for here in registers],
-            [Stack(n, self.backwards) for n in self.stacked],
+            [Register(here, whole.get(after[here], after[here])) for here in registers],
+            [Stack(whole.get(n, n), self.backwards) for n in self.stacked],
         )  # fmt: skip
         inputs = [self.fixed[here] for here in fixed] + sources + [self.first_values[here] for here in registers]
         sample = self.sample

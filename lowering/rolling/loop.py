@@ -10,6 +10,7 @@ import numpy as np
 from ...devices.compiler import ir
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, HostValue, Node, Op, Several, Signature, leaf_signature, placeholder, result, signature
+from .. import forms
 from ..emit import Builder, Value, emit, location_of, rule
 from ..nodes import make
 
@@ -18,12 +19,13 @@ WHILE.name, WHILE.attributes, WHILE.signatures = "while", ("loop",), {}
 
 
 class Row(NamedTuple):
-    """In trip t, row ``first + step * t`` of a loop input."""
+    """In trip t, row ``first + step * t`` of a loop input, or the part of it that begins at ``start``."""
 
     here: Node
     source: int
     first: int
     step: int
+    start: tuple[int, ...]
 
 
 class Count(NamedTuple):
@@ -78,6 +80,13 @@ def constant_node(array: np.ndarray, like: Node) -> Node:
     return make(ops.constant, (), like, data=np.ascontiguousarray(array).tobytes(), aval=aval)
 
 
+def turned(n: Node) -> Node:
+    """The transpose of a matrix; of a transpose, the matrix."""
+    if n.sig.op is ops.transpose and n.buffer is None:
+        return n.inputs[0]
+    return make(ops.transpose, [n], n, permutation=(1, 0))
+
+
 def take(loop: Node, index: int) -> tuple[Signature, tuple[Node, ...]]:
     """Signature and inputs of the node that takes one result out of a loop."""
     return signature(result, (loop.sig.aval,), (index,)), (loop,)
@@ -114,18 +123,19 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
         for r in loop.rows:
             aval = r.here.sig.aval
             one = aval.with_shape((1, *aval.shape))
-            start = [_line(b, counter, r.first, r.step, number)] + [zero] * aval.ndim
+            start = [_line(b, counter, r.first, r.step, number), *[b.full(at, number) for at in r.start]]
             row = b.op("stablehlo.dynamic_slice", [given[fixed + r.source], *start], one, slice_sizes=b.ints(one.shape))
             values[r.here] = b.op("stablehlo.reshape", [row], aval)
-        outer = b.location
-        for n in loop.body:
+        outer, other = b.location, forms.chosen(loop.body, values)
+        for node in loop.body:
+            n = other.get(node, node)
             b.location = location_of(n)
             if isinstance(n, HostValue):
-                values[n] = b.dense(n.value, n.sig.aval)
+                values[node] = b.dense(n.value, n.sig.aval)
             elif n.sig.op is result:
-                values[n] = values[n.inputs[0]][n.sig.keyword["index"]]
+                values[node] = values[n.inputs[0]][n.sig.keyword["index"]]
             else:
-                values[n] = emit(b, n.sig, [values[x] for x in n.inputs])
+                values[node] = emit(b, n.sig, [values[x] for x in n.inputs])
         b.location = outer
         for k, s in enumerate(loop.stacks):
             aval = s.value.sig.aval

@@ -1,0 +1,45 @@
+"""Products of transposed operands as products of the operands themselves: which dim is contracted says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from ...lazy import ops
+from ...lazy.graph import Node, signature
+
+
+def without_transposes(n: Node, given: Container[Node]) -> Node | None:
+    """The product ``n`` of what its operands are transposes of; None where neither is one that can be left out.
+
+    XLA leaves out most of them itself, but not in the product of a vector: that becomes a slow loop over a copy.
+    """
+    contract, batch = n.sig.keyword["contract"], n.sig.keyword["batch"]
+    inputs, contracts, batches, changed = [], [], [], False
+    for x, contracted, batched in zip(n.inputs, contract, batch):
+        while x.sig.op is ops.transpose and x not in given:
+            places = x.sig.keyword["permutation"]
+            free = [places[d] for d in range(len(places)) if d not in contracted and d not in batched]
+            if free != sorted(free):  # the dims of the result would stand in another order
+                break
+            x, changed = x.inputs[0], True
+            contracted, batched = (tuple(places[d] for d in dims) for dims in (contracted, batched))
+        inputs.append(x)
+        contracts.append(contracted)
+        batches.append(batched)
+    if not changed:
+        return None
+    return _product(n, inputs, tuple(contracts), tuple(batches))
+
+
+def contracted_otherwise(n: Node, which: int, transposed: Node) -> Node:
+    """The product ``n`` of two matrices, of which operand ``which`` is given transposed."""
+    contract = list(n.sig.keyword["contract"])
+    contract[which] = (1 - contract[which][0],)
+    inputs = list(n.inputs)
+    inputs[which] = transposed
+    return _product(n, inputs, tuple(contract), n.sig.keyword["batch"])
+
+
+def _product(n: Node, inputs: list[Node], contract: object, batch: object) -> Node:
+    sig = signature(n.sig.op, tuple(x.sig.aval for x in inputs), (contract, batch))
+    return Node(sig, tuple(inputs), n.code, n.lasti)
