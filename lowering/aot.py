@@ -68,7 +68,7 @@ def compile_plan(plan: Plan, topology: str) -> Report:
                 "complex128 is beyond it; use complex64"
             )
     try:
-        made = compiler.compile_only(lowered(plan), device)
+        made = compiler.compile_only(lowered(plan, "tpu"), device)
     except RuntimeFailure as e:
         raise RuntimeError(f"the compiler for {topology} refuses this program: {_short(e)}") from None
     stats = made.get_compiled_memory_stats()

@@ -41,7 +41,8 @@ class Plan(NamedTuple):
 class Builder:
     """Emits operations into the function being built; what rules work with."""
 
-    def __init__(self) -> None:
+    def __init__(self, platform: str) -> None:
+        self.platform = platform  # that it is built for: 'cpu', 'cuda', 'tpu' or a plugin's name
         self.context = _context
         self.location: Any = None
         self.module: Any = None
@@ -151,11 +152,11 @@ def emit(b: Builder, sig: Signature, operands: Sequence[Value]) -> Any:
     return b.op(f"stablehlo.{sig.op.name}", operands, sig.aval)
 
 
-def module_of(plan: Plan) -> Any:
-    """The verified module that computes the plan's roots from its arguments."""
+def module_of(plan: Plan, platform: str | None = None) -> Any:
+    """The verified module that computes the plan's roots from its arguments, for its device or another platform."""
     order = plan.order
     with _context, ir.Location.unknown():
-        b = Builder()
+        b = Builder(platform or order[plan.roots[0]].sig.aval.device.platform)
         b.location = ir.Location.unknown()
         b.module = module = ir.Module.create()
         module.operation.attributes["sym_name"] = ir.StringAttr.get("lazyxla")

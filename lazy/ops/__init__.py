@@ -1,6 +1,7 @@
 """What each primitive op means: its name as in StableHLO, its type rule, its NumPy meaning, one line of doc."""
 
 from ..graph import Op, result
+from .bridge import jax_function
 from .contraction import convolution, dot_general
 from .elementwise import *  # noqa: F403
 from .indexing import gather, scatter
@@ -46,6 +47,7 @@ __all__ = [
     "dynamic_update_slice",
     "gather",
     "iota",
+    "jax_function",
     "pad",
     "random_bits",
     "reduce_and",

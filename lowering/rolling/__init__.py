@@ -25,9 +25,9 @@ LONG = 400  # ops in a run that is rolled for the sake of compile time alone
 MANY = 12  # trips of a run whose arguments have to be laid side by side
 
 
-def lowered(plan: Plan) -> Any:
+def lowered(plan: Plan, platform: str | None = None) -> Any:
     """The verified module for a plan, its repeated pieces made loops."""
-    return module_of(rolled(plan))
+    return module_of(rolled(plan), platform)
 
 
 def rolled(plan: Plan) -> Plan:

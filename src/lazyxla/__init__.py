@@ -12,6 +12,7 @@ from . import devices
 from . import lazy, lowering, autograd  # isort: skip  (this order: each plugs into the one before)
 from .autograd import (
     enable_grad,
+    from_jax_function,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
@@ -80,6 +81,7 @@ __all__ = [
     "eager",
     "enable_grad",
     "finfo",
+    "from_jax_function",
     "get_default_device",
     "get_default_dtype",
     "get_printoptions",
