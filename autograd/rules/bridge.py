@@ -39,7 +39,7 @@ class _Rule:
 
     def __init__(self, function: JaxFunction, operands: tuple[Any, ...], wanted: tuple[int, ...]) -> None:
         self.name = "".join(w.capitalize() for w in function.name.replace(" ", "_").split("_"))
-        self.wanted = wanted
+        self.wanted, self.original = wanted, function
         avals = tuple([(t._node or t._refresh()).sig.aval for t in operands])
         self.types = types_of(avals)
         taken_apart = self.missing = None
@@ -73,7 +73,9 @@ class _Rule:
             found = call(self.backward, (*values, *cotangents))
         else:
             operands = [wrap(n, e) for n, e in zip(nodes, entry.edges)]
-            found = call(self.function.pullback(self.types, self.wanted, given), (*operands, *cotangents))
+            # a residual may have a gradient, too, where gradients are differentiated
+            source = self.function if given[-1] >= self.count else self.original
+            found = call(source.pullback(self.types, self.wanted, given), (*operands, *cotangents))
         out: list[Any] = [None] * count
         for i, dx in zip(self.wanted, found):
             out[i] = dx

@@ -50,7 +50,9 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import nn, optim  # noqa: E402  (they use the names above)
+from . import linalg, nn, optim  # noqa: E402  (they use the names above)
+
+globals().update(lazy.public)  # what they added
 
 __version__ = "0.1.0"
 strided = "strided"
@@ -90,6 +92,7 @@ __all__ = [
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "lazy",
+    "linalg",
     "lowering",
     "metrics",
     "nn",
