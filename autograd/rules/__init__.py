@@ -1,5 +1,5 @@
 """How each op is differentiated, or that it has no derivative."""
 
-from . import bridge, contraction, elementwise, indexing, random, reduction, shape
+from . import bridge, contraction, elementwise, fft, indexing, random, reduction, shape
 
-__all__ = ["bridge", "contraction", "elementwise", "indexing", "random", "reduction", "shape"]
+__all__ = ["bridge", "contraction", "elementwise", "fft", "indexing", "random", "reduction", "shape"]

@@ -4,6 +4,7 @@ from ..graph import Op, result
 from .bridge import jax_function
 from .contraction import convolution, dot_general
 from .elementwise import *  # noqa: F403
+from .fft import fft
 from .indexing import gather, scatter
 from .random import random_bits
 from .reduction import (
@@ -45,6 +46,7 @@ __all__ = [
     "dot_general",
     "dynamic_slice",
     "dynamic_update_slice",
+    "fft",
     "gather",
     "iota",
     "jax_function",

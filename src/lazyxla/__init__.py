@@ -50,7 +50,7 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import linalg, nn, optim  # noqa: E402  (they use the names above)
+from . import fft, linalg, nn, optim  # noqa: E402  (they use the names above)
 
 globals().update(lazy.public)  # what they added
 
@@ -82,6 +82,7 @@ __all__ = [
     "dtype",
     "eager",
     "enable_grad",
+    "fft",
     "finfo",
     "from_jax_function",
     "get_default_device",

@@ -76,7 +76,9 @@ def eigvals(A: Tensor) -> Tensor:
 
 def _driver(name: str, driver: Any) -> None:
     if driver is not None:
-        raise RuntimeError(f"{name}: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER  ({user_line()})")
+        raise RuntimeError(
+            f"{name}: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER  ({user_line()})"
+        )
 
 
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SvdResult:
@@ -150,7 +152,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     matrix("linalg.lstsq", A)
     same_type("linalg.lstsq", A, B)
     if driver is not None and driver not in _DRIVERS:
-        raise RuntimeError(f"torch.linalg.lstsq: parameter `driver` should be one of {_DRIVERS}, not {driver!r}  ({user_line()})")
+        raise RuntimeError(
+            f"torch.linalg.lstsq: parameter `driver` should be one of {_DRIVERS}, not {driver!r}  ({user_line()})"
+        )
     driver = driver or "gelsy"
     vector = A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1])
     b = B.unsqueeze(-1) if vector else B
