@@ -50,7 +50,7 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import fft, linalg, nn, optim  # noqa: E402  (they use the names above)
+from . import fft, linalg, nn, optim, special  # noqa: E402  (they use the names above)
 
 globals().update(lazy.public)  # what they added
 
@@ -107,6 +107,7 @@ __all__ = [
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",
+    "special",
     "sync",
     "synchronize",
 ]

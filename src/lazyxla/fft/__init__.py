@@ -9,4 +9,4 @@ _OFFERED = [
 globals().update({f.__name__: offered(f) for f in _OFFERED})
 
 __all__ = ["frequencies", "short_time", "transforms"]
-__all__ += [f.__name__ for f in _OFFERED]  # noqa: PLE0605
+__all__ += [f.__name__ for f in _OFFERED]

@@ -21,4 +21,4 @@ globals().update({f.__name__: offered(f) for f in _OFFERED})
 matmul = products.matmul
 
 __all__ = ["LinAlgError", "factors", "matmul", "names", "norms", "products", "spectra", "systems"]
-__all__ += [f.__name__ for f in _OFFERED]  # noqa: PLE0605
+__all__ += [f.__name__ for f in _OFFERED]

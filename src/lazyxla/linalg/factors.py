@@ -88,7 +88,8 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     found = lu_factor(A, pivot=pivot)
     info = singular(A)
     if check_errors:
-        checked("linalg.lu_factor", info, "U[{code},{code}] is zero and using it on lu_solve would result in a division by zero.")
+        words = "U[{code},{code}] is zero and using it on lu_solve would result in a division by zero."
+        checked("linalg.lu_factor", info, words)
     return LUFactorEx(*found, info)
 
 
