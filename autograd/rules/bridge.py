@@ -48,7 +48,7 @@ class _Rule:
             count = len(function.results(self.types))
             taken_apart = function.split(self.types, wanted)
         except Exception as e:  # forward may work all the same; the error belongs to who asks for the derivative
-            self.missing = f"{type(e).__name__}: {' '.join(str(e).split())[:600]}"
+            self.missing = _words(e)
         self.count = count
         self.function = function if taken_apart is None else taken_apart.forward
         self.backward = None if taken_apart is None else taken_apart.backward
@@ -57,10 +57,7 @@ class _Rule:
 
     def __call__(self, g: Gradients, entry: GradNode) -> list[Any]:
         if self.missing is not None:
-            raise NotImplementedError(
-                f"the derivative of {entry.rule.name} cannot be had from JAX: {self.missing}  "  # type: ignore[union-attr]
-                f"(recorded at {where_text(entry.code, entry.lasti)}; {user_line()})"
-            )
+            raise self.refusal(self.missing, entry)
         count = len(entry.edges)
         nodes: tuple[Node, ...] = entry.saved  # type: ignore[assignment]
         given = tuple(sorted(g.by_number))
@@ -70,16 +67,33 @@ class _Rule:
             values = [
                 wrap(nodes[k], entry.edges[k] if k < count else _edge(entry, nodes[k], k - count)) for k in self.places
             ]
-            found = call(self.backward, (*values, *cotangents))
+            found = self.derived(self.backward, (*values, *cotangents), entry)
         else:
             operands = [wrap(n, e) for n, e in zip(nodes, entry.edges)]
             # a residual may have a gradient, too, where gradients are differentiated
             source = self.function if given[-1] >= self.count else self.original
-            found = call(source.pullback(self.types, self.wanted, given), (*operands, *cotangents))
+            found = self.derived(source.pullback(self.types, self.wanted, given), (*operands, *cotangents), entry)
         out: list[Any] = [None] * count
         for i, dx in zip(self.wanted, found):
             out[i] = dx
         return out
+
+    def derived(self, function: JaxFunction, operands: tuple[Any, ...], entry: GradNode) -> list[Any]:
+        try:
+            function.results(types_of(tuple([(t._node or t._refresh()).sig.aval for t in operands])))
+        except Exception as e:
+            raise self.refusal(_words(e), entry) from None
+        return call(function, operands)
+
+    def refusal(self, words: str, entry: GradNode) -> NotImplementedError:
+        return NotImplementedError(
+            f"the derivative of {self.name} cannot be had from JAX: {words}  "
+            f"(recorded at {where_text(entry.code, entry.lasti)}; {user_line()})"
+        )
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:600]}"
 
 
 def _edge(entry: GradNode, node: Node, number: int) -> Any:

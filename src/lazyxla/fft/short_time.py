@@ -48,7 +48,9 @@ def stft(
     if input.ndim not in (1, 2):
         raise RuntimeError(f"stft: expected a 1D or 2D tensor, got {list(input.shape)}  ({user_line()})")
     if not input.dtype.is_inexact:
-        raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {input.dtype.name}  ({user_line()})")
+        raise RuntimeError(
+            f"stft: expected a tensor of floating point or complex values, got {input.dtype.name}  ({user_line()})"
+        )
     is_complex = input.dtype.is_complex or (window is not None and window.dtype.is_complex)
     if return_complex is None:
         if not is_complex:
