@@ -50,7 +50,7 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import fft, linalg, nn, optim, special  # noqa: E402  (they use the names above)
+from . import fft, func, linalg, nn, optim, special  # noqa: E402  (they use the names above)
 
 globals().update(lazy.public)  # what they added
 
@@ -85,6 +85,7 @@ __all__ = [
     "fft",
     "finfo",
     "from_jax_function",
+    "func",
     "get_default_device",
     "get_default_dtype",
     "get_printoptions",

@@ -122,7 +122,7 @@ def test_frequencies(n):
         (lambda: lx.stft(lx.arange(20), 4, return_complex=True), "stft: expected a tensor of floating point or complex values"),
         (lambda: lx.stft(lx.ones(20), 4, hop_length=0, return_complex=True), "stft: expected hop_length > 0"),
         (lambda: lx.stft(lx.ones(20), 4, win_length=5, return_complex=True), "expected 0 < win_length <= n_fft"),
-        (lambda: lx.stft(lx.ones(20), 4, window=lx.ones(3), return_complex=True), "expected a 1D window tensor of size equal to win_length=4"),
+        (lambda: lx.stft(lx.ones(20), 4, window=lx.ones(3), return_complex=True), "window tensor of size equal to win_length=4"),
         (lambda: lx.stft(lx.ones(3), 4, center=False, return_complex=True), "stft: expected 0 < n_fft <= 3"),
         (lambda: lx.istft(lx.ones(3, 4), 4), "istft requires a complex-valued input tensor"),
         (lambda: lx.istft(lx.ones(3, 4).cfloat(), 6), "expected the frequency dimension"),
@@ -150,10 +150,15 @@ def test_stft(hop, shape):
     short = np.pad(np.ones(6), 1)
     axis = x.ndim - 1
     compare({
-        "plain": (lx.stft(t, 8, hop, window=w, center=False, return_complex=True), np.fft.rfft(frames(x, 8, hop, window), axis=axis)),
+        "plain": (
+            lx.stft(t, 8, hop, window=w, center=False, return_complex=True), np.fft.rfft(frames(x, 8, hop, window), axis=axis)
+        ),
         "centred": (lx.stft(t, 8, hop, window=w, return_complex=True), np.fft.rfft(frames(centred, 8, hop, window), axis=axis)),
         "narrow window": (t.stft(8, hop, 6, return_complex=True), np.fft.rfft(frames(centred, 8, hop, short), axis=axis)),
-        "normalised": (lx.stft(t, 8, hop, normalized=True, return_complex=True), np.fft.rfft(frames(centred, 8, hop, 1), axis=axis) / np.sqrt(8)),
+        "normalised": (
+            lx.stft(t, 8, hop, normalized=True, return_complex=True),
+            np.fft.rfft(frames(centred, 8, hop, 1), axis=axis) / np.sqrt(8),
+        ),
         "whole": (lx.stft(t, 8, hop, onesided=False, return_complex=True), np.fft.fft(frames(centred, 8, hop, 1), axis=axis)),
     }, factor=50)  # fmt: skip
     pairs = lx.stft(t, 8, hop, return_complex=False)

@@ -59,9 +59,11 @@ FUNCTIONS = {
     "solve": (LA.solve, SQUARE, (3, 2)), "solve_right": (lambda a, b: LA.solve(a, b, left=False), (3, 3), (2, 3)),
     "solve_triangular": (lambda a, b: LA.solve_triangular(a, b, upper=True), SQUARE, (3, 2)),
     "unitriangular": (lambda a, b: LA.solve_triangular(a, b, upper=False, left=False, unitriangular=True), (3, 3), (2, 3)),
-    "cholesky": (lambda x: LA.cholesky(positive(x)), SQUARE), "cholesky_upper": (lambda x: LA.cholesky(hermitian(x) + 9 * lx.eye(3), upper=True), (3, 3)),
+    "cholesky": (lambda x: LA.cholesky(positive(x)), SQUARE),
+    "cholesky_upper": (lambda x: LA.cholesky(hermitian(x) + 9 * lx.eye(3), upper=True), (3, 3)),
     "cholesky_solve": (lambda b, x: lx.cholesky_solve(b, LA.cholesky(positive(x))), (3, 2), SQUARE),
-    "lu": (lambda x: LA.lu(x)[1:], SQUARE), "lu_tall": (lambda x: LA.lu(x)[1:], TALL), "lu_wide": (lambda x: LA.lu(x)[1:], WIDE),
+    "lu": (lambda x: LA.lu(x)[1:], SQUARE), "lu_tall": (lambda x: LA.lu(x)[1:], TALL),
+    "lu_wide": (lambda x: LA.lu(x)[1:], WIDE),
     "lu_solve": (lambda a, b: LA.lu_solve(*LA.lu_factor(a), b), SQUARE, (3, 2)),
     "qr": (lambda x: tuple(LA.qr(x)), TALL), "qr_wide": (lambda x: tuple(LA.qr(x)), WIDE),
     "householder_product": (reflections, TALL),
@@ -69,7 +71,8 @@ FUNCTIONS = {
     "eig": (of_eig, SQUARE), "eigvals": (lambda x: (LA.eigvals(x) ** 3).sum(-1), SQUARE),
     "svd": (of_svd(False), TALL), "svd_wide": (of_svd(False), WIDE), "full_svd": (of_svd(True), TALL),
     "full_svd_wide": (of_svd(True), WIDE), "svdvals": (LA.svdvals, SQUARE),
-    "pinv": (LA.pinv, TALL), "pinv_wide": (LA.pinv, WIDE), "pinv_hermitian": (lambda x: LA.pinv(hermitian(x), hermitian=True), (3, 3)),
+    "pinv": (LA.pinv, TALL), "pinv_wide": (LA.pinv, WIDE),
+    "pinv_hermitian": (lambda x: LA.pinv(hermitian(x), hermitian=True), (3, 3)),
     "pinv_low_rank": (lambda x, y: LA.pinv(x @ y, rtol=1e-8), (4, 2), (2, 3)),
     "lstsq": (lambda a, b: LA.lstsq(a, b, driver="gels")[:2], TALL, (4, 2)),
     "matrix_exp": (LA.matrix_exp, SQUARE), "matrix_power": (lambda x: LA.matrix_power(x, -3), SQUARE),
@@ -150,7 +153,8 @@ def test_hermitian_gradients(complex):
 
 def test_equal_eigenvalues_and_singular_values():
     """The values alone have a finite gradient there."""
-    for f in (LA.eigvalsh, LA.svdvals, lambda x: LA.svd(x).S, lambda x: LA.eigh(x).eigenvalues, lambda x: LA.matrix_norm(x, "nuc")):
+    parts = (lambda x: LA.svd(x).S, lambda x: LA.eigh(x).eigenvalues, lambda x: LA.matrix_norm(x, "nuc"))
+    for f in (LA.eigvalsh, LA.svdvals, *parts):
         x = lx.eye(3, dtype=lx.float64).requires_grad_()
         f(x).sum().backward()
         assert_close(x.grad.numpy(), np.eye(3), factor=10)

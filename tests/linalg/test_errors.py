@@ -13,10 +13,10 @@ SQUARE, TALL = lx.ones(3, 3), lx.ones(3, 2)
     [
         (lambda: LA.det(TALL), "linalg.det: A must be batches of square matrices, but they are 3 by 2 matrices"),
         (lambda: LA.inv(lx.ones(3)), "linalg.inv: The input tensor A must have at least 2 dimensions"),
-        (lambda: LA.eigh(lx.eye(2, dtype=lx.int64)), "linalg.eigh: Expected a floating point or complex tensor as input. Got int64"),
+        (lambda: LA.eigh(lx.eye(2, dtype=lx.int64)), "linalg.eigh: Expected a floating point or complex tensor"),
         (lambda: LA.svd(TALL.half()), "linalg.svd: Low precision dtypes not supported. Got float16"),
         (lambda: LA.solve(SQUARE, SQUARE.double()), "linalg.solve: Expected A and B to have the same dtype"),
-        (lambda: LA.solve(SQUARE, lx.ones(2, 2)), r"linalg.solve: Incompatible shapes of A and B for the equation AX = B \(3x3 and 2x2\)"),
+        (lambda: LA.solve(SQUARE, lx.ones(2, 2)), r"shapes of A and B for the equation AX = B \(3x3 and 2x2\)"),
         (lambda: LA.solve(SQUARE, lx.ones(3), left=False), "linalg.solve: Vector broadcasting of the left hand side"),
         (
             lambda: LA.solve_triangular(SQUARE, lx.ones(2, 3), upper=True),
@@ -73,7 +73,7 @@ SINGULAR = lx.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [2.0, 4.0]]])
 
 
 def test_nothing_is_read_unless_asked(metrics):
-    inverse, info = LA.inv_ex(SINGULAR)
+    info = LA.inv_ex(SINGULAR).info
     LA.cholesky_ex(SINGULAR)
     assert metrics.report(as_dict=True)["syncs"] == 0
     assert info.tolist() == [0, 2]
@@ -88,7 +88,7 @@ def test_nothing_is_read_unless_asked(metrics):
             lambda: LA.cholesky_ex(SINGULAR, check_errors=True),
             r"linalg.cholesky: \(Batch element 1\): .*the leading minor of order 2 is not positive-definite",
         ),
-        (lambda: LA.solve_ex(SINGULAR[1], lx.ones(2), check_errors=True), "linalg.solve: The solver failed because the input matrix is"),
+        (lambda: LA.solve_ex(SINGULAR[1], lx.ones(2), check_errors=True), "linalg.solve: The solver failed because"),
         (lambda: LA.lu_factor_ex(SINGULAR[1], check_errors=True), r"linalg.lu_factor: U\[2,2\] is zero"),
     ],
 )  # fmt: skip
