@@ -16,7 +16,7 @@ not_differentiable(ops.jax_function)  # on the tape, `call` puts a rule for all 
 
 def call(function: JaxFunction, operands: tuple[Any, ...]) -> list[Any]:
     """The results of a JAX function, each differentiable with respect to the floating operands that require it."""
-    wanted = ()
+    wanted: tuple[int, ...] = ()
     if mode.grad:
         wanted = tuple([i for i, t in enumerate(operands) if t._edge is not None and t.dtype.is_inexact])
     if not wanted:
@@ -43,13 +43,12 @@ class _Rule:
         avals = tuple([(t._node or t._refresh()).sig.aval for t in operands])
         self.types = types_of(avals)
         taken_apart = self.missing = None
-        count = None
+        self.count = 0  # of the results that the caller sees
         try:
-            count = len(function.results(self.types))
+            self.count = len(function.results(self.types))
             taken_apart = function.split(self.types, wanted)
         except Exception as e:  # forward may work all the same; the error belongs to who asks for the derivative
             self.missing = _words(e)
-        self.count = count
         self.function = function if taken_apart is None else taken_apart.forward
         self.backward = None if taken_apart is None else taken_apart.backward
         self.residuals: Any = () if taken_apart is None else taken_apart.residuals

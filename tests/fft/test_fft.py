@@ -65,7 +65,8 @@ def test_along_several_dims(dtype):
         g = {"hfft": hfftn, "ihfft": ihfftn}.get(name) or getattr(np.fft, name + "n")
         for norm in NORMS:
             pairs[f"{name}n {norm}"] = f(t, norm=norm), narrow(g(wide(x), None, (0, 1, 2, 3), norm), dtype)
-            pairs[f"{name}2 {norm}"] = getattr(lx.fft, name + "2")(t, norm=norm), narrow(g(wide(x), None, (-2, -1), norm), dtype)
+            two = getattr(lx.fft, name + "2")(t, norm=norm)
+            pairs[f"{name}2 {norm}"] = two, narrow(g(wide(x), None, (-2, -1), norm), dtype)
         pairs[f"{name} s"] = f(t, (2, 7)), narrow(g(wide(x), (2, 7), (-2, -1), None), dtype)
         pairs[f"{name} dims"] = f(t, (4, 6), (3, 1)), narrow(g(wide(x), (4, 6), (3, 1), None), dtype)
         pairs[f"{name} kept"] = f(t, (-1, 6), (0, 2)), narrow(g(wide(x), (2, 6), (0, 2), None), dtype)
@@ -97,7 +98,8 @@ def test_frequencies(n):
         "fftfreq": (lx.fft.fftfreq(n, 0.5, dtype=lx.float64), np.fft.fftfreq(n, 0.5)),
         "rfftfreq": (lx.fft.rfftfreq(n, 0.5, dtype=lx.float64), np.fft.rfftfreq(n, 0.5)),
         "fftshift": (lx.fft.fftshift(t), np.fft.fftshift(x)), "ifftshift": (lx.fft.ifftshift(t), np.fft.ifftshift(x)),
-        "along one": (lx.fft.fftshift(t, 1), np.fft.fftshift(x, 1)), "there and back": (lx.fft.ifftshift(lx.fft.fftshift(t)), x),
+        "along one": (lx.fft.fftshift(t, 1), np.fft.fftshift(x, 1)),
+        "there and back": (lx.fft.ifftshift(lx.fft.fftshift(t)), x),
     })  # fmt: skip
     assert lx.fft.fftfreq(n).dtype is lx.float32
 
@@ -122,7 +124,7 @@ def test_frequencies(n):
         (lambda: lx.stft(lx.arange(20), 4, return_complex=True), "stft: expected a tensor of floating point or complex values"),
         (lambda: lx.stft(lx.ones(20), 4, hop_length=0, return_complex=True), "stft: expected hop_length > 0"),
         (lambda: lx.stft(lx.ones(20), 4, win_length=5, return_complex=True), "expected 0 < win_length <= n_fft"),
-        (lambda: lx.stft(lx.ones(20), 4, window=lx.ones(3), return_complex=True), "window tensor of size equal to win_length=4"),
+        (lambda: lx.stft(lx.ones(20), 4, window=lx.ones(3), return_complex=True), "of size equal to win_length=4"),
         (lambda: lx.stft(lx.ones(3), 4, center=False, return_complex=True), "stft: expected 0 < n_fft <= 3"),
         (lambda: lx.istft(lx.ones(3, 4), 4), "istft requires a complex-valued input tensor"),
         (lambda: lx.istft(lx.ones(3, 4).cfloat(), 6), "expected the frequency dimension"),

@@ -5,6 +5,8 @@ is read from the device unless ``check_errors`` asks for it: where PyTorch raise
 result is inf or NaN.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ..lazy.functions._register import offered
 from . import factors, names, norms, products, spectra, systems
 from ._common import LinAlgError
@@ -19,6 +21,11 @@ _OFFERED = (
 )  # fmt: skip
 globals().update({f.__name__: offered(f) for f in _OFFERED})
 matmul = products.matmul
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
+
 
 __all__ = ["LinAlgError", "factors", "matmul", "names", "norms", "products", "spectra", "systems"]
 __all__ += [f.__name__ for f in _OFFERED]

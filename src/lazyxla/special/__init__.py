@@ -4,6 +4,8 @@ Those that JAX has are JAX's; Bessel and Airy functions are Cephes' approximatio
 recurrences. Functions of complex numbers are only those of ``lazyxla`` itself.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ..lazy import public as _public
 from ..lazy.functions._register import offered
 from . import families, names, polynomials
@@ -18,6 +20,11 @@ globals().update({name: _public[own] for name, own in _ALIASES.items()})
 _OFFERED = {f.__name__: offered(f) for module in (families, polynomials) for f in module.OFFERED}
 globals().update(_OFFERED)
 modified_bessel_i0, modified_bessel_i1 = _OFFERED["i0"], _OFFERED["i1"]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
+
 
 __all__ = ["families", "modified_bessel_i0", "modified_bessel_i1", "names", "polynomials"]
 __all__ += [*_ALIASES, *_OFFERED]
