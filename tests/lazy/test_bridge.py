@@ -357,3 +357,34 @@ def test_what_cannot_be_lowered_names_the_users_line():
     y = lx.from_jax_function(for_tpu)(lx.ones(8, 128))
     with pytest.raises(RuntimeError, match=r"for_tpu cannot be lowered for cpu.*interpret mode.*test_bridge.py:\d+"):
         y.numpy()
+
+
+@pytest.mark.parametrize("f", [lx.from_jax_function, lx.func.grad], ids=lambda f: f.__name__)
+def test_examples_of_the_documentation_run(f):
+    import doctest
+
+    names = {"lazyxla": lx, "from_jax_function": lx.from_jax_function}
+    tests = doctest.DocTestFinder().find(f, f.__name__, globs=names)
+    runner = doctest.DocTestRunner()
+    assert sum(runner.run(t).attempted for t in tests) > 0
+    assert runner.failures == 0
+
+
+def test_executables_are_found_on_disk(tmp_path):
+    """Also those that call LAPACK."""
+    import os
+    import subprocess
+    import sys
+
+    program = (
+        "import lazyxla as lx; a = lx.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=lx.float64); L = lx.linalg; "
+        "y = L.svd(a).S.sum() + L.eigvalsh(a).sum() + L.qr(a).R.abs().sum() + L.det(a); "
+        "print(y.item(), lx.metrics.report(as_dict=True).get('disk_hits', 0))"
+    )
+    environment = {**os.environ, "LAZYXLA_CACHE_DIR": str(tmp_path), "JAX_PLATFORMS": "cpu"}
+    runs = [
+        subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert runs[0][0] == runs[1][0]
+    assert runs[0][1] == "0" and int(runs[1][1]) >= 1
