@@ -1,6 +1,7 @@
 """Reverse-mode differentiation over the recorded graph. Plugs itself into ``lazy``."""
 
 from . import rules
+from .bridge import from_jax_function
 from .engine import backward, grad
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -18,6 +19,7 @@ __all__ = [
     "GradcheckError",
     "backward",
     "enable_grad",
+    "from_jax_function",
     "grad",
     "gradcheck",
     "gradgradcheck",

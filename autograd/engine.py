@@ -25,6 +25,7 @@ from ..lazy.record import (
     wrap,
 )
 from ..lazy.replay.state import S, entry_point, opaque
+from ..lazy.several import Gradients
 from ..lazy.sync_points import backward_begins, backward_ends
 from .table import VJPS
 from .templates import FIRST_OPERAND, RESULT, Template, added, copied, template_of
@@ -89,7 +90,7 @@ class _OnTensors:
 
     @staticmethod
     def added(a: Any, b: Any, entry: Any) -> Any:
-        return a + b
+        return a.added(b) if type(a) is Gradients else a + b
 
     @staticmethod
     def derivative(entry: GradNode, g: Any, i: int) -> Any:
@@ -106,16 +107,16 @@ class _OnNodes:
     """The flow of gradients that nobody differentiates: nodes, copied from templates."""
 
     @staticmethod
-    def of(g: Tensor) -> Any:
-        return g._node or g._refresh()
+    def of(g: Any) -> Any:
+        return g if type(g) is Gradients else g._node or g._refresh()
 
     @staticmethod
-    def tensor(g: Any) -> Tensor:
-        return track(wrap(g))
+    def tensor(g: Any) -> Any:
+        return g if type(g) is Gradients else track(wrap(g))
 
     @staticmethod
     def added(a: Any, b: Any, entry: Any) -> Any:
-        return added(a, b, entry.code, entry.lasti)
+        return a.added(b) if type(a) is Gradients else added(a, b, entry.code, entry.lasti)
 
     @staticmethod
     def derivative(entry: GradNode, g: Any, i: int) -> Any:
@@ -221,7 +222,7 @@ def run(
                     if w and dx is not None:
                         receive(edge, flow.of(dx), entry)
             if flow is _OnNodes and len(log) > LIMIT[0]:
-                held = [track(wrap(n)) for n in pending.values()]  # what is on its way is live, too
+                held = [flow.tensor(n) for n in pending.values()]  # what is on its way is live, too
                 rec.overflow()
                 del held
             done.append(entry)

@@ -11,7 +11,7 @@ import jaxlib
 import jaxlib._jax as _jax
 import numpy as np
 from jax.extend.mlir import ir as _ir
-from jax.extend.mlir.dialects import chlo
+from jax.extend.mlir.dialects import chlo, sdy
 from jax.extend.mlir.dialects import func as _func
 from jax.extend.mlir.dialects import stablehlo as _stablehlo
 from jax.sharding import SingleDeviceSharding
@@ -107,6 +107,7 @@ def mlir_context() -> Any:
     context.load_all_available_dialects()
     stablehlo.register_dialect(context)
     chlo.register_dialect(context)
+    sdy.register_dialect(context)  # what JAX lowers may say how it is sharded
     return context
 
 

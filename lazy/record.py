@@ -349,10 +349,15 @@ def run_now(node: Node) -> None:
     """Eager mode: this op, now."""
     if node.sig.op in LEAVES or type(node.sig.aval) is not Aval:
         return
+    run_together([node])
+
+
+def run_together(nodes: list[Node]) -> None:
+    """Eager mode: these results of one op, now."""
     metrics.count("ops_recorded", len(log))
     log.clear()
     live.clear()
-    sockets.execute([node], "eager")
+    sockets.execute(nodes, "eager")
 
 
 def call(op: Op, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:

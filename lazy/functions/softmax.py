@@ -124,7 +124,12 @@ def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
         return sum(a, axes, keepdim)
     if p == 0:
         return flat(lambda t: convert(sum(t != 0, axes, keepdim), t.dtype.to_real()), x)
-    return sum(a**p, axes, keepdim) ** (1 / p)
+    if 0 < p < 1:  # an element that is 0 has the gradient 0, not inf
+        a = ops.select(ops.compare(a, full_like_type(a, 0), direction="EQ"), full_like_type(a, 0), a)
+    total = sum(a**p, axes, keepdim)
+    still = ops.compare(total, full_like_type(total, 0), direction="EQ")  # and so have all where all are
+    root = ops.select(still, full_like_type(total, 1), total) ** (1 / p)
+    return ops.select(still, full_like_type(total, 0), root) if p > 0 else total ** (1 / p)
 
 
 @both

@@ -1,8 +1,10 @@
 """What each primitive op means: its name as in StableHLO, its type rule, its NumPy meaning, one line of doc."""
 
 from ..graph import Op, result
+from .bridge import jax_function
 from .contraction import convolution, dot_general
 from .elementwise import *  # noqa: F403
+from .fft import fft
 from .indexing import gather, scatter
 from .order import optimization_barrier
 from .random import random_bits
@@ -45,8 +47,10 @@ __all__ = [
     "dot_general",
     "dynamic_slice",
     "dynamic_update_slice",
+    "fft",
     "gather",
     "iota",
+    "jax_function",
     "optimization_barrier",
     "pad",
     "random_bits",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...lazy import ops
+from ...lazy.graph import Aval, result
 from .sequence import Arrangement, Run
 
 LAGS = 4  # how many trips back an op may read
@@ -114,7 +115,8 @@ def _best_cut(a: Arrangement, run: Run) -> Run:
         reach = owner - r  # how many ops lie between
         key = (place, reach)
         if 0 < reach <= LAGS * p and key not in sizes:
-            sizes[key] = a.sequence[run.start + place].sig.aval.size
+            aval = a.sequence[run.start + place].sig.aval
+            sizes[key] = aval.size if type(aval) is Aval else 1 << 40  # several results at once are not carried
             for k in range(place + 1, place + reach + 1):
                 crossing[k % p] += sizes[key]
     # beginning at the cut c gives up the ops before it; prefer the recorded beginning where nothing is gained
@@ -145,10 +147,14 @@ def _relations(a: Arrangement, run: Run) -> Piece | None:
     fixed = (numbers == numbers[0]).all(0) & ((numbers[0] < run.start) | (numbers[0] >= len(a.sequence)))
     inner = (relative == last).all(0) & (last >= 0) & (last < p)
     outer = (numbers < run.start) | (numbers >= len(a.sequence))
+    if _parted(a, run):
+        return None
     operands: list[list[Relation]] = [[] for _ in range(p)]
     for k, owner in enumerate(owners.tolist()):
         r = int(last[k])
         lag = -(r // p)  # 0 for the same trip
+        if a.sequence[run.start + owner].sig.op is result and not inner[k]:
+            return None
         if fixed[k]:
             relation: Relation = Fixed(int(numbers[0, k]))
         elif inner[k]:
@@ -175,6 +181,14 @@ def _relations(a: Arrangement, run: Run) -> Piece | None:
                     return None
                 begins[place] = found
     return Piece(run, operands, begins)
+
+
+def _parted(a: Arrangement, run: Run) -> bool:
+    """Whether an op with several results is in the run, and one of its results behind it."""
+    for i in range(run.end, min(run.end + run.period, len(a.sequence))):
+        if a.sequence[i].sig.op is result and run.start <= a.flat[a.starts[i]] < run.end:
+            return True
+    return False
 
 
 def affine(values: Any) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from . import devices
 from . import lazy, lowering, autograd  # isort: skip  (this order: each plugs into the one before)
 from .autograd import (
     enable_grad,
+    from_jax_function,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
@@ -49,8 +50,10 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import nn, optim, utils  # noqa: E402  (they use the names above)
+from . import fft, func, linalg, nn, optim, special, utils  # noqa: E402  (they use the names above)
 from .compiling import compile  # noqa: E402
+
+globals().update(lazy.public)  # what they added
 
 __version__ = "0.1.0"
 strided = "strided"
@@ -81,7 +84,10 @@ __all__ = [
     "dtype",
     "eager",
     "enable_grad",
+    "fft",
     "finfo",
+    "from_jax_function",
+    "func",
     "get_default_device",
     "get_default_dtype",
     "get_printoptions",
@@ -90,6 +96,7 @@ __all__ = [
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "lazy",
+    "linalg",
     "lowering",
     "metrics",
     "nn",
@@ -103,6 +110,7 @@ __all__ = [
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",
+    "special",
     "sync",
     "synchronize",
     "utils",

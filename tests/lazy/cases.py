@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
+from lazyxla.devices.jax_functions import JaxFunction
 from lazyxla.lazy import device, dtypes, ops
 from lazyxla.lazy.graph import Aval, Op
 
@@ -147,6 +149,17 @@ def dot(x: tuple[int, ...], y: tuple[int, ...], contract: Any, batch: Any, name:
     return row(numbers(*x), numbers(*y, seed=3), contract=contract, batch=batch, name=name)
 
 
+def spectrum(kind: str, shape: tuple[int, ...], *length: int) -> list[Row]:
+    """In double precision and in single, which the TPU has alone."""
+    wide, narrow = (np.float64, np.float32) if kind == "RFFT" else (np.complex128, np.complex64)
+    made = [fixed(numbers(*shape)(d)) for d in (wide, narrow)]
+    return [
+        row(made[0], name=f"double {kind} {length}", kind=kind, length=length),
+        row(made[1], name=f"{kind} {length}", kind=kind, length=length, smooth=False),
+    ]
+
+
+SCALED_PRODUCT = JaxFunction(lambda x, y: (jnp.sin(x) @ y, jnp.sum(x * x), jnp.argmax(x, -1)), "scaled_product")
 AVAL = Aval((2, 3), dtypes.int32, device("cpu"))
 I32 = [fixed(np.int32(1)), fixed(np.int32(2))]
 FAR = [fixed(np.int32(9)), fixed(np.int32(-5))]
@@ -229,6 +242,14 @@ CASES: dict[Op, Case] = {
         dot((3, 2, 4), (5, 3, 4), ((2,), (2,)), ((0,), (1,)), "batch dims apart"),
     ], 20.0),
     ops.convolution: conv(),
+    # transforms
+    ops.fft: Case("", [
+        *spectrum("FFT", (3, 5), 5), *spectrum("FFT", (2, 3, 4), 3, 4), *spectrum("FFT", (2, 3, 2), 2, 3, 2), *spectrum("IFFT", (3, 4), 4),
+        *spectrum("IFFT", (3, 5), 3, 5), *spectrum("RFFT", (2, 6), 6), *spectrum("RFFT", (5,), 5), *spectrum("RFFT", (2, 1), 1),
+        *spectrum("IRFFT", (2, 4), 6), *spectrum("IRFFT", (2, 3), 5), *spectrum("IRFFT", (1,), 1),
+    ], 20.0),
+    # the bridge
+    ops.jax_function: Case("f", [row(numbers(3, 4), numbers(4, 2, seed=3), function=SCALED_PRODUCT, smooth=False)], 20.0),
     # random
     ops.random_bits: Case("", [
         row(fixed(np.array([1, 2, 3, 4], np.uint32)), shape=(3, 5), dtype=d) for d in (dtypes.uint32, dtypes.uint64)

@@ -1,0 +1,249 @@
+"""Decompositions of matrices in JAX, with derivatives where JAX has none or others than PyTorch's: what the bridge takes in.
+
+Operands are [..., m, n]; leading dims are batches.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def _h(x: Any) -> Any:
+    """The conjugate transpose."""
+    return jnp.swapaxes(x, -1, -2).conj()
+
+
+def _mm(*factors: Any) -> Any:
+    """The product of matrices, at full precision on every platform."""
+    out = factors[0]
+    for x in factors[1:]:
+        out = jnp.matmul(out, x, precision=lax.Precision.HIGHEST)
+    return out
+
+
+def _eye(n: int, like: Any) -> Any:
+    return jnp.broadcast_to(jnp.eye(n, dtype=like.dtype), (*like.shape[:-2], n, n))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def hermitian(a: Any, lower: bool) -> Any:
+    """The Hermitian matrices of which one triangle is given; gradients are Hermitian, too, as PyTorch's, not of a triangle."""
+    strict = jnp.tril(a, -1) if lower else jnp.triu(a, 1)
+    return strict + _h(strict) + jnp.real(jnp.tril(jnp.triu(a))).astype(a.dtype)
+
+
+@hermitian.defjvp
+def _(lower: bool, primals: Any, tangents: Any) -> Any:
+    (a,), (da,) = primals, tangents
+    return hermitian(a, lower), (da + _h(da)) / 2
+
+
+# --- determinants, inverses, systems ----------------------------------------------------------------------------
+
+
+def det(a: Any) -> Any:
+    return jnp.linalg.det(a)
+
+
+def slogdet(a: Any) -> Any:
+    return tuple(jnp.linalg.slogdet(a))
+
+
+def inv(a: Any) -> Any:
+    return jnp.linalg.solve(a, _eye(a.shape[-1], a))
+
+
+def solve(a: Any, b: Any) -> Any:
+    """X of A X = B; b: [..., n, k] of a's batch."""
+    return jnp.linalg.solve(a, b)
+
+
+def solve_triangular(a: Any, b: Any, *, upper: bool, left: bool, unit: bool) -> Any:
+    return lax.linalg.triangular_solve(a, b, left_side=left, lower=not upper, unit_diagonal=unit)
+
+
+def cholesky(a: Any) -> Any:
+    """L of A = L L^H, of the lower triangle alone; NaN where A is not positive-definite."""
+    return lax.linalg.cholesky(hermitian(a, True), symmetrize_input=True)
+
+
+def cholesky_info(a: Any) -> Any:
+    """The order of the first leading minor that is not positive-definite; 0 if all are. By elimination column by column."""
+
+    def step(j: Any, state: Any) -> Any:
+        rest, info = state
+        pivot = jnp.real(lax.dynamic_index_in_dim(jnp.diagonal(rest, axis1=-2, axis2=-1), j, -1, keepdims=False))
+        good = pivot > 0
+        info = jnp.where((info == 0) & ~good, jnp.int32(j + 1), info)
+        column = lax.dynamic_index_in_dim(rest, j, -1, keepdims=False)
+        scaled = column / jnp.where(good, pivot, 1)[..., None].astype(rest.dtype)
+        return rest - scaled[..., :, None] * column.conj()[..., None, :], info
+
+    return lax.fori_loop(0, a.shape[-1], step, (hermitian(a, True), jnp.zeros(a.shape[:-2], jnp.int32)))[1]
+
+
+# --- LU ---------------------------------------------------------------------------------------------------------
+
+
+def lu(a: Any) -> Any:
+    """L and U in one matrix, LAPACK's pivots counted from 1, and the permutation of rows."""
+    packed, pivots, permutation = lax.linalg.lu(a)
+    return packed, pivots.astype(jnp.int32) + 1, permutation.astype(jnp.int32)
+
+
+def permutation(pivots: Any, *, rows: int) -> Any:
+    """The rows' permutation that LAPACK's pivots (counted from 1) stand for."""
+    return lax.linalg.lu_pivots_to_permutation(pivots.astype(jnp.int32) - 1, rows).astype(jnp.int32)
+
+
+# --- orthogonal factors -----------------------------------------------------------------------------------------
+
+
+def qr(a: Any, *, complete: bool) -> Any:
+    return tuple(jnp.linalg.qr(a, mode="complete" if complete else "reduced"))
+
+
+def householder_product(a: Any, tau: Any) -> Any:
+    """The first columns of H_1 ... H_k, H_i = I - tau_i v_i v_i^H, v_i below the diagonal of a's i-th column."""
+    m, n = a.shape[-2:]
+    k = tau.shape[-1]
+    below = jnp.arange(m)[:, None] > jnp.arange(n)[None, :]
+    v = jnp.where(below, a, 0) + jnp.eye(m, n, dtype=a.dtype)
+    out = jnp.broadcast_to(jnp.eye(m, n, dtype=a.dtype), a.shape)
+    columns = jnp.moveaxis(v[..., :, :k], -1, 0), jnp.moveaxis(tau, -1, 0)
+
+    def reflect(q: Any, column: Any) -> Any:
+        w, t = column
+        inner = _mm(w.conj()[..., None, :], q)
+        return q - t[..., None, None] * w[..., :, None] * inner, None
+
+    return lax.scan(reflect, out, columns, reverse=True)[0]
+
+
+def geqrf(a: Any) -> Any:
+    """R above the diagonal, the Householder vectors below, and their factors."""
+    packed, tau = jnp.linalg.qr(jnp.asarray(a), mode="raw")
+    return jnp.swapaxes(packed, -1, -2), tau
+
+
+# --- eigenvalues ------------------------------------------------------------------------------------------------
+
+
+def eigh(a: Any, *, lower: bool) -> Any:
+    """Eigenvalues, ascending, and eigenvectors of the Hermitian matrix in one triangle of ``a``."""
+    return tuple(jnp.linalg.eigh(hermitian(a, lower), symmetrize_input=True))
+
+
+@jax.custom_jvp
+def eig(a: Any) -> Any:
+    """Eigenvalues and eigenvectors of norm 1, complex."""
+    return tuple(jnp.linalg.eig(a))
+
+
+@eig.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    values, vectors = eig(*primals)
+    turned = jnp.linalg.solve(vectors, _mm(tangents[0].astype(vectors.dtype), vectors))
+    d_values = jnp.diagonal(turned, axis1=-2, axis2=-1)
+    unit = jnp.eye(values.shape[-1], dtype=values.dtype)
+    apart = values[..., None, :] - values[..., :, None] + unit
+    moved = _mm(vectors, turned * (1 - unit) / apart)
+    along = jnp.real(jnp.sum(vectors.conj() * moved, -2, keepdims=True))  # the norm stays 1
+    return (values, vectors), (d_values, moved - vectors * along)
+
+
+@jax.custom_jvp
+def eigvals(a: Any) -> Any:
+    """Eigenvalues, complex."""
+    return jnp.linalg.eigvals(a)
+
+
+@eigvals.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    return jax.jvp(lambda a: eig(a)[0], primals, tangents)
+
+
+# --- singular values --------------------------------------------------------------------------------------------
+
+
+def svd(a: Any) -> Any:
+    return tuple(jnp.linalg.svd(a, full_matrices=False))
+
+
+def svdvals(a: Any) -> Any:
+    return jnp.linalg.svd(a, compute_uv=False)
+
+
+@jax.custom_jvp
+def full_svd(a: Any) -> Any:
+    """With square U and V^H; of their columns only the first, which belong to singular values, have a derivative."""
+    return tuple(jnp.linalg.svd(a, full_matrices=True))
+
+
+@full_svd.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    u_all, s, vh_all = full_svd(*primals)
+    da, k = tangents[0], s.shape[-1]
+    m, n = da.shape[-2:]
+    u, v = u_all[..., :, :k], _h(vh_all[..., :k, :])
+    turned = _mm(_h(u), da, v)
+    ds = jnp.real(jnp.diagonal(turned, axis1=-2, axis2=-1))
+    unit = jnp.eye(k, dtype=s.dtype)
+    row, column = s[..., None, :], s[..., :, None]
+    apart = 1 / ((row + column) * (row - column) + unit) - unit
+    right, left = turned * row, column * turned
+    zero = s == 0
+    phase = 0.5 * (turned - _h(turned)) * (unit / jnp.where(zero, 1, s)[..., None, :])
+    du = _mm(u, apart * (right + _h(right)) + phase)
+    dv = _mm(v, apart * (left + _h(left)))
+    safe = jnp.where(zero, 1, s)[..., None, :]
+    if m > k:
+        outer = _mm(da, v)
+        du = du + (outer - _mm(u, _h(u), outer)) / safe
+    if n > k:
+        outer = _mm(_h(da), u)
+        dv = dv + (outer - _mm(v, _h(v), outer)) / safe
+    du = jnp.concatenate([du, jnp.zeros((*du.shape[:-1], m - k), du.dtype)], -1)
+    dv = jnp.concatenate([dv, jnp.zeros((*dv.shape[:-1], n - k), dv.dtype)], -1)
+    return (u_all, s, vh_all), (du, ds, _h(dv))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _pinv(a: Any, atol: Any, rtol: Any, symmetric: bool) -> Any:
+    if symmetric:
+        values, u = eigh(a, lower=True)
+        s, vh = jnp.abs(values), _h(u)
+        u = u * jnp.where(values < 0, -1, 1)[..., None, :].astype(u.dtype)
+    else:
+        u, s, vh = svd(a)
+    kept = s > jnp.maximum(atol, rtol * jnp.max(s, -1, initial=0))[..., None]
+    inverse = jnp.where(kept, 1 / jnp.where(kept, s, 1), 0).astype(a.dtype)
+    return _mm(_h(vh) * inverse[..., None, :], _h(u))
+
+
+@_pinv.defjvp
+def _(symmetric: bool, primals: Any, tangents: Any) -> Any:
+    """Golub and Pereyra, 1973, for constant rank."""
+    a, atol, rtol = primals
+    da = tangents[0]
+    p = _pinv(a, atol, rtol, symmetric)
+    if symmetric:
+        a, da = hermitian(a, True), (da + _h(da)) / 2
+    ph, dah = _h(p), _h(da)
+    dp = -_mm(p, da, p)
+    dp = dp + _mm(p, ph, dah - _mm(dah, a, p)) + _mm(dah - _mm(p, a, dah), ph, p)
+    return p, dp
+
+
+def pinv(a: Any, atol: Any, rtol: Any, *, symmetric: bool) -> Any:
+    """The pseudoinverse, singular values up to max(atol, rtol * the largest) taken for 0."""
+    return _pinv(a, atol, rtol, symmetric)
+
+
+def matrix_exp(a: Any) -> Any:
+    return jax.scipy.linalg.expm(a)

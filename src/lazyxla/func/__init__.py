@@ -1,0 +1,9 @@
+"""Derivatives of functions as functions, as ``torch.func``: they nest, and take trees of tensors."""
+
+from .functional_call import functional_call
+from .reverse import grad, grad_and_value, value_and_grad, vjp
+from .whole import hessian, jacfwd, jacrev, jvp, linearize
+
+__all__ = [
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "value_and_grad", "vjp",
+]  # fmt: skip

@@ -1,0 +1,201 @@
+"""Matrices as products: Cholesky, LU, QR, Householder reflections."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..lazy import Tensor
+from ..lazy.dtypes import int32
+from ..lazy.functions.creation import empty, eye, zeros
+from ..lazy.record import user_line
+from ._common import adjoint, checked, jax_op, matrix, one_batch, same_type, square
+from .systems import singular, solve_triangular
+
+_cholesky, _cholesky_info, _lu, _permutation, _qr, _householder, _geqrf = map(
+    jax_op, ("cholesky", "cholesky_info", "lu", "permutation", "qr", "householder_product", "geqrf")
+)
+INDEFINITE = (
+    "The factorization could not be completed because the input is not positive-definite (the leading minor of order {code} "
+    "is not positive-definite)."
+)
+
+
+class CholeskyExResult(NamedTuple):
+    L: Any
+    info: Any
+
+
+class LU(NamedTuple):
+    P: Any
+    L: Any
+    U: Any
+
+
+class LUFactor(NamedTuple):
+    LU: Any
+    pivots: Any
+
+
+class LUFactorEx(NamedTuple):
+    LU: Any
+    pivots: Any
+    info: Any
+
+
+class QRResult(NamedTuple):
+    Q: Any
+    R: Any
+
+
+class GeqrfResult(NamedTuple):
+    a: Any
+    tau: Any
+
+
+def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+    """L of A = L L^H (U of U^H U where ``upper``), of Hermitian positive-definite matrices; others give NaN.
+
+    Only one triangle of A is read, the lower one unless ``upper``.
+    """
+    square("linalg.cholesky", A)
+    return adjoint(_cholesky(adjoint(A))) if upper else _cholesky(A)
+
+
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> CholeskyExResult:
+    """``cholesky``, and for each matrix 0 or the order of the first leading minor that is not positive-definite."""
+    square("linalg.cholesky_ex", A)
+    info = _cholesky_info((adjoint(A) if upper else A).detach())
+    if check_errors:
+        checked("linalg.cholesky", info, INDEFINITE)
+    return CholeskyExResult(cholesky(A, upper=upper), info)
+
+
+def _pivots_only(name: str, pivot: bool) -> None:
+    if not pivot:
+        raise RuntimeError(f"{name}: LU without pivoting is not implemented on the CPU  ({user_line()})")
+
+
+def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
+    """L (below the diagonal, its own is 1) and U in one matrix [..., m, n], and LAPACK's pivots int32 [..., k], from 1."""
+    matrix("linalg.lu_factor", A)
+    _pivots_only("linalg.lu_factor", pivot)
+    packed, pivots, _ = _lu(A)
+    return LUFactor(packed, pivots)
+
+
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> LUFactorEx:
+    """``lu_factor``, and for each matrix 0 or the place of the first zero on U's diagonal."""
+    found = lu_factor(A, pivot=pivot)
+    info = singular(A)
+    if check_errors:
+        words = "U[{code},{code}] is zero and using it on lu_solve would result in a division by zero."
+        checked("linalg.lu_factor", info, words)
+    return LUFactorEx(*found, info)
+
+
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> LU:
+    """P, L and U of A = P L U, from what ``lu_factor`` gives; what is not asked for is empty."""
+    if LU_pivots.dtype is not int32:
+        raise RuntimeError(
+            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype. Note: this function is "
+            f"intended to be used with the output produced by torch.linalg.lu_factor  ({user_line()})"
+        )
+    m, n = LU_data.shape[-2:]
+    k = min(m, n)
+    nothing = empty(0, dtype=LU_data.dtype, device=LU_data.device)
+    P = L = U = nothing
+    if unpack_pivots:
+        rows = _permutation(LU_pivots, rows=m)
+        P = eye(m, dtype=LU_data.dtype, device=LU_data.device)[rows.long()].mT
+    if unpack_data:
+        one = eye(m, k, dtype=LU_data.dtype, device=LU_data.device)
+        L = LU_data[..., :, :k].tril(-1) + one
+        U = LU_data[..., :k, :].triu()
+    return LU(P, L, U)
+
+
+def lu(A: Tensor, *, pivot: bool = True) -> LU:
+    """A = P L U, with a permutation P [..., m, m], L [..., m, k] with a diagonal of ones, U [..., k, n], k = min(m, n)."""
+    matrix("linalg.lu", A)
+    _pivots_only("linalg.lu", pivot)
+    return lu_unpack(*lu_factor(A))
+
+
+def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
+    """X of A X = B (of X A = B unless ``left``; of A^H where ``adjoint``), from what ``lu_factor`` gives of A."""
+    square("linalg.lu_solve", LU)
+    matrix("linalg.lu_solve", B)
+    same_type("linalg.lu_solve", LU, B)
+    if not left:
+        turned = lu_solve(LU, pivots, _h(B), left=True, adjoint=not adjoint)
+        return _h(turned)
+    if LU.shape[-1] != B.shape[-2]:
+        raise RuntimeError(
+            "linalg.lu_solve: Incompatible shapes of A and B for the equation AX = B "
+            f"({LU.shape[-2]}x{LU.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})  ({user_line()})"
+        )
+    P = lu_unpack(LU, pivots, unpack_data=False).P
+    LU, B = one_batch(LU, B)
+    if adjoint:
+        first = solve_triangular(_h(LU), B, upper=False)
+        return P @ solve_triangular(_h(LU), first, upper=True, unitriangular=True)
+    first = solve_triangular(LU, P.mT @ B, upper=False, unitriangular=True)
+    return solve_triangular(LU, first, upper=True)
+
+
+_h = adjoint
+
+
+def qr(A: Tensor, mode: str = "reduced") -> QRResult:
+    """A = Q R; Q [..., m, k] with orthonormal columns, R [..., k, n] upper triangular, k = min(m, n).
+
+    With mode 'complete' Q is square; with 'r' it is empty and not computed.
+    """
+    matrix("linalg.qr", A)
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+                           f"  ({user_line()})")  # fmt: skip
+    Q, R = _qr(A, complete=mode == "complete")
+    return QRResult(zeros(0, dtype=A.dtype, device=A.device) if mode == "r" else Q, R)
+
+
+def householder_product(A: Tensor, tau: Tensor) -> Tensor:
+    """The first n columns of H_1 H_2 ... H_k, from Householder vectors below A's diagonal [..., m, n] and tau [..., k]."""
+    matrix("linalg.householder_product", A)
+    m, n = A.shape[-2:]
+    if m < n:
+        raise RuntimeError(
+            "torch.linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]"
+            f"  ({user_line()})"
+        )
+    if n < tau.shape[-1]:
+        raise RuntimeError(
+            "torch.linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1]"
+            f"  ({user_line()})"
+        )
+    same_type("linalg.householder_product", A, tau)
+    return _householder(A, tau)
+
+
+def geqrf(input: Tensor) -> GeqrfResult:
+    """QR as LAPACK leaves it: R, the Householder vectors below its diagonal, and their factors tau."""
+    matrix("geqrf", input)
+    return GeqrfResult(*_geqrf(input))
+
+
+def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False) -> Tensor:
+    """Q ``other`` (or ``other`` Q; Q^H where ``transpose``) for the square Q of Householder vectors."""
+    matrix("ormqr", input, other)
+    m = other.shape[-2 if left else -1]
+    wide = zeros(*input.shape[:-2], m, m - input.shape[-1], dtype=input.dtype, device=input.device)
+    from ..lazy import public
+
+    whole = householder_product(public["cat"]([input, wide], -1), tau)
+    whole = _h(whole) if transpose else whole
+    return whole @ other if left else other @ whole
+
+
+__all__ = [
+    "INDEFINITE", "LU", "CholeskyExResult", "GeqrfResult", "LUFactor", "LUFactorEx", "QRResult", "cholesky", "cholesky_ex",
+    "geqrf", "householder_product", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "lu_unpack", "ormqr", "qr",
+]  # fmt: skip
