@@ -2,6 +2,7 @@
 
 from . import (
     arithmetic,
+    bits,
     complexes,
     contraction,
     conversion,
@@ -9,6 +10,7 @@ from . import (
     diagonal,
     einsum,
     elementwise,
+    histograms,
     indexing,
     joining,
     pointwise,
@@ -22,11 +24,13 @@ from . import (
     softmax,
     sorting,
     turning,
+    windows,
 )
 from ._register import public
 
 __all__ = [
     "arithmetic",
+    "bits",
     "complexes",
     "contraction",
     "conversion",
@@ -34,6 +38,7 @@ __all__ = [
     "diagonal",
     "einsum",
     "elementwise",
+    "histograms",
     "indexing",
     "joining",
     "pointwise",
@@ -48,4 +53,5 @@ __all__ = [
     "softmax",
     "sorting",
     "turning",
+    "windows",
 ]

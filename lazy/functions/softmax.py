@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes, ops
 from ..record import user_line, with_rule
 from ..tensors import Tensor
-from ._register import both
+from ._register import both, inplace
 from .conversion import convert, flat, full_like_type, to_inexact
 from .elementwise import abs as abs_
 from .reduction import Dims, amax, amin, axes_of, kept, spread, sum
@@ -108,6 +108,25 @@ class _RootRule:
         return (x * (convert(wide, x.dtype)),)
 
 
+class _PowerRule:
+    """The gradient of a p-norm: x |x|^(p-2) / norm^(p-1), zero where the norm, or for p < 1 the element, is zero."""
+
+    name = "Norm"
+
+    def __init__(self, axes: tuple[int, ...], p: float) -> None:
+        self.axes, self.p = axes, p
+
+    def __call__(self, g: Tensor, entry: Any) -> tuple[Tensor]:
+        (x,), y = entry.operands(), entry.output()
+        size, nought = ops.absolute(x), full_like_type(y, 0)
+        none = ops.compare(size, full_like_type(size, 0), direction="EQ")
+        safe = ops.select(none, full_like_type(size, 1), size)
+        part = ops.select(none, full_like_type(size, 0), safe ** (self.p - 1))
+        still = ops.compare(y, nought, direction="EQ")
+        scale = ops.select(still, nought, g / ops.select(still, full_like_type(y, 1), y) ** (self.p - 1))
+        return (ops.sign(x) * convert(part * spread(scale, x, self.axes), x.dtype),)
+
+
 def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
     x = to_inexact(x)
     if p == 2:
@@ -124,7 +143,11 @@ def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
         return sum(a, axes, keepdim)
     if p == 0:
         return flat(lambda t: convert(sum(t != 0, axes, keepdim), t.dtype.to_real()), x)
-    return sum(a**p, axes, keepdim) ** (1 / p)
+
+    def power(t: Tensor) -> Tensor:
+        return ops.reduce_sum(abs_(t) ** p, axes=axes) ** (1 / p)
+
+    return kept(x, with_rule(power, (x,), _PowerRule(axes, p), wants_inputs=True), axes, keepdim)
 
 
 @both
@@ -144,3 +167,21 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)
 
 
+@both
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each slice along a dim whose p-norm is above ``maxnorm`` scaled down to it."""
+    if p <= 0:
+        raise RuntimeError(f"renorm: non-positive norm not supported, got p={p}  ({user_line()})")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}  ({user_line()})")
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions  ({user_line()})")
+    d = normal_dim(dim, input.ndim)
+    work = input if input.dtype.itemsize > 2 else convert(input, dtypes.float32)
+    size = _norm(work, float(p), tuple(i for i in range(input.ndim) if i != d), True)
+    limit = full_like_type(size, maxnorm)
+    scale = ops.select(size > limit, limit / (size + 1e-7), full_like_type(size, 1))
+    return input * convert(scale, input.dtype)
+
+
+inplace(renorm)

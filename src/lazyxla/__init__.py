@@ -50,6 +50,7 @@ globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
 from . import nn, optim  # noqa: E402  (they use the names above)
+from . import masked, signal  # noqa: E402
 
 __version__ = "0.1.0"
 strided = "strided"
