@@ -1,6 +1,6 @@
 """Reverse-mode differentiation over the recorded graph. Plugs itself into ``lazy``."""
 
-from . import rules
+from . import function, functional, rules
 from .engine import backward, grad
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -12,12 +12,16 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
+from .variable import Variable
 
 __all__ = [
     "Function",
     "GradcheckError",
+    "Variable",
     "backward",
     "enable_grad",
+    "function",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

@@ -1,11 +1,13 @@
 """Everything a user calls, with PyTorch's names: plain functions of the primitives. ``public`` lists them by name."""
 
 from . import (
+    absent,
     arithmetic,
     bits,
     complexes,
     contraction,
     conversion,
+    counts,
     creation,
     diagonal,
     einsum,
@@ -23,17 +25,22 @@ from . import (
     shape,
     softmax,
     sorting,
+    storages,
     turning,
     windows,
 )
+from . import copies  # isort: skip  (it copies what the others return)
 from ._register import public
 
 __all__ = [
+    "absent",
     "arithmetic",
     "bits",
     "complexes",
     "contraction",
     "conversion",
+    "copies",
+    "counts",
     "creation",
     "diagonal",
     "einsum",
@@ -52,6 +59,7 @@ __all__ = [
     "shape",
     "softmax",
     "sorting",
+    "storages",
     "turning",
     "windows",
 ]

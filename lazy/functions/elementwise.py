@@ -11,6 +11,7 @@ from ..dtypes import BOOL, FLOAT
 from ..graph import Op
 from ..record import user_line
 from ..tensors import Tensor
+from ..views import assign
 from ._register import alias, both, inplace, method
 from .conversion import broadcast_to, constant, convert, flat, full_like_type, lift, to_inexact
 
@@ -360,6 +361,12 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     return out
 
 
+def _polygamma_(self: Tensor, n: int) -> Tensor:
+    """``polygamma`` in place."""
+    return assign(self, polygamma(n, self), "polygamma_")
+
+
+Tensor.polygamma_ = _polygamma_
 for _f in (mvlgamma, neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan_to_num, logit, relu):
     inplace(_f)
 for _name, _f in (("negative_", neg), ("absolute_", abs), ("fix_", trunc)):

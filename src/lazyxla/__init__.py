@@ -50,9 +50,12 @@ globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
 from . import nn, optim  # noqa: E402  (they use the names above)
-from . import masked, signal  # noqa: E402
+from . import accelerator, backends, cuda, func, futures, masked, native, random, signal, testing, version  # noqa: E402
+from .switches import *  # noqa: E402, F403
 
-__version__ = "0.1.0"
+globals().update(lazy.public)
+
+__version__ = version.__version__
 strided = "strided"
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 contiguous_format = preserve_format = channels_last = None
@@ -73,6 +76,7 @@ __all__ = [
     "Tensor",
     "autograd",
     "can_cast",
+    "cuda",
     "debug",
     "default_generator",
     "device",
