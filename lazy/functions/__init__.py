@@ -29,6 +29,7 @@ from . import (
     turning,
     windows,
 )
+
 from . import copies  # isort: skip  (it copies what the others return)
 from ._register import public
 

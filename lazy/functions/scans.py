@@ -50,7 +50,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     d = normal_dim(dim, x.ndim)
     if x.ndim == 0:
         return ops.copy(x)
-    return _doubling((x,), d, (1,), lambda a, b: (ops.multiply(a[0], b[0]),))[0]
+    work = convert(x, dtypes.float32) if x.dtype.is_floating_point and x.dtype.itemsize < 4 else x
+    return convert(_doubling((work,), d, (1,), lambda a, b: (ops.multiply(a[0], b[0]),))[0], x.dtype)
 
 
 @both
@@ -110,6 +111,8 @@ def diff(
         raise RuntimeError(f"diff expects input to be at least one-dimensional  ({user_line()})")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}  (diff at {user_line()})")
+    if not n:
+        return ops.copy(input)
     d = normal_dim(dim, input.ndim)
     parts = [v for v in (prepend, input, append) if v is not None]
     out = cat(parts, d) if len(parts) > 1 else input
@@ -119,7 +122,7 @@ def diff(
             break
         later, earlier = box(out, d, min(1, size), size), box(out, d, 0, size - 1)
         out = ops.bit_xor(later, earlier) if out.dtype is dtypes.bool_ else ops.subtract(later, earlier)
-    return out if n else ops.copy(out)
+    return out
 
 
 def _trapezoids(y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor:

@@ -298,6 +298,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         )
     if input.dtype is not source.dtype:
         raise RuntimeError(f"put_(): self and source expected to have the same dtype  ({user_line()})")
+    if not index.numel():
+        return ops.copy(input)
     flat = raw_reshape(input, (input.numel(),))
     dims, places, offset, _, _ = index_points(flat, [raw_reshape(index, (index.numel(),))])
     values = raw_reshape(source, (source.numel(),))
@@ -313,7 +315,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         raise ValueError(
             f"unravel_index(): expected 'indices' to be an integer tensor, but got {indices.dtype}  ({user_line()})"
         )
-    rest, out = indices, []
+    rest, out = convert(indices, dtypes.int64), []
     for n in reversed(ints((shape,))):
         out.append(rest % n)
         rest = rest // n

@@ -361,7 +361,9 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
             f"size {{{list(new)}}} is not expandable to size {{{list(shape)}}}.  (sum_to_size at {user_line()})"
         )
     axes = (*range(lead), *(i + lead for i, n in enumerate(new) if n != shape[i + lead]))
-    return raw_reshape(ops.reduce_sum(self, axes=axes), new) if axes else view(self, _reshape_step(self, shape))
+    if not axes:
+        return view(self, _reshape_step(self, shape))
+    return raw_reshape(self.sum(axes), new)
 
 
 @function

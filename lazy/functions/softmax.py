@@ -129,6 +129,8 @@ class _PowerRule:
 
 def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
     x = to_inexact(x)
+    if x.dtype.itemsize < 4:  # squares of float16 would overflow
+        return convert(_norm(convert(x, dtypes.float32), p, axes, keepdim), x.dtype)
     if p == 2:
 
         def value(t: Tensor) -> Tensor:

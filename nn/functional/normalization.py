@@ -200,6 +200,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """x over (k + alpha * the mean square of ``size`` neighbouring channels) to the beta."""
     if input.ndim < 3:
         raise error(ValueError, f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if not input.numel():
+        return input
     rest = (0,) * (input.ndim - 2)
     square = edged(input * input, 0, (0, size // 2, *rest), (0, (size - 1) // 2, *rest))
     ones = (1,) * (input.ndim - 2)

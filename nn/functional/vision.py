@@ -45,11 +45,16 @@ def interpolate(
         raise error(
             NotImplementedError, f"Got {input.ndim}D input, but {mode} mode needs {_RANKS.get(mode, 'another')}D input"
         )
-    x = input
+    # pixels of whole numbers are weighed as fractions, and rounded
+    whole = mode not in ("nearest", "nearest-exact") and input.dtype.category == lx.dtypes.INT
+    x = input.float() if whole else input
     for i in range(n):
         length = x.shape[i + 2]
         ratio = length / sizes[i] if scales is None else 1 / scales[i]
         x = _resampled(x, i + 2, _taps(length, sizes[i], ratio, mode, bool(align_corners)))
+    if whole:
+        limits = lx.iinfo(input.dtype)
+        return lx.floor(x + 0.5).clamp(limits.min, limits.max).to(input.dtype)
     return x
 
 

@@ -49,8 +49,7 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import nn, optim  # noqa: E402  (they use the names above)
-from . import accelerator, backends, cuda, func, futures, masked, native, random, signal, testing, version  # noqa: E402
+from . import accelerator, backends, cuda, func, futures, masked, native, nn, optim, random, signal, testing, version  # noqa: E402  (they use the names above)  # noqa: E402
 from .switches import *  # noqa: E402, F403
 
 globals().update(lazy.public)
@@ -74,7 +73,9 @@ __all__ = [
     "Generator",
     "Size",
     "Tensor",
+    "accelerator",
     "autograd",
+    "backends",
     "can_cast",
     "cuda",
     "debug",
@@ -85,6 +86,8 @@ __all__ = [
     "eager",
     "enable_grad",
     "finfo",
+    "func",
+    "futures",
     "get_default_device",
     "get_default_dtype",
     "get_printoptions",
@@ -94,18 +97,24 @@ __all__ = [
     "is_inference_mode_enabled",
     "lazy",
     "lowering",
+    "masked",
     "metrics",
+    "native",
     "nn",
     "no_grad",
     "no_sync",
     "optim",
     "promote_types",
+    "random",
     "register_backend",
     "result_type",
     "set_default_device",
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",
+    "signal",
     "sync",
     "synchronize",
+    "testing",
+    "version",
 ]

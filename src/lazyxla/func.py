@@ -1,4 +1,4 @@
-"""Derivatives as functions of functions, as ``torch.func``: grad, vjp, jvp, Jacobians, and calling a module with other weights."""
+"""Functions of functions, as ``torch.func``: gradients, Jacobians, and calling a module with other weights."""
 
 from __future__ import annotations
 
