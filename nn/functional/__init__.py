@@ -44,7 +44,6 @@ from .classification import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     multi_margin_loss,
-    multilabel_margin_loss,
     multilabel_soft_margin_loss,
     nll_loss,
 )
@@ -58,8 +57,7 @@ from .convolution import (
     fold,
     unfold,
 )
-from .ctc import ctc_loss
-from .distance import cosine_similarity, pairwise_distance, pdist
+from .distance import cosine_similarity, pairwise_distance
 from .dropout import (
     alpha_dropout,
     dropout,
@@ -110,23 +108,12 @@ from .pooling import (
     max_pool2d,
     max_pool3d,
 )
-from .sampling import affine_grid, grid_sample
-from .sparse import embedding, embedding_bag, one_hot
-from .unpooling import (
-    fractional_max_pool2d,
-    fractional_max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
-)
+from .sparse import embedding, one_hot
 from .vision import (
-    channel_shuffle,
     interpolate,
     pixel_shuffle,
     pixel_unshuffle,
     upsample,
-    upsample_bilinear,
-    upsample_nearest,
 )
 
 __all__ = [
@@ -136,7 +123,6 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
-    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -147,7 +133,6 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
-    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -157,7 +142,6 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
-    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -165,15 +149,11 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
-    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
-    "fractional_max_pool2d",
-    "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
     "glu",
-    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -200,20 +180,15 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
-    "max_unpool1d",
-    "max_unpool2d",
-    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_margin_loss",
-    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "pairwise_distance",
-    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -244,6 +219,4 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
-    "upsample_bilinear",
-    "upsample_nearest",
 ]

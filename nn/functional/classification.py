@@ -227,28 +227,3 @@ def multilabel_soft_margin_loss(
     """The mean over the classes (last dim) of the binary cross entropies of logits and targets."""
     loss = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
     return reduced((loss if weight is None else loss * weight).mean(-1), reduction)
-
-
-def multilabel_margin_loss(
-    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Tensor:
-    """The mean over the classes of sum max(0, 1 - x[j] + x[i]), j a target, i none, for x [N, C] or [C].
-
-    ``target`` (int64, the input's shape) names classes up to its first -1.
-    """
-    check_reduction(reduction)
-    if tuple(target.shape) != tuple(input.shape) or input.ndim > 2:
-        raise error(RuntimeError, f"inconsistent target size: {list(target.shape)} for input of size: "
-            f"{list(input.shape)}")  # fmt: skip
-    classes = input.shape[-1] if input.ndim else 1
-    x, t = input.reshape(-1, classes), target.reshape(-1, classes)
-    rows, wide = x.shape[0], (x.shape[0], classes, classes)
-    named = (t >= 0).long().cumprod(1).bool()
-    line = spread(lx.arange(classes, device=x.device), wide, (2,))
-    hits = (spread(t, wide, (0, 1)) == line) & spread(named, wide, (0, 1))
-    other = ~hits.any(1)
-    own = x.gather(1, t.clamp(0, classes - 1))
-    gap = (1 - spread(own, wide, (0, 1)) + spread(x, wide, (0, 2))).clamp_min(0)
-    counts = spread(named, wide, (0, 1)) & spread(other, wide, (0, 2))
-    loss = choose(counts, gap, 0.0).sum((1, 2)) * (1 / classes)
-    return reduced(loss.reshape(()) if input.ndim < 2 and rows == 1 else loss, reduction)

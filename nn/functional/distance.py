@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import constant, error
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
@@ -24,13 +21,3 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     x1, x2 = lx.broadcast_tensors(x1, x2)
     n1, n2 = (lx.norm(x, 2, dim, keepdim=True).clamp_min(eps) for x in (x1, x2))
     return ((x1 / n1) * (x2 / n2)).sum(dim)
-
-
-def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """The p-norms of the differences of all pairs of rows of x [N, D], in the order (0, 1), (0, 2), ...: [N (N-1) / 2]."""
-    if input.ndim != 2:
-        raise error(RuntimeError, f"pdist only supports 2D tensors, got: {input.ndim}D")
-    if p < 0:
-        raise error(RuntimeError, f"pdist only supports non-negative p values, got {p}")
-    first, second = (constant(i, lx.int64, input.device) for i in np.triu_indices(input.shape[0], 1))
-    return lx.norm(lx.index_select(input, 0, first) - lx.index_select(input, 0, second), p, 1)

@@ -1,14 +1,11 @@
-"""Looking rows up: ``embedding``, sums of what was looked up, and ``one_hot``."""
+"""Looking rows up: ``embedding`` and ``one_hot``."""
 
 from __future__ import annotations
-
-import math
-from typing import Any
 
 from ... import lazy as lx
 from ...autograd import no_grad
 from ...lazy import Tensor
-from ._common import choose, error, part, reshaped, spread
+from ._common import error, reshaped, spread
 
 
 def embedding(
@@ -18,9 +15,10 @@ def embedding(
     """The rows of weight [V, D] that the integers of ``input`` name: [*, D].
 
     No gradient flows to row ``padding_idx``. With ``max_norm``, the rows that are looked up and longer than that are
-    first shortened, in place; with ``scale_grad_by_freq`` each row's gradient is divided by how often it occurs.
-    Gradients are dense, ``sparse`` or not. Raises RuntimeError for indices of another type.
+    first shortened, in place. Gradients are dense, ``sparse`` or not. Raises RuntimeError for indices of another type.
     """
+    if scale_grad_by_freq:
+        raise NotImplementedError("embedding: scale_grad_by_freq=True is not supported")
     if input.dtype not in (lx.int64, lx.int32):
         raise error(
             RuntimeError,
@@ -37,104 +35,11 @@ def embedding(
     places = reshaped(input, (input.numel(),))
     if max_norm is not None:
         _shorten(weight, places, max_norm, norm_type)
-    out = _looked_up(weight, places, scale_grad_by_freq)
+    out = lx.index_select(weight, 0, places)
     if padding_idx is not None:
         padding = spread(places == padding_idx, tuple(out.shape), (0,))
         out = lx.where(padding, out.detach(), out)
     return reshaped(out, (*input.shape, weight.shape[1]))
-
-
-class _ByFrequency:
-    """The backward rule of rows that were looked up, each divided by how often it was."""
-
-    name = "Embedding"
-
-    def __init__(self, shares: Tensor) -> None:
-        self.shares = shares
-
-    def __call__(self, g: Tensor, entry: Any) -> tuple[Tensor]:
-        return (g * spread(self.shares.to(g.dtype), tuple(g.shape), (0,)),)
-
-
-def _looked_up(weight: Tensor, places: Tensor, by_frequency: bool) -> Tensor:
-    rows = lx.index_select(weight, 0, places)
-    if not by_frequency:
-        return rows
-    counts = lx.zeros(weight.shape[0], dtype=lx.int64, device=weight.device).index_add(
-        0, places, lx.ones_like(places, dtype=lx.int64)
-    )
-    shares = 1 / lx.index_select(counts, 0, places)
-    return lx.record.with_rule(lx.ops.copy, (rows,), _ByFrequency(shares))
-
-
-def embedding_bag(
-    input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
-    norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
-    per_sample_weights: Tensor | None = None, include_last_offset: bool = False, padding_idx: int | None = None,
-) -> Tensor:  # fmt: skip
-    """Sums, means or maxima of rows of weight [V, D], a bag each: [B, D].
-
-    ``input`` [B, N] holds bags of N indices; ``input`` [N] is cut into bags at ``offsets`` [B]. ``per_sample_weights``
-    (mode 'sum') has a factor an index. Row ``padding_idx`` does not count. An empty bag gives zeros.
-    """
-    if weight.dtype.category == lx.dtypes.INT and input.dtype.is_floating_point:
-        weight, input = input, weight  # PyTorch's old order
-    if mode not in ("sum", "mean", "max"):
-        raise error(ValueError, "mode has to be one of sum, mean or max")
-    if per_sample_weights is not None and mode != "sum":
-        raise error(
-            NotImplementedError,
-            f"embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got "
-            f"mode='{mode}').",
-        )
-    if per_sample_weights is not None and input.shape != per_sample_weights.shape:
-        raise error(
-            ValueError,
-            f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have the "
-            f"same shape as the input ({list(input.shape)})",
-        )
-    if input.ndim == 2:
-        if offsets is not None:
-            raise error(ValueError, "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of "
-                "fixed length sequences.")  # fmt: skip
-        bags, each = input.shape
-        bag = spread(lx.arange(bags, device=input.device), (bags, each), (0,)).reshape(bags * each)
-    elif input.ndim == 1:
-        if offsets is None or offsets.ndim != 1:
-            raise error(ValueError, "offsets has to be a 1D Tensor where input is 1D")
-        bags = offsets.shape[0] - include_last_offset
-        starts = offsets[:bags]
-        bag = lx.searchsorted(starts.long(), lx.arange(input.shape[0], device=input.device), right=True) - 1
-    else:
-        raise error(ValueError, f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
-    places = reshaped(input, (input.numel(),))
-    if max_norm is not None:
-        _shorten(weight, places, max_norm, norm_type)
-    rows = _looked_up(weight, places, scale_grad_by_freq)
-    shape = tuple(rows.shape)
-    if per_sample_weights is not None:
-        rows = rows * spread(reshaped(per_sample_weights, (places.numel(),)), shape, (0,))
-    keep = bag >= 0
-    if padding_idx is not None:
-        keep = keep & (places != padding_idx % weight.shape[0])
-    bag = choose(keep, bag, bags)  # what does not count falls into one more bag, which is cut off
-    return _gathered(rows, bag, bags, mode)
-
-
-def _gathered(rows: Tensor, bag: Tensor, bags: int, mode: str) -> Tensor:
-    work = rows.float() if rows.dtype.itemsize < 4 else rows
-    wide = (bags + 1, rows.shape[1])
-    if mode == "max":
-        start = lx.full(wide, -math.inf, dtype=work.dtype, device=rows.device)
-        at = spread(bag, tuple(rows.shape), (0,))
-        out = part(start.scatter_reduce(0, at, work, "amax"), 0, 0, bags)
-        return choose(out.detach() == -math.inf, 0.0, out).to(rows.dtype)
-    out = part(lx.zeros(wide, dtype=work.dtype, device=rows.device).index_add(0, bag, work), 0, 0, bags)
-    if mode == "mean":
-        ones = lx.ones(rows.shape[0], dtype=work.dtype, device=rows.device)
-        count = part(lx.zeros(bags + 1, dtype=work.dtype, device=rows.device).index_add(0, bag, ones), 0, 0, bags)
-        out = out / spread(count.clamp(min=1), tuple(out.shape), (0,))
-    return out.to(rows.dtype)
 
 
 def _shorten(weight: Tensor, places: Tensor, max_norm: float, norm_type: float) -> None:

@@ -45,30 +45,15 @@ def interpolate(
         raise error(
             NotImplementedError, f"Got {input.ndim}D input, but {mode} mode needs {_RANKS.get(mode, 'another')}D input"
         )
-    # pixels of whole numbers are weighed as fractions, and rounded
-    whole = mode not in ("nearest", "nearest-exact") and input.dtype.category == lx.dtypes.INT
-    x = input.float() if whole else input
+    x = input
     for i in range(n):
         length = x.shape[i + 2]
         ratio = length / sizes[i] if scales is None else 1 / scales[i]
         x = _resampled(x, i + 2, _taps(length, sizes[i], ratio, mode, bool(align_corners)))
-    if whole:
-        limits = lx.iinfo(input.dtype)
-        return lx.floor(x + 0.5).clamp(limits.min, limits.max).to(input.dtype)
     return x
 
 
 upsample = interpolate
-
-
-def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """``interpolate`` by the nearest pixel."""
-    return interpolate(input, size, scale_factor, "nearest")
-
-
-def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """``interpolate`` in straight lines, with the corner pixels kept."""
-    return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 
 
 def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, tuple[float, ...] | None]:
@@ -163,19 +148,6 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     x = reshaped(input, (*batch, c, h // r, r, w // r, r))
     x = lx.ops.transpose(x, permutation=(*range(b + 1), b + 2, b + 4, b + 1, b + 3))
     return reshaped(x, (*batch, c * r * r, h // r, w // r))
-
-
-def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """x [N, C, ...] with its channels, seen as ``groups`` rows, read column by column."""
-    if input.ndim < 3:
-        raise error(RuntimeError, f"channel_shuffle expects input with > 2 dims, but got input with sizes "
-            f"{list(input.shape)}")  # fmt: skip
-    n, c, *rest = input.shape
-    if groups < 1 or c % groups:
-        raise error(RuntimeError, f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups.")
-    x = reshaped(input, (n, groups, c // groups, *rest))
-    x = lx.ops.transpose(x, permutation=(0, 2, 1, *range(3, x.ndim)))
-    return reshaped(x, tuple(input.shape))
 
 
 def _image(x: Tensor, name: str) -> Sequence[int]:

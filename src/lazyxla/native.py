@@ -12,14 +12,14 @@ F = nn.functional
 
 # the same in both places
 _SAME = (
-    "adaptive_avg_pool1d", "affine_grid", "avg_pool1d", "bilinear", "binary_cross_entropy_with_logits", "celu",
+    "adaptive_avg_pool1d", "avg_pool1d", "bilinear", "binary_cross_entropy_with_logits", "celu",
     "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "cosine_similarity", "group_norm", "hardshrink", "layer_norm", "max_pool1d", "max_pool2d", "max_pool3d",
     "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle", "prelu", "rms_norm", "selu", "threshold",
     "rrelu", "celu_", "selu_", "threshold_", "rrelu_", "alpha_dropout", "feature_alpha_dropout",
 )  # fmt: skip
 for _name in _SAME:
-    if _name != "affine_grid":
+    if hasattr(F, _name):
         function(getattr(F, _name))
 method(F.prelu)
 method(F.hardshrink)
