@@ -128,12 +128,16 @@ def resize_as(self: Tensor, tensor: Tensor) -> Tensor:
     return resize(self, tuple(tensor.shape))
 
 
-@method
-def share_memory_(self: Tensor) -> NoReturn:
+def _share_memory(self: Tensor) -> NoReturn:
     """XLA's buffers belong to one process: NotImplementedError."""
     raise NotImplementedError(
         f"share_memory_(): a tensor's memory belongs to this process; send tensor.numpy() to another  ({user_line()})"
     )
+
+
+_share_memory.__name__ = "share_memory_"
+_share_memory.refused = "memory shared between processes"  # type: ignore[attr-defined]
+method(_share_memory)
 
 
 @method
