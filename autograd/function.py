@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..lazy import Tensor
+from ..lazy.graph import _serial as serial_numbers
 from ..lazy.record import GradNode, mode, track, user_line, user_site, wrap
 
 
@@ -136,7 +137,8 @@ class Function:
         if first is None:
             return output
         node = first._node or first._refresh()
-        base = GradNode(node.sig, edges, (), None, node.serial, code, lasti)
+        # serials of their own: no other entry may have the same, and the gate comes before its ports
+        base = GradNode(node.sig, edges, (), None, next(serial_numbers), code, lasti)
         base.rule = gate
         gate.shapes = tuple(None if t is None else tuple(t.shape) for t in tensors)
         wrapped = []
@@ -146,7 +148,7 @@ class Function:
                 continue
             value = t._node or t._refresh()
             gate.types[i] = value.sig.aval
-            port = GradNode(value.sig, (base,), (), None, max(value.serial, node.serial) + 1, code, lasti)
+            port = GradNode(value.sig, (base,), (), None, next(serial_numbers), code, lasti)
             port.rule = _Port(gate, i)
             if any(t is d for d in ctx._dirty):
                 if t.is_leaf and t.requires_grad:
@@ -187,7 +189,7 @@ def _refusing(t: Tensor, gradients: tuple[Any, ...]) -> Tensor:
     """The value with a history that says that it has no derivative."""
     node = t._node or t._refresh()
     edge = next(g._edge for g in gradients if isinstance(g, Tensor) and g.requires_grad)
-    entry = GradNode(node.sig, (edge,), (), None, node.serial, *user_site(2))
+    entry = GradNode(node.sig, (edge,), (), None, next(serial_numbers), *user_site(2))
     entry.rule = _refuse
     return track(wrap(node, entry))
 

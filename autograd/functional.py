@@ -23,7 +23,7 @@ def _sequence(given: Any, what: str, name: str) -> tuple[Tensors, bool]:
     for i, t in enumerate(found):
         if not isinstance(t, Tensor):
             raise TypeError(
-                f"The {what} of {name} must be a Tensor or a tuple of Tensors, but element {i} is {type(t).__name__}"
+                f"The {what} {name} must be a Tensor or a tuple of Tensors, but element {i} is {type(t).__name__}"
                 f"  ({user_line()})"
             )
     return found, several
@@ -69,7 +69,7 @@ def _vectors(v: Any, like: Tensors, name: str, of: str) -> Tensors:
                 f"single element  ({user_line()})"
             )
         return (full_like_type(like[0].detach(), 1),)
-    found, _ = _sequence(v, "vector v", name)
+    found, _ = _sequence(v, "vector v of", name)
     if len(found) != len(like):
         raise RuntimeError(f"{name}: v has {len(found)} tensors, expected {len(like)}  ({user_line()})")
     for i, (a, b) in enumerate(zip(found, like)):
@@ -93,7 +93,7 @@ def _unwrapped(found: Tensors, several: bool) -> Any:
 def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(func(*inputs), the vector ``v`` of the outputs' shapes times the Jacobian)."""
     with enable_grad():
-        given, several = _sequence(inputs, "inputs", "vjp")
+        given, several = _sequence(inputs, "inputs of", "vjp")
         leaves = _leaves(given, create_graph)
         outputs, several_out = _called(func, leaves, "vjp")
         vectors = _vectors(v, outputs, "vjp", "output")
@@ -106,7 +106,7 @@ def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(func(*inputs), the Jacobian times the vector ``v`` of the inputs' shapes), by differentiating a ``vjp``."""
     with enable_grad():
-        given, _ = _sequence(inputs, "inputs", "jvp")
+        given, _ = _sequence(inputs, "inputs of", "jvp")
         vectors = _vectors(v, given, "jvp", "input")
         leaves = _leaves(given, create_graph)
         outputs, several_out = _called(func, leaves, "jvp")
@@ -126,7 +126,7 @@ def jacobian(
     One backward an output element, all recorded into one program; ``vectorize`` and ``strategy`` change nothing.
     """
     with enable_grad():
-        given, several = _sequence(inputs, "inputs", "jacobian")
+        given, several = _sequence(inputs, "inputs of", "jacobian")
         leaves = _leaves(given, create_graph)
         outputs, several_out = _called(func, leaves, "jacobian")
         table = []
@@ -163,7 +163,7 @@ def hessian(
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
     """The second derivatives of a function of one number: for each pair of inputs, the first's shape, the second's."""
-    _, several = _sequence(inputs, "inputs", "hessian")
+    _, several = _sequence(inputs, "inputs of", "hessian")
     number = _of_number(func, "hessian")
 
     def gradient(*x: Tensor) -> Any:
@@ -176,7 +176,7 @@ def hessian(
 def vhp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(func(*inputs), a vector of the inputs' shapes times the Hessian), for a function of one number."""
     with enable_grad():
-        given, several = _sequence(inputs, "inputs", "vhp")
+        given, several = _sequence(inputs, "inputs of", "vhp")
         vectors = _vectors(v, given, "vhp", "input")
         leaves = _leaves(given, create_graph)
         y = _of_number(func, "vhp")(*leaves)

@@ -49,13 +49,29 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import accelerator, backends, cuda, func, futures, masked, native, nn, optim, random, signal, testing, version  # noqa: E402  (they use the names above)  # noqa: E402
+from . import (  # noqa: E402  (they use the names above)
+    accelerator,
+    backends,
+    compiler,
+    cuda,
+    func,
+    futures,
+    masked,
+    native,
+    nested,
+    nn,
+    optim,
+    random,
+    signal,
+    testing,
+    version,
+)
 from .switches import *  # noqa: E402, F403
 
 globals().update(lazy.public)
 
 __version__ = version.__version__
-strided = "strided"
+strided, jagged = "strided", "jagged"
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 contiguous_format = preserve_format = channels_last = None
 
@@ -77,6 +93,7 @@ __all__ = [
     "autograd",
     "backends",
     "can_cast",
+    "compiler",
     "cuda",
     "debug",
     "default_generator",
@@ -100,6 +117,7 @@ __all__ = [
     "masked",
     "metrics",
     "native",
+    "nested",
     "nn",
     "no_grad",
     "no_sync",
