@@ -96,7 +96,8 @@ def test_functions_of_functions():
     found, (got, more) = func.grad_and_value(lambda t: (cubic(t), t + 1), has_aux=True)(x)
     tolerances.compare(
         {
-            "grad": (func.grad(cubic)(x), GRADIENT), "twice": (func.grad(lambda t: func.grad(cubic)(t).sum())(x), HESSIAN.sum(0)),
+            "grad": (func.grad(cubic)(x), GRADIENT),
+            "twice": (func.grad(lambda t: func.grad(cubic)(t).sum())(x), HESSIAN.sum(0)),
             "argnums": (func.grad(lambda s, t: (s * t).sum(), argnums=(0, 1))(x, v), (V, X)),
             "jacrev": (func.jacrev(wavy)(x), JACOBIAN), "hessian": (func.hessian(cubic)(x), HESSIAN),
             "vjp": (pull(w)[0], W @ JACOBIAN), "again": (pull(2 * w)[0], 2 * W @ JACOBIAN), "value": (value, np.sin(A @ X)),
