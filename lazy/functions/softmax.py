@@ -108,25 +108,6 @@ class _RootRule:
         return (x * (convert(wide, x.dtype)),)
 
 
-class _PowerRule:
-    """The gradient of a p-norm: x |x|^(p-2) / norm^(p-1), zero where the norm, or for p < 1 the element, is zero."""
-
-    name = "Norm"
-
-    def __init__(self, axes: tuple[int, ...], p: float) -> None:
-        self.axes, self.p = axes, p
-
-    def __call__(self, g: Tensor, entry: Any) -> tuple[Tensor]:
-        (x,), y = entry.operands(), entry.output()
-        size, nought = ops.absolute(x), full_like_type(y, 0)
-        none = ops.compare(size, full_like_type(size, 0), direction="EQ")
-        safe = ops.select(none, full_like_type(size, 1), size)
-        part = ops.select(none, full_like_type(size, 0), safe ** (self.p - 1))
-        still = ops.compare(y, nought, direction="EQ")
-        scale = ops.select(still, nought, g / ops.select(still, full_like_type(y, 1), y) ** (self.p - 1))
-        return (ops.sign(x) * convert(part * spread(scale, x, self.axes), x.dtype),)
-
-
 def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
     x = to_inexact(x)
     if x.dtype.itemsize < 4:  # squares of float16 would overflow
@@ -145,11 +126,12 @@ def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
         return sum(a, axes, keepdim)
     if p == 0:
         return flat(lambda t: convert(sum(t != 0, axes, keepdim), t.dtype.to_real()), x)
-
-    def power(t: Tensor) -> Tensor:
-        return ops.reduce_sum(abs_(t) ** p, axes=axes) ** (1 / p)
-
-    return kept(x, with_rule(power, (x,), _PowerRule(axes, p), wants_inputs=True), axes, keepdim)
+    if 0 < p < 1:  # an element that is 0 has the gradient 0, not inf
+        a = ops.select(ops.compare(a, full_like_type(a, 0), direction="EQ"), full_like_type(a, 0), a)
+    total = sum(a**p, axes, keepdim)
+    still = ops.compare(total, full_like_type(total, 0), direction="EQ")  # and so have all where all are
+    root = ops.select(still, full_like_type(total, 1), total) ** (1 / p)
+    return ops.select(still, full_like_type(total, 0), root) if p > 0 else total ** (1 / p)
 
 
 @both

@@ -1,10 +1,10 @@
-"""Jacobians, Hessians and products with them, functions of functions, Variable and once_differentiable."""
+"""Jacobians, Hessians and products with them, Variable and once_differentiable."""
 
 import numpy as np
 import pytest
 
 import lazyxla as lx
-from lazyxla import autograd, func
+from lazyxla import autograd
 from lazyxla.autograd import functional
 from tests import tolerances
 
@@ -80,49 +80,12 @@ def test_what_is_found_can_be_differentiated():
         (lambda: functional.vjp(wavy, x, (w, w)), RuntimeError, "v has 2 tensors, expected 1"),
         (lambda: functional.hessian(wavy, x), RuntimeError, "should contain a single element"),
         (lambda: functional.jacobian(lambda t: a, x, strict=True), RuntimeError, "independent of input 0"),
-        (lambda: func.grad(wavy)(x), RuntimeError, r"return a 0-d tensor, got shape \[2\]"),
         (lambda: autograd.Variable([1.0]), TypeError, "Variable data has to be a tensor, but got list"),
-        (lambda: func.functional_call(lx.nn.Linear(2, 2), {"no": x}, x), RuntimeError, r"unexpected key\(s\): \['no'\]"),
-        (lambda: func.functional_call(lx.nn.Linear(2, 2), {}, x, strict=True), RuntimeError, "missing key"),
     ],
 )
 def test_errors(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
-
-
-def test_functions_of_functions():
-    value, pull = func.vjp(wavy, x)
-    found, (got, more) = func.grad_and_value(lambda t: (cubic(t), t + 1), has_aux=True)(x)
-    tolerances.compare(
-        {
-            "grad": (func.grad(cubic)(x), GRADIENT),
-            "twice": (func.grad(lambda t: func.grad(cubic)(t).sum())(x), HESSIAN.sum(0)),
-            "argnums": (func.grad(lambda s, t: (s * t).sum(), argnums=(0, 1))(x, v), (V, X)),
-            "jacrev": (func.jacrev(wavy)(x), JACOBIAN), "hessian": (func.hessian(cubic)(x), HESSIAN),
-            "vjp": (pull(w)[0], W @ JACOBIAN), "again": (pull(2 * w)[0], 2 * W @ JACOBIAN), "value": (value, np.sin(A @ X)),
-            "jvp": (func.jvp(wavy, (x,), (v,))[1], JACOBIAN @ V), "aux": (more, X + 1), "with aux": (found, GRADIENT),
-            "dict": (func.grad(lambda p: (p["s"] * p["t"]).sum())({"s": x, "t": v})["t"], X), "cubic": (got, cubic(x).item()),
-        },
-        10,
-    )  # fmt: skip
-    assert not func.grad(cubic)(x).requires_grad and not more.requires_grad
-    outer = lx.tensor(2.0, dtype=lx.float64, requires_grad=True)
-    (g,) = autograd.grad(func.grad(lambda t: (t**2).sum() * outer)(x).sum(), outer)
-    assert g.item() == pytest.approx(2 * X.sum())
-
-
-def test_calling_a_module_with_other_weights():
-    tied = lx.nn.Linear(2, 2)
-    net = lx.nn.Sequential(tied, lx.nn.BatchNorm1d(2), tied)
-    old, t = net[0].weight.detach().clone(), lx.randn(3, 2)
-    weights = {n: p.detach().clone().requires_grad_() for n, p in net.named_parameters()}
-    weights["0.weight"] = lx.zeros(2, 2, requires_grad=True)
-    y = func.functional_call(net, weights, (t,))
-    y.sum().backward()
-    lx.testing.assert_close(y, net[0].bias.expand(3, 2))  # zeros in both places of the tied layer
-    assert weights["0.weight"].grad is not None and net[0].weight.grad is None
-    assert lx.equal(net[0].weight, old) and net[0].weight is tied.weight
 
 
 def test_variable():
