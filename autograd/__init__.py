@@ -1,6 +1,6 @@
 """Reverse-mode differentiation over the recorded graph. Plugs itself into ``lazy``."""
 
-from . import rules
+from . import function, functional, rules
 from .bridge import from_jax_function
 from .engine import backward, grad
 from .function import Function
@@ -13,13 +13,17 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
+from .variable import Variable
 
 __all__ = [
     "Function",
     "GradcheckError",
+    "Variable",
     "backward",
     "enable_grad",
     "from_jax_function",
+    "function",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from ..lazy import Tensor
@@ -137,7 +139,7 @@ class Function:
         if first is None:
             return output
         node = first._node or first._refresh()
-        # Serial numbers of their own: one that an op has as well would leave open which of the two comes first.
+        # serials of their own: no other entry may have the same, and the gate comes before its ports
         base = GradNode(node.sig, edges, (), None, next(serial_numbers), code, lasti)
         base.rule = gate
         gate.shapes = tuple(None if t is None else tuple(t.shape) for t in tensors)
@@ -163,3 +165,38 @@ class Function:
                 ctx._saved = tuple(fresh if s is t else s for s in ctx._saved)
                 wrapped.append(fresh)
         return tuple(wrapped) if isinstance(output, tuple) else wrapped[0]
+
+
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator for a ``backward`` that itself cannot be differentiated: doing so is a RuntimeError."""
+
+    @functools.wraps(backward)
+    def once(ctx: Any, *gradients: Any) -> Any:
+        recording = mode.grad
+        mode.grad = False
+        try:
+            found = backward(ctx, *gradients)
+        finally:
+            mode.grad = recording
+        if not recording or not any(isinstance(g, Tensor) and g.requires_grad for g in gradients):
+            return found
+        single = not isinstance(found, tuple)
+        marked = tuple(_refusing(t, gradients) if isinstance(t, Tensor) else t for t in ((found,) if single else found))
+        return marked[0] if single else marked
+
+    return once
+
+
+def _refusing(t: Tensor, gradients: tuple[Any, ...]) -> Tensor:
+    """The value with a history that says that it has no derivative."""
+    node = t._node or t._refresh()
+    edge = next(g._edge for g in gradients if isinstance(g, Tensor) and g.requires_grad)
+    entry = GradNode(node.sig, (edge,), (), None, next(serial_numbers), *user_site(2))
+    entry.rule = _refuse
+    return track(wrap(node, entry))
+
+
+def _refuse(g: Tensor, entry: GradNode) -> tuple[Any, ...]:
+    raise RuntimeError(
+        f"trying to differentiate twice a function that was marked with @once_differentiable  ({user_line()})"
+    )

@@ -62,7 +62,17 @@ def _scatter_updates(
     if combine in ("add", "set"):
         return _windows(g, x, indices, updates, **where)
     if combine == "mul":
-        return _windows(g * y.conj(), x, indices, updates, **where) / updates.conj()
+        # beside a factor of 0 the product of the others is not y / factor: it is made without the zeros
+        none = ops.compare(updates, full_like_type(updates, 0), direction="EQ")
+        zeros = ops.scatter(full_like_type(x, 0), indices, convert(none, x.dtype), combine="add", **where)
+        safe = ops.select(none, full_like_type(updates, 1), updates)
+        product = ops.scatter(x, indices, safe, combine="mul", **where)
+        alone = ops.compare(zeros, full_like_type(zeros, 1), direction="EQ")
+        rest = ops.select(alone, product, full_like_type(product, 0))
+        factor = ops.select(
+            none, _windows(rest, x, indices, updates, **where), _windows(y, x, indices, updates, **where) / safe
+        )
+        return _windows(g, x, indices, updates, **where) * factor.conj()
     won = ops.compare(_windows(y, x, indices, updates, **where), updates, direction="EQ")
     return _windows(g / _ties(y, x, indices, updates, where), x, indices, updates, **where) * convert(won, g.dtype)
 

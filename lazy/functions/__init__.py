@@ -1,14 +1,18 @@
 """Everything a user calls, with PyTorch's names: plain functions of the primitives. ``public`` lists them by name."""
 
 from . import (
+    absent,
     arithmetic,
+    bits,
     complexes,
     contraction,
     conversion,
+    counts,
     creation,
     diagonal,
     einsum,
     elementwise,
+    histograms,
     indexing,
     joining,
     pointwise,
@@ -21,19 +25,28 @@ from . import (
     shape,
     softmax,
     sorting,
+    storages,
     turning,
+    windows,
 )
+
+from . import copies  # isort: skip  (it copies what the others return)
 from ._register import public
 
 __all__ = [
+    "absent",
     "arithmetic",
+    "bits",
     "complexes",
     "contraction",
     "conversion",
+    "copies",
+    "counts",
     "creation",
     "diagonal",
     "einsum",
     "elementwise",
+    "histograms",
     "indexing",
     "joining",
     "pointwise",
@@ -47,5 +60,7 @@ __all__ = [
     "shape",
     "softmax",
     "sorting",
+    "storages",
     "turning",
+    "windows",
 ]

@@ -436,7 +436,10 @@ _written: tuple[Any, ...] = (
 )  # fmt: skip
 for _g in _written:
     inplace(_g)
-for _name, _f in (("multiply_", mul), ("subtract_", sub), ("divide_", div), ("true_divide_", div)):
+for _name, _f in (
+    ("multiply_", mul), ("subtract_", sub), ("divide_", div), ("true_divide_", div), ("greater_", gt),
+    ("greater_equal_", ge), ("less_", lt), ("less_equal_", le), ("not_equal_", ne),
+):  # fmt: skip
     inplace(_f, _name)
 
 

@@ -188,7 +188,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 @both
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * the sum over the batch of batch1 @ batch2."""
-    return _sum_of(input, bmm(batch1, batch2).sum(0), beta, alpha)
+    return _sum_of(input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha)
 
 
 for _f in (addmm, addmv, addr, baddbmm, addbmm):
@@ -228,7 +228,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         )
     for p, q in zip(i, j):
         if a.shape[p] != b.shape[q] and 1 in (a.shape[p], b.shape[q]):  # a size of 1 is repeated
-            a, b = (a.sum(p, True), b) if b.shape[q] == 1 else (a, b.sum(q, True))
+            a, b = (a.sum(p, True, dtype=a.dtype), b) if b.shape[q] == 1 else (a, b.sum(q, True, dtype=b.dtype))
         elif a.shape[p] != b.shape[q]:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {a.shape[p]} in dim {p} and second has size "

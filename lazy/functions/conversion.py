@@ -348,7 +348,11 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         found = next((k for k, old in _OLD_NAMES.items() if old == name), None)
         if found is None:
             raise ValueError(f"invalid type: '{dtype}'  ({user_line()})")
+        if dtype.startswith("torch.cuda."):
+            self = transfer(self, devices.canonical("cuda"))
         return convert(self, getattr(dtypes, found if found != "bool" else "bool_"))
+    place = getattr(dtype, "place", None)
+    self = self if place is None else transfer(self, devices.canonical(place))
     return convert(self, dtypes.as_dtype(getattr(dtype, "dtype", dtype)))
 
 

@@ -328,6 +328,8 @@ def arange(
     if end is None:
         start, end = 0, start
     given = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in (start, end, step)]
+    if dtype is not None and dtypes.as_dtype(dtype) is dtypes.int64:
+        given = [int(x) for x in given]  # as PyTorch does
     start, end, step = given
     if step == 0:
         raise RuntimeError(f"step must be nonzero  ({user_line()})")
@@ -374,7 +376,7 @@ def _spaced(start: Any, end: Any, steps: int, base: float | None, dtype: Any, de
     d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     if dtype is None and any(k.is_complex for k in kinds):
         d = d.to_complex()
-    if d.category == dtypes.INT and not given and base is None:
+    if d.category == dtypes.INT and not given:
         start, end = int(start), int(end)  # as PyTorch does
     if not given and steps <= SMALL:
         values = np.linspace(start, end, steps) if base is None else np.logspace(start, end, steps, base=base)
@@ -385,9 +387,9 @@ def _spaced(start: Any, end: Any, steps: int, base: float | None, dtype: Any, de
     a, b = (lift(x, work, place) for x in (start, end))
     at = convert(line(Aval((steps,), dtypes.int64, place)), work)
     back = constant(steps - 1, work, place) - at
-    width = (b - a) * constant(1 / max(steps - 1, 1), work, place)
+    width = (b - a) / constant(max(steps - 1, 1), work, place)
     # counted from the nearer end, so that both ends are exact
-    values = ops.select(line(Aval((steps,), dtypes.int64, place)) < (steps + 1) // 2, a + at * width, b - back * width)
+    values = ops.select(line(Aval((steps,), dtypes.int64, place)) < max(steps // 2, 1), a + at * width, b - back * width)
     values = values if base is None else base**values
     return convert(values, d)
 

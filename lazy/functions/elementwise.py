@@ -11,6 +11,7 @@ from ..dtypes import BOOL, FLOAT
 from ..graph import Op
 from ..record import user_line
 from ..tensors import Tensor
+from ..views import assign
 from ._register import alias, both, inplace, method, offered
 from .conversion import broadcast_to, constant, convert, flat, full_like_type, lift, to_inexact
 
@@ -348,7 +349,25 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     return ops.digamma(x) if n == 0 else ops.polygamma(full_like_type(x, n), x)
 
 
-for _f in (neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan_to_num, logit, relu):
+@both
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension ``p``."""
+    if p < 1:
+        raise RuntimeError(f"p has to be greater than or equal to 1, but got {p}  (mvlgamma at {user_line()})")
+    x = to_inexact(input)
+    out = full_like_type(x, p * (p - 1) / 4 * math.log(math.pi))
+    for i in range(p):
+        out = ops.add(out, ops.lgamma(ops.subtract(x, full_like_type(x, i / 2)) if i else x))
+    return out
+
+
+def _polygamma_(self: Tensor, n: int) -> Tensor:
+    """``polygamma`` in place."""
+    return assign(self, polygamma(n, self), "polygamma_")
+
+
+Tensor.polygamma_ = _polygamma_
+for _f in (mvlgamma, neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan_to_num, logit, relu):
     inplace(_f)
 for _name, _f in (("negative_", neg), ("absolute_", abs), ("fix_", trunc)):
     inplace(_f, _name)

@@ -9,6 +9,7 @@ from ..record import user_line
 from ..tensors import Tensor
 from ..views import detached, join
 from ._register import method, offered
+from .scattering import as_strided
 from .shape import box, ints, pad_zeros, raw_reshape, squeeze, t, transpose, unsqueeze
 
 
@@ -41,6 +42,8 @@ for _name, _f in (
     ("t_", t),
     ("transpose_", transpose),
     ("swapaxes_", transpose),
+    ("swapdims_", transpose),
+    ("as_strided_", as_strided),
 ):
     _reshaper(_name, _f)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import dtypes, ops
@@ -50,7 +50,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     d = normal_dim(dim, x.ndim)
     if x.ndim == 0:
         return ops.copy(x)
-    return _doubling((x,), d, (1,), lambda a, b: (ops.multiply(a[0], b[0]),))[0]
+    work = convert(x, dtypes.float32) if x.dtype.is_floating_point and x.dtype.itemsize < 4 else x
+    return convert(_doubling((work,), d, (1,), lambda a, b: (ops.multiply(a[0], b[0]),))[0], x.dtype)
 
 
 @both
@@ -110,6 +111,8 @@ def diff(
         raise RuntimeError(f"diff expects input to be at least one-dimensional  ({user_line()})")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}  (diff at {user_line()})")
+    if not n:
+        return ops.copy(input)
     d = normal_dim(dim, input.ndim)
     parts = [v for v in (prepend, input, append) if v is not None]
     out = cat(parts, d) if len(parts) > 1 else input
@@ -119,7 +122,7 @@ def diff(
             break
         later, earlier = box(out, d, min(1, size), size), box(out, d, 0, size - 1)
         out = ops.bit_xor(later, earlier) if out.dtype is dtypes.bool_ else ops.subtract(later, earlier)
-    return out if n else ops.copy(out)
+    return out
 
 
 def _trapezoids(y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor:
@@ -150,6 +153,72 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1)
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """Running integrals by the trapezoidal rule."""
     return cumsum(_trapezoids(y, x, dx, dim), dim)
+
+
+@function
+def gradient(
+    input: Tensor, *, spacing: Any = None, dim: int | Sequence[int] | None = None, edge_order: int = 1
+) -> tuple[Tensor, ...]:
+    """The derivative along each dim by central differences, one-sided at the ends (of order 1 or 2 there).
+
+    ``spacing``: one distance (1 unless given), one a dim, or the samples' coordinates along each dim.
+    """
+    dims = list(range(input.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    dims = [normal_dim(d, input.ndim) for d in dims]
+    spacing = 1 if spacing is None else spacing
+    spaces = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(dims)
+    if len(spaces) != len(dims):
+        raise RuntimeError(
+            f"torch.gradient expected spacing to be unspecified, a scalar, or of the length {len(dims)} of dims, got "
+            f"{len(spaces)}  ({user_line()})"
+        )
+    if edge_order not in (1, 2):
+        raise RuntimeError(f"torch.gradient only supports edge_order=1 and edge_order=2, not {edge_order}  ({user_line()})")
+    for d in dims:
+        if input.shape[d] < edge_order + 1:
+            raise RuntimeError(
+                f"torch.gradient expected each dimension size to be at least edge_order+1, got {input.shape[d]} at "
+                f"dim {d}  ({user_line()})"
+            )
+    return tuple(_derivative(to_inexact(input), d, s, edge_order) for d, s in zip(dims, spaces))
+
+
+def _derivative(y: Tensor, d: int, space: Any, edge_order: int) -> Tensor:
+    n = y.shape[d]
+    if not (isinstance(space, Tensor) and space.ndim):  # equal distances
+        h = convert(space, y.dtype) if isinstance(space, Tensor) else space
+        inner = (box(y, d, 2, n) - box(y, d, 0, n - 2)) / (2 * h)
+        if edge_order == 1:
+            left, right = (box(y, d, 1, 2) - box(y, d, 0, 1)) / h, (box(y, d, n - 1, n) - box(y, d, n - 2, n - 1)) / h
+        else:
+            left = (-1.5 * box(y, d, 0, 1) + 2 * box(y, d, 1, 2) - 0.5 * box(y, d, 2, 3)) / h
+            right = (1.5 * box(y, d, n - 1, n) - 2 * box(y, d, n - 2, n - 1) + 0.5 * box(y, d, n - 3, n - 2)) / h
+        return cat([left, inner, right], d)
+    x = convert(space, y.dtype).reshape(
+        [-1 if i == d else 1 for i in range(y.ndim)]
+    )
+    if x.shape[d] != n:
+        raise RuntimeError(
+            f"torch.gradient expected each tensor to be of the dim's size {n}, got {x.shape[d]} at dim {d}  ({user_line()})"
+        )
+    gap = box(x, d, 1, n) - box(x, d, 0, n - 1)
+    before, after = box(gap, d, 0, n - 2), box(gap, d, 1, n - 1)
+    lo, mid, hi = (box(y, d, i, n - 2 + i) for i in range(3))
+    inner = lo * (-after / (before * (before + after))) + mid * ((after - before) / (before * after)) + hi * (
+        before / (after * (before + after))
+    )
+    first, last = box(gap, d, 0, 1), box(gap, d, n - 2, n - 1)
+    if edge_order == 1:
+        left, right = (box(y, d, 1, 2) - box(y, d, 0, 1)) / first, (box(y, d, n - 1, n) - box(y, d, n - 2, n - 1)) / last
+    else:
+        left = _edge([box(y, d, i, i + 1) for i in range(3)], first, box(gap, d, 1, 2))
+        right = -_edge([box(y, d, n - i, n - i + 1) for i in (1, 2, 3)], last, box(gap, d, n - 3, n - 2))
+    return cat([left, inner, right], d)
+
+
+def _edge(y: list[Tensor], a: Tensor, b: Tensor) -> Tensor:
+    """The derivative at the first of three samples that lie a and b apart, of second order."""
+    return y[0] * (-(2 * a + b) / (a * (a + b))) + y[1] * ((a + b) / (a * b)) - y[2] * (a / (b * (a + b)))
 
 
 alias("trapz", trapezoid, methods=False)

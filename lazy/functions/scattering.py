@@ -205,7 +205,28 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 @both
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A number written at places of a dim."""
-    return _along(input, dim, index, value, "set", "index_fill")
+    d = normal_dim(dim, input.ndim)
+    x = input if input.ndim else raw_reshape(input, (1,))
+    hit = broadcast_to(constant(False, dtypes.bool_, input.device), (x.shape[d],))
+    hit = _along(hit, 0, index, constant(True, dtypes.bool_, input.device), "set", "index_fill")
+    at = ops.broadcast_in_dim(hit, shape=tuple(x.shape), dims=(d,))
+    return raw_reshape(ops.select(at, value_for(value, x, tuple(x.shape)), x), tuple(input.shape))
+
+
+@both
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """Slices of ``source`` combined at places of a dim: 'prod', 'mean', 'amax' or 'amin'."""
+    if reduce not in _REDUCTIONS or reduce == "sum":
+        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}  "
+            f"({user_line()})")  # fmt: skip
+    d = normal_dim(dim, input.ndim)
+    places = _index_1d(index, "index_reduce")
+    shape = [1] * max(input.ndim, 1)
+    shape[d] = places.numel()
+    at = broadcast_to(raw_reshape(places, tuple(shape)), tuple(source.shape) or (1,))
+    return scatter_reduce(input, d, raw_reshape(at, tuple(source.shape)), source, reduce, include_self=include_self)
 
 
 @both
@@ -277,6 +298,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         )
     if input.dtype is not source.dtype:
         raise RuntimeError(f"put_(): self and source expected to have the same dtype  ({user_line()})")
+    if not index.numel():
+        return ops.copy(input)
     flat = raw_reshape(input, (input.numel(),))
     dims, places, offset, _, _ = index_points(flat, [raw_reshape(index, (index.numel(),))])
     values = raw_reshape(source, (source.numel(),))
@@ -292,7 +315,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         raise ValueError(
             f"unravel_index(): expected 'indices' to be an integer tensor, but got {indices.dtype}  ({user_line()})"
         )
-    rest, out = indices, []
+    rest, out = convert(indices, dtypes.int64), []
     for n in reversed(ints((shape,))):
         out.append(rest % n)
         rest = rest // n
@@ -386,6 +409,20 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     return view(root, Step("as_strided", piece_of, put_back if alone else None, lambda state, _: (first, steps), whole))
 
 
+@both
+def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """The input with what ``as_strided`` would show replaced."""
+    out = ops.copy(input)
+    place = as_strided(out, size, stride, storage_offset)
+    if place.shape != src.shape:
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            f"{list(place.shape)}  (as_strided_scatter at {user_line()})"
+        )
+    place.copy_(src)
+    return out
+
+
 @method
 def zero_(self: Tensor) -> Tensor:
     """Set to zero."""
@@ -414,6 +451,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 
 
 for _f in (
-    fill, index_put, scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, masked_scatter, put,
+    fill, index_put, scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, index_reduce, masked_scatter,
+    put,
 ):  # fmt: skip
     inplace(_f)

@@ -352,6 +352,21 @@ _broadcast_view.__name__ = "broadcast_to"
 both(_broadcast_view)
 
 
+@method
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """Summed over dims until the shape, which must broadcast to this tensor's, is ``size``."""
+    new, shape = ints(size), tuple(self.shape)
+    lead = len(shape) - len(new)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(new, shape[lead:])):
+        raise RuntimeError(
+            f"size {{{list(new)}}} is not expandable to size {{{list(shape)}}}.  (sum_to_size at {user_line()})"
+        )
+    axes = (*range(lead), *(i + lead for i, n in enumerate(new) if n != shape[i + lead]))
+    if not axes:
+        return view(self, _reshape_step(self, shape))
+    return raw_reshape(self.sum(axes), new)
+
+
 @function
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """The tensors expanded to their common shape."""

@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes, ops
 from ..record import user_line, with_rule
 from ..tensors import Tensor
-from ._register import both
+from ._register import both, inplace
 from .conversion import convert, flat, full_like_type, to_inexact
 from .elementwise import abs as abs_
 from .reduction import Dims, amax, amin, axes_of, kept, spread, sum
@@ -110,6 +110,8 @@ class _RootRule:
 
 def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
     x = to_inexact(x)
+    if x.dtype.itemsize < 4:  # squares of float16 would overflow
+        return convert(_norm(convert(x, dtypes.float32), p, axes, keepdim), x.dtype)
     if p == 2:
 
         def value(t: Tensor) -> Tensor:
@@ -149,3 +151,21 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)
 
 
+@both
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each slice along a dim whose p-norm is above ``maxnorm`` scaled down to it."""
+    if p <= 0:
+        raise RuntimeError(f"renorm: non-positive norm not supported, got p={p}  ({user_line()})")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}  ({user_line()})")
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions  ({user_line()})")
+    d = normal_dim(dim, input.ndim)
+    work = input if input.dtype.itemsize > 2 else convert(input, dtypes.float32)
+    size = _norm(work, float(p), tuple(i for i in range(input.ndim) if i != d), True)
+    limit = full_like_type(size, maxnorm)
+    scale = ops.select(size > limit, limit / (size + 1e-7), full_like_type(size, 1))
+    return input * convert(scale, input.dtype)
+
+
+inplace(renorm)

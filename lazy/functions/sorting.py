@@ -290,7 +290,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 def _found(parts: list[Any], device: Any, inverse: bool, counts: bool) -> Any:
     wanted = [parts[0]] + [p for p, w in zip(parts[1:], (inverse, counts)) if w]
-    out = tuple(from_host(np.ascontiguousarray(p), device) for p in wanted)
+    out = tuple(from_host(np.array(p, order="C"), device) for p in wanted)
     return out if len(out) > 1 else out[0]
 
 

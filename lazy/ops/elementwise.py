@@ -43,7 +43,17 @@ def _divide(x: Any, y: Any) -> Any:
 
 divide = define("divide", like("ifc"), _divide, "x / y; integers towards zero, and all bits set for a zero divisor.")
 remainder = define("remainder", like("if"), np.fmod, "The remainder with the sign of x.")
-power = define("power", like("ifc"), np.power, "x to the y.")
+
+
+def _power(x: Any, y: Any) -> Any:
+    if x.dtype.kind not in "iu":
+        return np.power(x, y)
+    whole = np.power(x, np.maximum(y, 0))
+    odd = np.where(y % 2 == 0, 1, x)  # of negative exponents: 1 and -1 have whole results, the others 0
+    return np.where(y >= 0, whole, np.where(np.abs(x) == 1, odd, 0)).astype(x.dtype)
+
+
+power = define("power", like("ifc"), _power, "x to the y; of integers, towards zero.")
 maximum = define("maximum", like("bif"), np.maximum, "The larger; NaN where either is.")
 minimum = define("minimum", like("bif"), np.minimum, "The smaller; NaN where either is.")
 absolute = define("abs", to_real("ifc"), lambda x: np.asarray(np.abs(x)), "|x|; real for complex x.")

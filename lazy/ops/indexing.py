@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Aval, define
+from .reduction import wide
 from .rules import expect
 
 Ints = tuple[int, ...]
@@ -89,7 +90,7 @@ def _scatter(
 def _scatter_meaning(
     x: Any, indices: Any, updates: Any, *, window_dims: Ints, inserted: Ints, index_map: Ints, combine: str
 ) -> Any:
-    out = x.copy()
+    out = (wide(x) if combine in ("add", "mul") else x).copy()
     batch = _batch_dims(updates.ndim, window_dims)
     kept = [d for d in range(x.ndim) if d not in inserted]
     for at in np.ndindex(*indices.shape[:-1]):
@@ -107,7 +108,7 @@ def _scatter_meaning(
             for d, o in zip(kept, offset):
                 target[d] += o
             out[tuple(target)] = _COMBINE[combine](out[tuple(target)], window[offset])
-    return out
+    return out.astype(x.dtype)
 
 
 scatter = define(

@@ -25,8 +25,13 @@ def _reduce(kinds: str) -> Callable[..., Aval]:
     return rule
 
 
+def wide(x: Any) -> Any:
+    """16-bit numbers as float32, in which they are added up."""
+    return x.astype(np.float32) if x.dtype.itemsize < 4 and x.dtype.kind not in "biu" else x
+
+
 def _meaning(f: Any) -> Any:
-    return lambda x, *, axes: np.asarray(f(x, axis=axes), x.dtype)
+    return lambda x, *, axes: np.asarray(f(wide(x), axis=axes)).astype(x.dtype)
 
 
 def lowest(dtype: np.dtype) -> Any:
@@ -85,7 +90,7 @@ def _window_meaning(x: Any, *, window: tuple[int, ...], strides: tuple[int, ...]
     if any(n < w for n, w in zip(x.shape, window)):
         return np.zeros(window_sizes(x.shape, window, strides), x.dtype)
     views = sliding_window_view(x, window)[tuple(slice(None, None, s) for s in strides)]
-    return np.asarray(views.sum(axis=tuple(range(x.ndim, 2 * x.ndim))), x.dtype)
+    return np.asarray(wide(views).sum(axis=tuple(range(x.ndim, 2 * x.ndim)))).astype(x.dtype)
 
 
 reduce_window_sum = define(
@@ -101,7 +106,7 @@ def _cumulative(x: Aval, *, axis: int, reverse: bool) -> Aval:
 
 def _cumsum_meaning(x: Any, *, axis: int, reverse: bool) -> Any:
     flipped = np.flip(x, axis) if reverse else x
-    total = np.cumsum(flipped, axis, dtype=x.dtype)
+    total = np.cumsum(wide(flipped), axis, dtype=wide(flipped).dtype).astype(x.dtype)
     return np.flip(total, axis) if reverse else total
 
 

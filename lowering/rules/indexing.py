@@ -8,6 +8,7 @@ from ...devices.compiler import stablehlo
 from ...lazy import ops
 from ...lazy.graph import Signature
 from ..emit import Builder, Value, ir, rule
+from .reduction import narrowed, widened
 
 _COMBINE = {"add": "add", "mul": "multiply", "min": "minimum", "max": "maximum"}
 
@@ -36,13 +37,17 @@ def _scatter(
         scatter_indices_batching_dims=[], scattered_dims_to_operand_dims=list(index_map),
         index_vector_dim=sig.inputs[1].ndim - 1,
     )  # fmt: skip
-    zero = sig.aval.with_shape(())
+    adds_up = combine in ("add", "mul")
+    x, given = widened(b, x, sig.aval) if adds_up else (x, sig.aval)
+    updates = widened(b, updates, sig.inputs[2])[0] if adds_up else updates
+    zero = given.with_shape(())
 
     def body(old: Value, new: Value) -> list[Value]:
         return [new if combine == "set" else b.op(f"stablehlo.{_COMBINE[combine]}", [old, new], zero)]
 
-    return b.region_op(
-        "stablehlo.scatter", [x, indices, updates], [sig.aval], [b.type(zero)] * 2, body,
+    y = b.region_op(
+        "stablehlo.scatter", [x, indices, updates], [given], [b.type(zero)] * 2, body,
         scatter_dimension_numbers=numbers, indices_are_sorted=ir.BoolAttr.get(False),
         unique_indices=ir.BoolAttr.get(False),
     )[0]  # fmt: skip
+    return narrowed(b, y, given, sig.aval)

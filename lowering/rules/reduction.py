@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...lazy import ops
-from ...lazy.dtypes import bool_
+from ...lazy.dtypes import bool_, float32
 from ...lazy.graph import Aval, Signature
 from ...lazy.ops.reduction import highest, lowest
 from ..emit import Builder, Value, ir, rule
@@ -15,15 +15,30 @@ def _combine(b: Builder, name: str, aval: Aval) -> Any:
     return lambda x, y: [b.op(f"stablehlo.{name}", [x, y], aval)]
 
 
+def widened(b: Builder, x: Value, given: Aval) -> tuple[Value, Aval]:
+    """16-bit numbers as float32, in which they are added up: 256 ones and one more would be 256 in bfloat16."""
+    if not given.dtype.is_floating_point or given.dtype.itemsize > 2:
+        return x, given
+    wide = given.with_dtype(float32)
+    return b.op("stablehlo.convert", [x], wide), wide
+
+
+def narrowed(b: Builder, y: Value, found: Aval, result: Aval) -> Value:
+    """Back to the result's own type."""
+    return y if found.dtype is result.dtype else b.op("stablehlo.convert", [y], result)
+
+
 def _reducer(op: Any, name: str, start: Any) -> None:
+    adds_up = name in ("add", "multiply")
+
     @rule(op)
     def lower(b: Builder, sig: Signature, x: Value, *, axes: tuple[int, ...]) -> Value:
-        zero = sig.inputs[0].with_shape(())
+        x, given = widened(b, x, sig.inputs[0]) if adds_up else (x, sig.inputs[0])
+        zero, out = given.with_shape(()), sig.aval.with_dtype(given.dtype)
         first = b.full(start(zero.dtype.numpy), zero)
         body = _combine(b, name, zero)
-        return b.region_op(
-            "stablehlo.reduce", [x, first], [sig.aval], [b.type(zero)] * 2, body, dimensions=b.ints(axes)
-        )[0]
+        y = b.region_op("stablehlo.reduce", [x, first], [out], [b.type(zero)] * 2, body, dimensions=b.ints(axes))[0]
+        return narrowed(b, y, out, sig.aval)
 
 
 _reducer(ops.reduce_sum, "add", lambda d: 0)
@@ -84,13 +99,15 @@ _arg(ops.argmin, "LT", highest)
 def _window_sum(
     b: Builder, x: Value, given: Aval, result: Aval, window: Any, strides: Any, padding: list[tuple[int, int]]
 ) -> Value:
-    zero = given.with_shape(())
+    x, given = widened(b, x, given)
+    zero, out = given.with_shape(()), result.with_dtype(given.dtype)
     pads = ", ".join(f"[{lo}, {hi}]" for lo, hi in padding)
-    return b.region_op(
-        "stablehlo.reduce_window", [x, b.full(0, zero)], [result], [b.type(zero)] * 2, _combine(b, "add", zero),
+    y = b.region_op(
+        "stablehlo.reduce_window", [x, b.full(0, zero)], [out], [b.type(zero)] * 2, _combine(b, "add", zero),
         window_dimensions=b.ints(window), window_strides=b.ints(strides),
         padding=b.attribute(f"dense<[{pads}]> : tensor<{len(padding)}x2xi64>"),
     )[0]  # fmt: skip
+    return narrowed(b, y, out, result)
 
 
 @rule(ops.reduce_window_sum)

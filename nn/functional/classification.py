@@ -151,8 +151,8 @@ def multi_margin_loss(
     """The mean over the other classes i of max(0, margin - x[target] + x[i])^p, for x [N, C] or [C]."""
     if p not in (1, 2):
         raise error(ValueError, "only p == 1 and p == 2 supported")
-    if input.ndim == 0:  # one class: nothing to compare with
-        input, target = input.reshape(1), target.reshape(())
+    if input.ndim <= 1 and target.numel() == 1:  # one sample; of no dims: one class, so nothing to compare with
+        input, target = input.reshape(input.numel()), target.reshape(())
     c = _class_dim(input, "multi_margin_loss")
     _check_classes(input, target, weight, c)
     shape = tuple(input.shape)

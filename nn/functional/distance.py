@@ -18,5 +18,6 @@ def cosine_distance_parts(x1: Tensor, x2: Tensor, dim: int) -> tuple[Tensor, Ten
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 . x2 over the product of their lengths along a dim; each length counts as at least eps."""
+    x1, x2 = lx.broadcast_tensors(x1, x2)
     n1, n2 = (lx.norm(x, 2, dim, keepdim=True).clamp_min(eps) for x in (x1, x2))
     return ((x1 / n1) * (x2 / n2)).sum(dim)

@@ -37,6 +37,8 @@ def batch_norm(
     In training the batch's own mean and variance are used, and the running ones move towards them by ``momentum``, in
     place (the variance unbiased). Raises RuntimeError where sizes do not fit, ValueError for a single value a channel.
     """
+    if not input.numel():
+        return input.clone()
     if input.ndim < 2:
         raise error(IndexError, f"batch_norm: expected an input [N, C, ...], got {input.ndim} dimension(s)")
     channels = input.shape[1]
@@ -198,10 +200,14 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """x over (k + alpha * the mean square of ``size`` neighbouring channels) to the beta."""
     if input.ndim < 3:
         raise error(ValueError, f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if not input.numel():
+        return input
     rest = (0,) * (input.ndim - 2)
     square = edged(input * input, 0, (0, size // 2, *rest), (0, (size - 1) // 2, *rest))
     ones = (1,) * (input.ndim - 2)
     total = lx.ops.reduce_window_sum(square, window=(1, size, *ones), strides=(1,) * input.ndim)
+    if not total.dtype.is_inexact:  # the mean of whole numbers is cut towards zero, as in PyTorch
+        return input / (lx.div(total, size, rounding_mode="trunc") * alpha + k) ** beta
     return input / (total * (alpha / size) + k) ** beta
 
 

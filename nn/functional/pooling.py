@@ -176,7 +176,11 @@ def _avg_pool(
     for i, length in enumerate(keep):
         padded = part(padded, i + 2, 0, length)
     total = lx.ops.reduce_window_sum(padded, window=(1, 1, *kernel), strides=(1, 1, *strides))
-    if divisor_override is not None:
+    if not total.dtype.is_inexact and divisor_override is None:
+        counts = 1 / (total.new_ones((), dtype=lx.float64) * _inverse_counts(
+            total.to(lx.float64), x, kernel, strides, pads, count_include_pad))
+        y = lx.div(total, counts.round().to(total.dtype), rounding_mode="trunc")
+    elif divisor_override is not None:
         y = total * (1 / divisor_override)
     else:
         y = total * _inverse_counts(total, x, kernel, strides, pads, count_include_pad)

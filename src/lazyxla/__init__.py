@@ -50,13 +50,34 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import fft, func, linalg, nn, optim, special, utils  # noqa: E402  (they use the names above)
+from . import (  # noqa: E402  (they use the names above)
+    accelerator,
+    backends,
+    compiler,
+    cuda,
+    fft,
+    func,
+    futures,
+    linalg,
+    masked,
+    native,
+    nested,
+    nn,
+    optim,
+    random,
+    signal,
+    special,
+    testing,
+    utils,
+    version,
+)
 from .compiling import compile  # noqa: E402
+from .switches import *  # noqa: E402, F403
 
-globals().update(lazy.public)  # what they added
+globals().update(lazy.public)
 
-__version__ = "0.1.0"
-strided = "strided"
+__version__ = version.__version__
+strided, jagged = "strided", "jagged"
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 contiguous_format = preserve_format = channels_last = None
 
@@ -74,9 +95,13 @@ __all__ = [
     "Generator",
     "Size",
     "Tensor",
+    "accelerator",
     "autograd",
+    "backends",
     "can_cast",
     "compile",
+    "compiler",
+    "cuda",
     "debug",
     "default_generator",
     "device",
@@ -88,6 +113,7 @@ __all__ = [
     "finfo",
     "from_jax_function",
     "func",
+    "futures",
     "get_default_device",
     "get_default_dtype",
     "get_printoptions",
@@ -98,20 +124,27 @@ __all__ = [
     "lazy",
     "linalg",
     "lowering",
+    "masked",
     "metrics",
+    "native",
+    "nested",
     "nn",
     "no_grad",
     "no_sync",
     "optim",
     "promote_types",
+    "random",
     "register_backend",
     "result_type",
     "set_default_device",
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",
+    "signal",
     "special",
     "sync",
     "synchronize",
+    "testing",
     "utils",
+    "version",
 ]

@@ -1,0 +1,220 @@
+"""A tensor's memory as PyTorch's programs ask for it, and what works on single elements in Python."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ...devices import Device
+from ..dtypes import DType, uint8
+from ..record import user_line
+from ..tensors import Tensor
+from ..views import replace
+from ._register import function, method
+from .creation import from_host
+from .scattering import _root_of
+from .shape import ints
+from .turning import flip
+
+
+class Storage:
+    """The memory that a tensor and its aliases share: its size, device and address, and its values to read."""
+
+    def __init__(self, tensor: Tensor, dtype: DType) -> None:
+        self._root, self.dtype = _root_of(tensor), dtype
+
+    @property
+    def device(self) -> Device:
+        return self._root.device
+
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return self._root.nbytes
+
+    def size(self) -> int:
+        """How many elements it holds (of an untyped storage: bytes)."""
+        return self._root.nbytes // self.dtype.itemsize
+
+    __len__ = size
+
+    def element_size(self) -> int:
+        return self.dtype.itemsize
+
+    def data_ptr(self) -> int:
+        """The address of the computed buffer, the same for all aliases; waits for it."""
+        return self._root.data_ptr()
+
+    def untyped(self) -> Storage:
+        return Storage(self._root, uint8)
+
+    def tolist(self) -> list[Any]:
+        """The values in memory order (of an untyped storage: bytes); waits for them."""
+        array = np.ascontiguousarray(self._root.detach()._array("storage().tolist()"))
+        return array.reshape(-1).view(self.dtype.numpy).tolist()
+
+    def __repr__(self) -> str:
+        return f"<storage of {self.size()} {self.dtype.name} on {self.device}>"
+
+
+@method
+def untyped_storage(self: Tensor) -> Storage:
+    """The memory as bytes."""
+    return Storage(self, uint8)
+
+
+@method
+def storage(self: Tensor) -> Storage:
+    """The memory as elements of this tensor's type."""
+    return Storage(self, self.dtype)
+
+
+@function
+def is_storage(obj: Any) -> bool:
+    return isinstance(obj, Storage)
+
+
+@method
+def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+    """The tensor object on the memory of another tensor, or on none. NotImplementedError for a storage."""
+    if source is None:
+        replace(self, self.new_empty((0,)))
+    elif isinstance(source, Tensor):
+        if source.dtype is not self.dtype:
+            raise RuntimeError(
+                f"Could not set tensor of type {source.dtype.name} to a tensor of type {self.dtype.name}  ({user_line()})"
+            )
+        chosen = source if size is None else source.as_strided(size, stride, storage_offset)
+        replace(self, chosen.detach())
+    else:
+        raise NotImplementedError(f"set_(): a tensor is expected as source, not {type(source).__name__}  ({user_line()})")
+    return self
+
+
+@method
+def is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both are the same elements of the same memory."""
+    a, b = (None if t._meta is None else t._meta.domain for t in (self, tensor))
+    if self is tensor:
+        return True
+    return (
+        a is not None and b is not None and a.storage is b.storage and self.shape == tensor.shape
+        and self.stride() == tensor.stride() and self.storage_offset() == tensor.storage_offset()
+    )  # fmt: skip
+
+
+@method
+def as_subclass(self: Tensor, cls: type) -> Any:
+    """The tensor as one of a subclass, on the same memory and with the same history."""
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"as_subclass(): a subclass of Tensor is expected, not {cls!r}  ({user_line()})")
+    out = Tensor._make_subclass(cls, self)
+    out._edge = self._edge
+    return out
+
+
+@method
+def resize(self: Tensor, *sizes: Any) -> Tensor:
+    """The same elements in another shape of as many (PyTorch's old way of writing ``reshape``)."""
+    warnings.warn("non-inplace resize is deprecated", UserWarning, stacklevel=3)
+    return self.contiguous().view(ints(sizes))
+
+
+@method
+def resize_as(self: Tensor, tensor: Tensor) -> Tensor:
+    """``resize`` to another tensor's shape."""
+    return resize(self, tuple(tensor.shape))
+
+
+def _share_memory(self: Tensor) -> NoReturn:
+    """XLA's buffers belong to one process: NotImplementedError."""
+    raise NotImplementedError(
+        f"share_memory_(): a tensor's memory belongs to this process; send tensor.numpy() to another  ({user_line()})"
+    )
+
+
+_share_memory.__name__ = "share_memory_"
+_share_memory.refused = "memory shared between processes"  # type: ignore[attr-defined]
+method(_share_memory)
+
+
+@method
+def is_shared(self: Tensor) -> bool:
+    """Whether other processes see the memory: never."""
+    return False
+
+
+@method
+def dim_order(self: Tensor) -> tuple[int, ...]:
+    """The dims from the outermost in memory to the innermost, by the strides that PyTorch would have."""
+    strides = self.stride()
+    return tuple(sorted(range(self.ndim), key=lambda d: -strides[d]))
+
+
+@method
+def const_data_ptr(self: Tensor) -> int:
+    """The address of the computed buffer; waits for it."""
+    return self.data_ptr()
+
+
+for _name in ("is_conj", "is_neg", "is_inference"):
+
+    def _never(self: Tensor) -> bool:
+        return False
+
+    _never.__name__ = _name
+    _never.__doc__ = "PyTorch's way of storing such tensors does not exist here: always False."
+    method(_never)
+    function(_never)
+
+# --- one element after the other, in Python ---------------------------------------------------------------------
+
+
+def _on_cpu(x: Tensor, name: str) -> None:
+    if x.device.type != "cpu":
+        raise TypeError(f"{name} is only implemented on CPU tensors, not on {x.device}  ({user_line()})")
+
+
+@method
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """Each element replaced by ``callable(element)``, in Python: slow, and it waits for the values."""
+    _on_cpu(self, "apply_")
+    found = self.detach()._array("apply_()")
+    values = np.array([callable(v) for v in found.reshape(-1).tolist()], self.dtype.numpy).reshape(found.shape)
+    return self.copy_(from_host(values, self.device))
+
+
+@method
+def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """Each element replaced by ``callable(element, the other tensor's)``, in Python: slow, and it waits for values."""
+    _on_cpu(self, "map_")
+    pairs = [t.detach().expand(self.shape)._array("map_()").reshape(-1).tolist() for t in (self, tensor)]
+    values = np.array([callable(a, b) for a, b in zip(*pairs)], self.dtype.numpy).reshape(tuple(self.shape))
+    return self.copy_(from_host(values, self.device))
+
+
+def _contains(self: Tensor, element: Any) -> bool:
+    """Whether any element equals the number or tensor; reads the answer."""
+    if not isinstance(element, (Tensor, bool, int, float, complex)):
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.  ({user_line()})"
+        )
+    return bool((self == element).any())
+
+
+def _reversed(self: Tensor) -> Tensor:
+    """The elements the other way round along all dims."""
+    return flip(self, *range(self.ndim)) if self.ndim else self
+
+
+def _wrapped(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    """What a NumPy function made of this tensor, as a tensor again."""
+    made = np.asarray(array)
+    return from_host(np.array(made.astype(np.uint8) if made.dtype == np.bool_ else made), self.device)
+
+
+setattr(Tensor, "__contains__", _contains)  # noqa: B010  (the class declares none for the type checker)
+setattr(Tensor, "__reversed__", _reversed)  # noqa: B010
+setattr(Tensor, "__array_wrap__", _wrapped)  # noqa: B010

@@ -1,0 +1,8 @@
+"""The switches that programs set on ``torch.backends``.
+
+They are kept, so that what was set can be read, but decide nothing: XLA chooses algorithms and precision by itself.
+"""
+
+from . import cuda, cudnn, mkl, mkldnn, mps, openmp
+
+__all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"]

@@ -1,0 +1,5 @@
+"""``torch.backends.openmp``: programs here do not use OpenMP."""
+
+
+def is_available() -> bool:
+    return False

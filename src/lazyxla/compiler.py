@@ -1,0 +1,25 @@
+"""What programs ask of ``torch.compiler``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def is_compiling() -> bool:
+    """False: a program's Python always runs here; what it records is compiled afterwards."""
+    return False
+
+
+is_dynamo_compiling = is_compiling
+is_exporting = is_compiling
+
+
+def disable(fn: Callable[..., Any] | None = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+    """The function itself, or a decorator that returns it: there is no tracing of Python to keep it from."""
+    return (lambda f: f) if fn is None else fn
+
+
+def allow_in_graph(fn: Any) -> Any:
+    """The function itself."""
+    return fn

@@ -1,0 +1,5 @@
+"""Signal processing, as ``torch.signal``: window functions."""
+
+from . import windows
+
+__all__ = ["windows"]

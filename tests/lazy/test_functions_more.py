@@ -1,0 +1,221 @@
+"""Derivatives of samples, windows, copies, sums in 16 bits, and what a tensor says of its memory."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.signal
+import scipy.special
+
+import lazyxla as lx
+from tests import tolerances
+
+Y = np.array([[1.0, 4.0, 9.0, 7.0], [2.0, 2.0, -3.0, 5.0], [0.5, 1.0, 6.0, 2.0]])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_gradient_is_numpys(order):
+    y, at = lx.tensor(Y), [np.array([0.0, 1.0, 3.0]), np.array([1.0, 1.5, 4.0, 4.25])]
+    rows = {
+        "all": (lx.gradient(y, edge_order=order), np.gradient(Y, edge_order=order)),
+        "spaced": (lx.gradient(y, spacing=0.5, edge_order=order), np.gradient(Y, 0.5, edge_order=order)),
+        "a dim": (lx.gradient(y, spacing=2, dim=1, edge_order=order), [np.gradient(Y, 2, axis=1, edge_order=order)]),
+        "each": (lx.gradient(y, spacing=[2.0, 3.0], edge_order=order), np.gradient(Y, 2.0, 3.0, edge_order=order)),
+        "places": (
+            lx.gradient(y, spacing=[lx.tensor(a) for a in at], edge_order=order), np.gradient(Y, *at, edge_order=order)
+        ),
+    }  # fmt: skip
+    for name, (got, want) in rows.items():
+        tolerances.compare({name: (tuple(got), tuple(want))}, 10)
+
+
+def test_gradient_can_be_differentiated():
+    x = lx.tensor(Y, requires_grad=True)
+    assert lx.autograd.gradcheck(lambda t: sum(g.square().sum() for g in lx.gradient(t, edge_order=2)), x)
+
+
+def test_renorm_scales_down_what_is_too_long():
+    x = lx.tensor(Y)
+    for p in (1.0, 2.0, 3.0, math.inf):
+        length = np.linalg.norm(Y, p, axis=0, keepdims=True)
+        want = np.where(length > 5, Y * 5 / (length + 1e-7), Y)
+        tolerances.compare({f"p={p}": (lx.renorm(x, p, 1, 5.0), want)}, 10)
+    y = x.clone()
+    assert y.renorm_(2, 0, 1.0) is y
+    np.testing.assert_allclose(np.linalg.norm(y.numpy(), axis=1), 1.0, rtol=1e-6)
+
+
+def test_index_reduce_combines_rows():
+    x, index, source = np.arange(6.0).reshape(3, 2) + 1, np.array([0, 2, 0]), np.array([[5.0, -1], [2, 2], [3, 0]])
+    for name, f in {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}.items():
+        want = x.copy()
+        f.at(want, index, source)
+        got = lx.tensor(x).index_reduce(0, lx.tensor(index), lx.tensor(source), name)
+        tolerances.compare({name: (got, want)})
+    want = x.copy()
+    want[0], want[2] = (5 + 3) / 2, 2
+    want[0, 1] = -0.5
+    got = lx.tensor(x).index_reduce(0, lx.tensor(index), lx.tensor(source), "mean", include_self=False)
+    tolerances.compare({"mean": (got, want)})
+    y = lx.tensor(x)
+    y.index_reduce_(0, lx.tensor(index), lx.tensor(source), "mean")
+    tolerances.compare({"mean with self": (y[0], np.array([(1 + 5 + 3) / 3, (2 - 1 + 0) / 3]))})
+
+
+def test_a_product_with_zeros_has_the_gradient_of_the_others():
+    x = lx.tensor([2.0, 3.0], dtype=lx.float64, requires_grad=True)
+    s = lx.tensor([4.0, 0.0, 0.0, 0.0], dtype=lx.float64, requires_grad=True)
+    index = lx.tensor([0, 0, 1, 1])
+    y = x.scatter_reduce(0, index, s, "prod")
+    gx, gs = lx.autograd.grad(y.sum(), (x, s))
+    assert gx.tolist() == [0.0, 0.0]
+    assert gs.tolist() == [0.0, 8.0, 0.0, 0.0]
+
+
+def test_a_fill_by_index_counts_each_place_once():
+    x = lx.ones(2, 4, requires_grad=True)
+    value = lx.tensor(3.0, requires_grad=True)
+    y = x.index_fill(1, lx.tensor([2, 0, 2]), value)
+    assert y.tolist() == [[3, 1, 3, 1]] * 2
+    gx, gv = lx.autograd.grad(y.sum(), (x, value))
+    assert gx.tolist() == [[0, 1, 0, 1]] * 2 and gv.item() == 4.0
+
+
+@pytest.mark.parametrize("p", [0.5, 1.5, 3.0])
+def test_norms_have_finite_gradients_at_zero(p):
+    x = lx.tensor([[0.0, 0.0], [3.0, 0.0]], dtype=lx.float64, requires_grad=True)
+    (g,) = lx.autograd.grad(x.norm(p, 1).sum(), x)
+    np.testing.assert_allclose(g.numpy(), [[0, 0], [1, 0]], atol=1e-12)
+    y = lx.tensor(Y, requires_grad=True)
+    assert lx.autograd.gradcheck(lambda t: t.norm(p, 1), y)
+    z = lx.tensor(Y + 1j * Y[::-1], requires_grad=True)
+    assert lx.autograd.gradcheck(lambda t: t.norm(p, 1), z)
+
+
+def test_small_functions():
+    x = lx.tensor(Y)
+    rows = {
+        "mvlgamma": (lx.mvlgamma(x + 5, 3), scipy.special.multigammaln(Y + 5, 3)),
+        "sum_to_size": (x.sum_to_size(1, 4), Y.sum(0, keepdims=True)),
+        "sum_to_size fewer": (x.sum_to_size(4), Y.sum(0)),
+        "as_strided_scatter": (
+            lx.as_strided_scatter(lx.zeros(2, 3), lx.ones(2, 2), (2, 2), (3, 1), 1), np.array([[0, 1, 1], [0, 1, 1.0]])
+        ),
+        "expand_copy": (lx.expand_copy(x[:1], (3, 4)), np.broadcast_to(Y[:1], (3, 4))),
+        "permute_copy": (lx.permute_copy(x, (1, 0)), Y.T), "slice_copy": (lx.slice_copy(x, 1, 1, 4, 2), Y[:, 1:4:2]),
+        "split_copy": (lx.split_copy(x, 2), (Y[:2], Y[2:])), "reversed": (reversed(x), Y[::-1, ::-1]),
+        "resize": (x.t(), Y.T), "spmm": (lx.spmm(x, x.t()), Y @ Y.T),
+    }  # fmt: skip
+    tolerances.compare(rows, 100)
+    base = lx.zeros(3)
+    lx.view_copy(base, (3, 1)).fill_(1)
+    assert base.tolist() == [0, 0, 0]
+
+
+PERIODIC = {
+    "hann_window": "hann", "hamming_window": "hamming", "blackman_window": "blackman", "bartlett_window": "bartlett",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 8])
+def test_windows_are_scipys(n):
+    rows = {}
+    for name, other in PERIODIC.items():
+        for periodic in (True, False):
+            got = getattr(lx, name)(n, periodic, dtype=lx.float64)
+            rows[f"{name} {periodic}"] = got, scipy.signal.get_window(other, n, fftbins=periodic)
+    rows["kaiser"] = lx.kaiser_window(n, False, 5.0, dtype=lx.float64), scipy.signal.windows.kaiser(n, 5.0)
+    tolerances.compare(rows, 100)
+    assert lx.hann_window(n).dtype is lx.float32 and lx.hann_window(0).shape == (0,)
+
+
+def test_bad_windows():
+    with pytest.raises(RuntimeError, match="requires non-negative window_length, got window_length=-1"):
+        lx.hann_window(-1)
+    with pytest.raises(RuntimeError, match="expects floating point dtypes, got: int64"):
+        lx.hann_window(3, dtype=lx.int64)
+
+
+@pytest.mark.parametrize("dtype", [lx.bfloat16, lx.float16])
+def test_16_bit_numbers_add_up_in_float32(dtype):
+    x = lx.full((3000,), 1.0, dtype=dtype)
+    zero, places = lx.zeros(2, dtype=dtype), lx.zeros(3000, dtype=lx.int64)
+    sums = {
+        "sum": x.sum(), "cumsum": x.cumsum(0)[-1], "nansum": x.nansum(), "index_add": zero.index_add(0, places, x)[0],
+        "scatter_add": zero.scatter_add(0, places, x)[0],
+    }  # fmt: skip
+    near = {n: v.float().item() for n, v in sums.items()}
+    assert all(abs(v - 3000) <= 12 for v in near.values()), near
+    up = lx.full((1000,), 1.0078125, dtype=dtype)
+    for product in (up.prod(), up.cumprod(0)[-1]):
+        assert abs(product.float().item() / 1.0078125**1000 - 1) < 0.01
+    if dtype is lx.float16:
+        assert (x * 300).norm().item() == pytest.approx(300 * math.sqrt(3000), rel=1e-3)
+
+
+def test_memory():
+    x = lx.arange(6, dtype=lx.float32).reshape(2, 3)
+    row = x[1]
+    assert x.untyped_storage().nbytes() == 24 and row.storage().size() == 6 and len(x.storage()) == 6
+    assert row.storage().data_ptr() == x.storage().data_ptr() and row.storage().tolist() == [0, 1, 2, 3, 4, 5]
+    assert x.storage().untyped().size() == 24 and lx.is_storage(x.storage()) and not lx.is_storage(x)
+    assert row.is_set_to(x[1]) and not row.is_set_to(x[0]) and x.dim_order() == (0, 1) and x.t().dim_order() == (1, 0)
+    y = lx.zeros(2)
+    y.set_(row)
+    y[0] = 9
+    assert x[1, 0].item() == 9 and y.shape == (3,)
+    y.set_()
+    assert y.numel() == 0
+    with pytest.raises(RuntimeError, match="Could not set tensor of type int64 to a tensor of type float32"):
+        y.set_(lx.tensor([1]))
+    with pytest.raises(NotImplementedError, match="a tensor is expected as source"):
+        y.set_(x.storage())
+
+
+def test_subclasses_keep_memory_and_history():
+    class Mine(lx.Tensor):
+        pass
+
+    x = lx.ones(2, requires_grad=True)
+    m = (x * 2).as_subclass(Mine)
+    assert type(m) is Mine
+    m.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    with pytest.raises(TypeError, match="a subclass of Tensor is expected"):
+        x.as_subclass(int)
+
+
+def test_python_functions_of_elements():
+    x = lx.tensor([1.0, -2.0])
+    assert x.apply_(lambda v: v * v) is x and x.tolist() == [1.0, 4.0]
+    assert x.map_(lx.tensor([10.0, 20.0]), lambda a, b: a + b).tolist() == [11.0, 24.0]
+    assert 24 in x and 3 not in x and x[0] in x
+    with pytest.raises(RuntimeError, match="only supports Tensor or scalar"):
+        "a" in x  # noqa: B015
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda x: x.to_sparse(), NotImplementedError, r"to_sparse\(\): lazyxla has dense tensors only"),
+        (lambda x: lx.sparse_coo_tensor([[0]], [1.0]), NotImplementedError, "no sparse tensors"),
+        (lambda x: x.coalesce(), RuntimeError, "expected sparse coordinate tensor layout but got Strided"),
+        (lambda x: x.values(), RuntimeError, "expected sparse coordinate tensor layout"),
+        (lambda x: x.crow_indices(), RuntimeError, "expected sparse compressed tensor layout"),
+        (lambda x: x.index((0,), ()), NotImplementedError, "first-class dims are not supported"),
+        (lambda x: x.share_memory_(), NotImplementedError, "belongs to this process"),
+        (lambda x: lx.gradient(x, spacing=[1.0, 2.0, 3.0]), RuntimeError, "of the length 2 of dims, got 3"),
+        (lambda x: lx.gradient(x, edge_order=3), RuntimeError, "edge_order=1 and edge_order=2, not 3"),
+        (lambda x: lx.gradient(x[:1]), RuntimeError, r"at least edge_order\+1, got 1 at dim 0"),
+        (lambda x: x.renorm(0, 0, 1.0), RuntimeError, "non-positive norm not supported"),
+        (lambda x: x.renorm(2, 0, -1.0), RuntimeError, "maxnorm to be >= 0"),
+        (lambda x: x[0].renorm(2, 0, 1.0), RuntimeError, "at least 2 dimensions"),
+        (lambda x: x.index_reduce(0, lx.tensor([0]), x[:1], "sum"), RuntimeError, "one of prod, mean, amax or amin"),
+        (lambda x: x.sum_to_size(7), RuntimeError, "is not expandable to size"),
+        (lambda x: lx.mvlgamma(x, 0), RuntimeError, "greater than or equal to 1, but got 0"),
+        (lambda x: lx.as_strided_scatter(x, x, (1,), (1,)), RuntimeError, "size equal to the slice of self"),
+    ],
+)
+def test_errors(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call(lx.tensor(Y))
