@@ -1,6 +1,6 @@
 """Modules, layers, losses, their functional forms, and the initial values of parameters, as in ``torch.nn``."""
 
-from . import containers, functional, init, layers, module, parameter, utils
+from . import attention, containers, functional, init, layers, module, parameter, utils
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .layers import *  # noqa: F403  (layers.__all__ is the list)
 from .module import Module
@@ -15,6 +15,7 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "Sequential",
+    "attention",
     "containers",
     "functional",
     "init",

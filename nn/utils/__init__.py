@@ -11,6 +11,6 @@ from .gradients import (
 )
 
 __all__ = [
-    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "gradients", "parameters_to_vector", "rnn",
-    "vector_to_parameters",
+    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "gradients", "parameters_to_vector",
+    "rnn", "vector_to_parameters",
 ]  # fmt: skip

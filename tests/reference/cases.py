@@ -1,6 +1,6 @@
 """All groups of cases."""
 
-from . import recurrent
+from . import attention, recurrent
 
-GROUPS = ("recurrent",)
-__all__ = ["GROUPS", "recurrent"]
+GROUPS = ("attention", "recurrent")
+__all__ = ["GROUPS", "attention", "recurrent"]
