@@ -1,6 +1,6 @@
 """All groups of cases."""
 
-from . import attention, recurrent
+from . import attention, layers, recurrent
 
-GROUPS = ("attention", "recurrent")
-__all__ = ["GROUPS", "attention", "recurrent"]
+GROUPS = ("attention", "layers", "recurrent")
+__all__ = ["GROUPS", "attention", "layers", "recurrent"]

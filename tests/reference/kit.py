@@ -128,7 +128,7 @@ def save(group: str, values: dict[str, np.ndarray], notes: dict[str, list[str]])
     from safetensors.numpy import save_file
 
     VALUES.mkdir(exist_ok=True)
-    kept = {k: np.ascontiguousarray(v) for k, v in sorted(values.items())}
+    kept = {k: np.asarray(v, order="C") for k, v in sorted(values.items())}
     save_file(kept, VALUES / f"{group}.safetensors", {k: json.dumps(v) for k, v in sorted(notes.items())})
 
 
