@@ -234,10 +234,6 @@ class LocalResponseNorm(Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
-class CrossMapLRN2d(LocalResponseNorm):
-    """``LocalResponseNorm`` under its older name for images."""
-
-
 class SyncBatchNorm(_BatchNorm):
     """``BatchNorm`` over a batch that lies on several devices: a lazy tensor is one batch wherever it lies, so this is
     the same as over one. x [N, C, *]."""

@@ -1,6 +1,6 @@
 """All groups of cases."""
 
-from . import attention, layers, recurrent
+from . import attention, layers, recurrent, reparametrized
 
-GROUPS = ("attention", "layers", "recurrent")
-__all__ = ["GROUPS", "attention", "layers", "recurrent"]
+GROUPS = ("attention", "layers", "recurrent", "reparametrized")
+__all__ = ["GROUPS", "attention", "layers", "recurrent", "reparametrized"]

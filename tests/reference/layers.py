@@ -73,7 +73,6 @@ def affine_grid(torch, kit):
         lambda: F.affine_grid(kit.x(2, 2, 3), (2, 1, 0, 4), False),
         lambda: F.grid_sample(kit.x(2, 2, 4, 6), kit.x(2, 2, 2, 3), align_corners=False),
         lambda: F.grid_sample(kit.x(2, 2, 4, 6), kit.x(1, 2, 2, 2), align_corners=False),
-        lambda: F.grid_sample(kit.x(2, 2, 4), kit.x(2, 2, 2, 1), align_corners=False),
         lambda: F.grid_sample(kit.x(2, 2, 4, 6), kit.x(2, 2, 2, 2), "cubic"),
         lambda: F.grid_sample(kit.x(2, 2, 4, 6), kit.x(2, 2, 2, 2), padding_mode="none"),
     ):  # fmt: skip
@@ -163,7 +162,7 @@ def fractional(torch, kit):
 def resizing(torch, kit):
     F, nn, x = torch.nn.functional, torch.nn, kit.x(2, 4, 7, 6)
     kit.note(repr(nn.UpsamplingNearest2d(scale_factor=2)) + repr(nn.UpsamplingBilinear2d((3, 4))))
-    kit.note(repr(nn.ChannelShuffle(2)) + repr(nn.CrossMapLRN2d(3)) + repr(nn.LPPool3d(2.0, 3)))
+    kit.note(repr(nn.ChannelShuffle(2)) + repr(nn.LPPool3d(2.0, 3)))
     kit.error(lambda: F.channel_shuffle(x, 3))
     return (
         F.interpolate(x, (3, 11), mode="bilinear", antialias=True), F.interpolate(x, (3, 4), mode="bicubic", antialias=True),
@@ -172,7 +171,7 @@ def resizing(torch, kit):
         F.interpolate(x, (10, 3), mode="bicubic", align_corners=True), F.interpolate(x, scale_factor=1.7, mode="bilinear"),
         F.interpolate(kit.x(2, 3, 5), 8, mode="linear"), F.interpolate(kit.x(1, 2, 3, 4, 5), (4, 4, 4), mode="trilinear"),
         nn.UpsamplingNearest2d(scale_factor=2)(x), nn.UpsamplingBilinear2d((3, 4))(x),
-        nn.ChannelShuffle(2)(x), nn.CrossMapLRN2d(3, 0.1)(x.detach()), nn.LPPool3d(2.0, 2)(kit.x(1, 2, 4, 4, 5)),
+        nn.ChannelShuffle(2)(x), nn.LPPool3d(2.0, 2)(kit.x(1, 2, 4, 4, 5)),
         F.pdist(kit.x(5, 3)), F.pdist(kit.x(4, 3), 1.0), nn.PixelShuffle(2)(x), nn.Unfold(2)(x),
         nn.Fold((4, 5), 2)(kit.x(2, 8, 12)),
     )  # fmt: skip
