@@ -1,13 +1,15 @@
 """Modules, layers, losses, their functional forms, and the initial values of parameters, as in ``torch.nn``."""
 
-from . import attention, containers, functional, init, layers, module, parameter, utils
+from . import attention, containers, functional, init, layers, module, modules, parallel, parameter, utils
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .layers import *  # noqa: F403  (layers.__all__ is the list)
 from .module import Module
+from .parallel import DataParallel
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "Buffer",
+    "DataParallel",
     "Module",
     "ModuleDict",
     "ModuleList",
@@ -23,6 +25,8 @@ __all__ = [
     "init",
     "layers",
     "module",
+    "modules",
+    "parallel",
     "parameter",
     "utils",
     *layers.__all__,
