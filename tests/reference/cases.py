@@ -1,6 +1,6 @@
 """All groups of cases."""
 
-from . import attention, layers, recurrent, reparametrized
+from . import attention, layers, optimizers, recurrent, reparametrized
 
-GROUPS = ("attention", "layers", "recurrent", "reparametrized")
-__all__ = ["GROUPS", "attention", "layers", "recurrent", "reparametrized"]
+GROUPS = ("attention", "layers", "optimizers", "recurrent", "reparametrized")
+__all__ = ["GROUPS", "attention", "layers", "optimizers", "recurrent", "reparametrized"]
