@@ -1,5 +1,6 @@
 """The functions of ``lazyxla.nn.functional``, by family."""
 
+from ...lazy import autocast
 from .activation import (
     celu,
     celu_,
@@ -145,6 +146,8 @@ from .vision import (
     upsample_bilinear,
     upsample_nearest,
 )
+
+autocast.install(globals())
 
 __all__ = [
     "adaptive_avg_pool1d",

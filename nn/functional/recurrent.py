@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import lazy as lx
 from ...lazy import Tensor
+from ...lazy.autocast import lowered
 from ._common import choose, constant, part, reshaped, spread
 from .dropout import dropout
 
@@ -66,6 +67,7 @@ def _input_part(mode: str, x: Tensor, weights: Weights) -> Tensor:
     return lx.linear_product(x, w_ih, bias)
 
 
+@lowered
 def cell(mode: str, x: Tensor, state: State, weights: Weights) -> State:
     """One step of a cell: x [N, I] and state [N, H] give the next state."""
     _, w_hh, _, b_hh, w_hr = weights
@@ -155,6 +157,7 @@ def _through_time(
     return lx.stack(outputs), state
 
 
+@lowered
 def recurrent(
     mode: str, x: Tensor, state: State, weights: Sequence[Weights], dropout_p: float, training: bool,
     bidirectional: bool, packing: Packing | None = None,

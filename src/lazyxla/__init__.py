@@ -49,7 +49,26 @@ globals().update({d.name: d for d in lazy.dtypes.ALL})
 globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
-from . import nn, optim  # noqa: E402  (they use the names above)
+from . import (  # noqa: E402  (they use the names above)
+    amp,
+    nn,
+    optim,
+)
+from .amp import (  # noqa: E402
+    autocast,
+    clear_autocast_cache,
+    get_autocast_cpu_dtype,
+    get_autocast_dtype,
+    get_autocast_gpu_dtype,
+    get_autocast_xla_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_cpu_enabled,
+    is_autocast_enabled,
+    is_autocast_xla_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
 
 __version__ = "0.1.0"
 strided = "strided"
@@ -70,8 +89,11 @@ __all__ = [
     "Generator",
     "Size",
     "Tensor",
+    "amp",
+    "autocast",
     "autograd",
     "can_cast",
+    "clear_autocast_cache",
     "debug",
     "default_generator",
     "device",
@@ -80,11 +102,19 @@ __all__ = [
     "eager",
     "enable_grad",
     "finfo",
+    "get_autocast_cpu_dtype",
+    "get_autocast_dtype",
+    "get_autocast_gpu_dtype",
+    "get_autocast_xla_dtype",
     "get_default_device",
     "get_default_dtype",
     "get_printoptions",
     "iinfo",
     "inference_mode",
+    "is_autocast_cache_enabled",
+    "is_autocast_cpu_enabled",
+    "is_autocast_enabled",
+    "is_autocast_xla_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "lazy",
@@ -97,6 +127,9 @@ __all__ = [
     "promote_types",
     "register_backend",
     "result_type",
+    "set_autocast_cache_enabled",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
     "set_default_device",
     "set_default_dtype",
     "set_grad_enabled",

@@ -1,6 +1,6 @@
 """All groups of cases."""
 
-from . import attention, layers, optimizers, recurrent, reparametrized
+from . import amp, attention, layers, optimizers, recurrent, reparametrized
 
-GROUPS = ("attention", "layers", "optimizers", "recurrent", "reparametrized")
-__all__ = ["GROUPS", "attention", "layers", "optimizers", "recurrent", "reparametrized"]
+GROUPS = ("amp", "attention", "layers", "optimizers", "recurrent", "reparametrized")
+__all__ = ["GROUPS", "amp", "attention", "layers", "optimizers", "recurrent", "reparametrized"]

@@ -51,9 +51,9 @@ for _name, _options in {
 
     @case("optimizers", f"lbfgs, {_name}", options=_options)
     def _(torch, kit, options):
-        x = torch.nn.Parameter(kit.x(4, grad=False, scale=0.5))
-        other = torch.nn.Parameter(kit.x(2, 2, grad=False))
-        goal = kit.x(2, 2, grad=False)
+        x = torch.nn.Parameter(kit.x(4, grad=False, scale=0.5).double())  # the search follows every rounding
+        other = torch.nn.Parameter(kit.x(2, 2, grad=False).double())
+        goal = kit.x(2, 2, grad=False).double()
         optimizer = torch.optim.LBFGS([x, other], **options)
 
         def closure():
