@@ -91,26 +91,66 @@ class LBFGS(Optimizer):
     def _direction(self, state: dict[str, Any], g: Any, most: int) -> Any:
         """Minus the gradient times the inverse of the curvature that the last moves have shown."""
         if state["n_iter"] == 1:
-            state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1.0)
+            state.update(old_dirs=None, old_stps=None, ro=[], H_diag=1.0)
             return -g
-        ys, ss, ro = state["old_dirs"], state["old_stps"], state["ro"]
-        y, s = g - state["prev_flat_grad"], state["d"] * state["t"]
+        y, s = g - state["prev_flat_grad"], state["d"] * lx.scalar(state["t"], g.dtype, g.device)
         product, length = lx.stack([lx.dot(y, s), lx.dot(y, y)]).tolist()
         if product > 1e-10:
-            if len(ys) == most:
-                del ys[0], ss[0], ro[0]
-            ys.append(y)
-            ss.append(s)
-            ro.append(1.0 / product)
+            for name, new in (("old_dirs", y), ("old_stps", s)):
+                state[name] = _remembered(state[name], new, len(state["ro"]), most)
+            state["ro"] = [*state["ro"], 1.0 / product][-most:]
             state["H_diag"] = product / length
-        q, weights = -g, []
-        for y, s, r in zip(reversed(ys), reversed(ss), reversed(ro)):
-            weights.append(lx.dot(s, q) * r)
-            q = q - y * weights[-1]
-        q = q * state["H_diag"]
-        for y, s, r, a in zip(ys, ss, ro, reversed(weights)):
-            q = q + s * (a - lx.dot(y, q) * r)
-        return q
+        return _two_loops(g, state["old_dirs"], state["old_stps"], state["ro"], state["H_diag"])
+
+    def state_dict(self) -> dict[str, Any]:
+        found = super().state_dict()
+        for entries in found["state"].values():
+            for name in ("old_dirs", "old_stps"):
+                rows = entries.get(name)
+                if rows is not None:
+                    count = len(entries["ro"])
+                    entries[name] = [rows[i] for i in range(rows.shape[0] - count, rows.shape[0])]
+                elif name in entries:
+                    entries[name] = []
+        return found
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        for entries in self.state.values():
+            for name in ("old_dirs", "old_stps"):
+                rows = entries.get(name)
+                if isinstance(rows, list):
+                    entries[name] = None
+                    for i, row in enumerate(rows):
+                        entries[name] = _remembered(entries[name], row, i, len(rows))
+            if "ro" in entries:
+                entries["ro"] = [float(r) for r in entries["ro"]]
+        lx.sync()
+
+
+def _remembered(rows: Any, new: Any, count: int, most: int) -> Any:
+    """The history [m, n] with a new last row. Empty rows come first; their number is doubled when there are none left,
+    so that a history that grows to 100 moves is 8 programs and not 100."""
+    if rows is None:
+        return new.unsqueeze(0)
+    if count == rows.shape[0] < most:
+        more = min(2 * count, most) - count
+        rows = lx.cat([lx.zeros(more, rows.shape[1], dtype=rows.dtype, device=rows.device), rows])
+    return lx.cat([rows[1:], new.unsqueeze(0)])
+
+
+def _two_loops(g: Any, ys: Any, ss: Any, ro: list[float], scale: float) -> Any:
+    """Minus the inverse curvature times g (Nocedal and Wright 2006, 7.4); empty rows of the history change nothing."""
+    empty = 0 if ys is None else ys.shape[0] - len(ro)
+    shares = [lx.scalar(r, g.dtype, g.device) for r in [0.0] * empty + ro]
+    q, weights = -g, []
+    for i in reversed(range(len(shares))):
+        weights.append(lx.dot(ss[i], q) * shares[i])
+        q = q - ys[i] * weights[-1]
+    q = q * lx.scalar(scale, g.dtype, g.device)
+    for i, weight in enumerate(reversed(weights)):
+        q = q + ss[i] * (weight - lx.dot(ys[i], q) * shares[i])
+    return q
 
 
 class _Problem:
