@@ -26,6 +26,7 @@ from .layers import (
     sparse,
     transformer,
 )
+from .layers.lazy import LazyModuleMixin
 from .module import Module
 
 
@@ -42,7 +43,7 @@ _OURS = {
     "rnn": (recurrent,), "sparse": (sparse,), "transformer": (transformer,), "upsampling": (shape,), "utils": (),
 }  # fmt: skip
 # the names of base classes that other programs ask for
-_BASES = {
+_BASES: dict[str, dict[str, Any]] = {
     "batchnorm": {"_NormBase": normalization._Running}, "conv": {"_ConvNd": convolution._Conv},
     "dropout": {"_DropoutNd": dropout._Dropout}, "transformer": {"_get_activation_fn": transformer._activation},
     "utils": {"_ntuple": _ntuple, "_single": _ntuple(1), "_pair": _ntuple(2), "_triple": _ntuple(3)},
@@ -50,8 +51,9 @@ _BASES = {
 for _name, _sources in _OURS.items():
     _place = ModuleType(f"{__name__}.{_name}", f"As ``torch.nn.modules.{_name}``.")
     for _source in _sources:
-        found = {k: v for k, v in vars(_source).items() if isinstance(v, type) and issubclass(v, Module)}
-        _place.__dict__.update(found)
+        for k, v in vars(_source).items():
+            if isinstance(v, type) and issubclass(v, (Module, LazyModuleMixin)):
+                setattr(_place, k, v)
     _place.__dict__.update(_BASES.get(_name, {}))
     sys.modules[_place.__name__] = _place
     globals()[_name] = _place

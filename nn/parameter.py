@@ -78,7 +78,7 @@ def is_lazy(value: Any) -> bool:
     return isinstance(value, UninitializedTensorMixin)
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
     """A parameter whose shape is not known yet."""
 
     __slots__ = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
@@ -94,9 +95,9 @@ def grid_sample(
     if mode == "nearest":
         return image.at([p.round() for p in places])
     floors = [p.detach().floor() for p in places]
-    total = None
+    total: Any = None
     for corner in itertools.product((0, 1), repeat=n):
-        weight = None
+        weight: Any = None
         for p, f, c in zip(places, floors, corner):
             near = p - f if c else 1 - (p - f)
             weight = near if weight is None else weight * near
@@ -125,7 +126,8 @@ class _Image:
         """The elements at whole coordinates [N, *s] a dim: [N, C, *s]; zero outside."""
         batch, channels = self.x.shape[:2]
         shape = tuple(places[0].shape[1:])
-        index, seen = None, None
+        index: Any = None
+        seen: Any = None
         for p, size in zip(places, self.sizes):
             within = (p >= 0) & (p <= size - 1)
             seen = within if seen is None else seen & within
@@ -149,7 +151,7 @@ def _reflected(place: Tensor, low: float, high: float) -> Tensor:
 def _bicubic(image: _Image, places: list[Tensor]) -> Tensor:
     floors = [p.detach().floor() for p in places]
     taps = [_cubic_weights(p - f) for p, f in zip(places, floors)]
-    total = None
+    total: Any = None
     for i, j in itertools.product(range(4), repeat=2):
         corner = [image.inside(f + (k - 1), d) for d, (f, k) in enumerate(zip(floors, (i, j)))]
         term = image.at([c.round() for c in corner]) * (taps[0][i] * taps[1][j]).unsqueeze(1)

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
 from ._common import Size, error, reshaped, tuple_of
-from .pooling import _best_of, _root, avg_pool3d
+from .pooling import (
+    _best_of,
+    _root,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 
 
 def lp_pool3d(
@@ -181,3 +191,23 @@ def fractional_max_pool3d(
     """The largest of windows of x [N, C, D, H, W] that begin at random places."""
     found = _fractional(input, kernel_size, output_size, output_ratio, _random_samples, 3)
     return found if return_indices else found[0]
+
+
+# --- maxima with their places, under names of their own ---------------------------------------------------------
+
+
+def _with_indices(f: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor]]:
+    def pooled(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        return f(*args, **{**kwargs, "return_indices": True})
+
+    pooled.__name__ = pooled.__qualname__ = f.__name__ + "_with_indices"
+    pooled.__doc__ = f"``{f.__name__}``, and the places of the maxima."
+    return pooled
+
+
+max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = map(
+    _with_indices, (max_pool1d, max_pool2d, max_pool3d)
+)
+adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices = map(
+    _with_indices, (adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d)
+)

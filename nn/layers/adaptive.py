@@ -57,9 +57,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def reset_parameters(self) -> None:
         self.head.reset_parameters()
-        for cluster in self.tail:
-            for layer in cluster:
-                layer.reset_parameters()
+        for cluster in self.tail.children():
+            for layer in cluster.children():
+                layer.reset_parameters()  # type: ignore[operator]
 
     def forward(self, input_: Tensor, target_: Tensor) -> _ASMoutput:
         if target_.ndim > 1:

@@ -24,7 +24,7 @@ Activation = str | Callable[[Tensor], Tensor]
 def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
     if not isinstance(activation, str):
         return activation
-    found = {"relu": F.relu, "gelu": F.gelu}.get(activation)
+    found: Any = {"relu": F.relu, "gelu": F.gelu}.get(activation)
     if found is None:
         raise RuntimeError(f"activation should be relu/gelu, not {activation}")
     return found

@@ -32,10 +32,11 @@ def _check(module: Module, name: str, kind: type, what: str) -> Tensor:
 
 
 def _removed(module: Module, name: str, kind: type, what: str) -> Module:
-    for key, hook in module._forward_pre_hooks.items():  # type: ignore[attr-defined]
-        if isinstance(hook.call, kind) and hook.call.name == name:  # type: ignore[attr-defined]
+    hooks: dict[int, Any] = module._forward_pre_hooks  # type: ignore[attr-defined]
+    for key, hook in hooks.items():
+        if isinstance(hook.call, kind) and hook.call.name == name:
             hook.call.remove(module)
-            del module._forward_pre_hooks[key]  # type: ignore[attr-defined]
+            del hooks[key]
             return module
     raise error(ValueError, f"{what} of '{name}' not found in {module}")
 

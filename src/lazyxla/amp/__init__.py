@@ -61,9 +61,8 @@ class autocast:
         state.put(self.device, self.fast_dtype if self._enabled else None)
         return self
 
-    def __exit__(self, *_: Any) -> bool:
+    def __exit__(self, *_: Any) -> None:
         state.put(self.device, self._before.pop())
-        return False
 
     def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
         if not callable(func):
@@ -105,10 +104,8 @@ def set_autocast_dtype(device_type: str, dtype: DType) -> None:
 
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
     """Turn autocast on or off in this thread; a bool alone means for 'cuda', as in PyTorch."""
-    if isinstance(device_type, bool):
-        device_type, enabled = "cuda", device_type
-    device_type = _device(device_type)
-    state.put(device_type, get_autocast_dtype(device_type) if enabled else None)
+    name, on = ("cuda", device_type) if isinstance(device_type, bool) else (_device(device_type), enabled)
+    state.put(name, get_autocast_dtype(name) if on else None)
 
 
 def is_autocast_cpu_enabled() -> bool:

@@ -257,7 +257,7 @@ def strong_wolfe(
     while tries < most:
         if abs(high.t - low.t) * longest < least:
             break
-        t = interpolated(*bracket)
+        t = interpolated(bracket[0], bracket[1])
         left, right = min(low.t, high.t), max(low.t, high.t)
         edge = 0.1 * (right - left)
         if min(right - t, t - left) < edge:  # too close to an end: allowed once
