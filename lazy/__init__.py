@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..devices import Device as device
 from ..devices import get_default_device, set_default_device
-from . import dtypes, graph, metrics, ops, printing, record, sync_points, views
+from . import autocast, dtypes, graph, metrics, ops, printing, record, sync_points, views
 from .compiled import Compiled, compile
 from .dtypes import DType, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
 from .dtypes import DType as dtype
@@ -17,6 +17,7 @@ from .record import mode
 from .sync_points import eager, no_sync, step_boundary, sync, synchronize
 from .tensors import Size, Tensor
 
+autocast.install(public, Tensor)
 can_cast = dtypes.can_cast
 globals().update({d.name: d for d in dtypes.ALL})
 globals().update(dtypes.ALIASES)
@@ -33,6 +34,7 @@ __all__ = [
     "Generator",
     "Size",
     "Tensor",
+    "autocast",
     "compile",
     "default_generator",
     "device",

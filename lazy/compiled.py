@@ -55,7 +55,7 @@ class Compiled:
         structure = flatten((args, kwargs), leaves)
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         defaults = dtypes.get_default_dtype(), devices.get_default_device()
-        key = (structure, tuple(self._described(leaves)), mode.grad, *defaults)
+        key = (structure, tuple(self._described(leaves)), mode.grad, mode.cast, *defaults)
         if key in self.plain:
             return self.fn(*args, **kwargs)
         sync(f"call of {self.name}, which is compiled")
@@ -152,7 +152,7 @@ class Compiled:
                 if a[0] is not b[0]:
                     return f"argument {i} is {a[0]!r} on {a[0].device}, was {b[0]!r} on {b[0].device}"
                 return f"argument {i} requires grad or not, or is another argument too"
-        return "grad mode, default dtype or default device is another"
+        return "grad mode, autocast, default dtype or default device is another"
 
 
 def guards_of(fn: Any) -> list[tuple[str, Callable[[], Any], Any]]:

@@ -37,6 +37,7 @@ class Mode(threading.local):
 
     grad = True  # record for autograd
     inference = False
+    cast: Any = None  # what autocast does, if it is on
     eager = os.environ.get("LAZYXLA_EAGER", "0").lower() in ("1", "true", "yes", "on")
     site: tuple[Any, int] | None = None  # recorded instead of the caller's line (a backward op has its forward's)
     no_sync: tuple[Any, int] | None = None

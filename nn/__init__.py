@@ -1,13 +1,15 @@
 """Modules, layers, losses, their functional forms, and the initial values of parameters, as in ``torch.nn``."""
 
-from . import containers, functional, init, layers, module, parameter, utils
+from . import attention, containers, functional, init, layers, module, modules, parallel, parameter, utils
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .layers import *  # noqa: F403  (layers.__all__ is the list)
 from .module import Module
-from .parameter import Buffer, Parameter
+from .parallel import DataParallel
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "Buffer",
+    "DataParallel",
     "Module",
     "ModuleDict",
     "ModuleList",
@@ -15,11 +17,16 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "Sequential",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "attention",
     "containers",
     "functional",
     "init",
     "layers",
     "module",
+    "modules",
+    "parallel",
     "parameter",
     "utils",
     *layers.__all__,

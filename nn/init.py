@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -221,3 +222,24 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
         value[random.permutation(rows)[:zeros], c] = 0
     with no_grad():
         return tensor.copy_(tensor_of(value, dtype=tensor.dtype, device=tensor.device))
+
+
+def _older(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function under its name without an underscore, which PyTorch has given up."""
+
+    def older(*args: Any, **kwargs: Any) -> Tensor:
+        name = f.__name__
+        warnings.warn(
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+        )
+        return f(*args, **kwargs)
+
+    older.__name__ = older.__qualname__ = f.__name__[:-1]
+    return older
+
+
+uniform, normal, constant = _older(uniform_), _older(normal_), _older(constant_)
+eye, dirac = _older(eye_), _older(dirac_)
+xavier_uniform, xavier_normal = _older(xavier_uniform_), _older(xavier_normal_)
+kaiming_uniform, kaiming_normal = _older(kaiming_uniform_), _older(kaiming_normal_)
+orthogonal, sparse = _older(orthogonal_), _older(sparse_)

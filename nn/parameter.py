@@ -39,3 +39,64 @@ class Buffer(Tensor):
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return "Buffer containing:\n" + self._text()
+
+
+class UninitializedTensorMixin:
+    """A parameter or buffer whose shape is not known yet; ``materialize`` gives it one."""
+
+    __slots__ = ()
+    cls_to_become: type
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
+            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` "
+            "to initialize the parameters before accessing their attributes."
+        )
+
+    def materialize(self: Any, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become an ordinary parameter or buffer of the shape, with values that do not matter."""
+        place = {"device": self.device if device is None else device, "dtype": self.dtype if dtype is None else dtype}
+        self.data = lx.empty(tuple(shape), **place)
+        self.__class__ = self.cls_to_become
+
+    def detach(self) -> Any:
+        return self
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, self.device, self.dtype)
+        return memo[id(self)]
+
+
+def is_lazy(value: Any) -> bool:
+    """Whether a tensor is a parameter or buffer without a shape."""
+    return isinstance(value, UninitializedTensorMixin)
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
+    """A parameter whose shape is not known yet."""
+
+    __slots__ = ()
+    cls_to_become = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
+        return Tensor._make_subclass(cls, lx.empty(0, device=device, dtype=dtype), requires_grad)
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+    """A buffer whose shape is not known yet."""
+
+    __slots__ = ()
+    cls_to_become = Tensor
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> Any:
+        out = Tensor._make_subclass(cls, lx.empty(0, device=device, dtype=dtype), requires_grad)
+        out.persistent = persistent
+        return out

@@ -11,7 +11,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..lazy import Tensor
 from ..lazy.functions.creation import tensor as tensor_of
-from .parameter import Parameter
+from .parameter import Parameter, is_lazy
 
 EXTRA = "_extra_state"
 
@@ -140,6 +140,8 @@ def _checked(key: str, value: Any, t: Tensor, errors: list[str]) -> Tensor | Non
             "but "
             f"received {type(value)}"
         )
+        return None
+    if is_lazy(value) and is_lazy(t):
         return None
     if tuple(value.shape) != tuple(t.shape):
         errors.append(

@@ -19,7 +19,9 @@ class Again:
     """The calls of a script, made for real."""
 
     def __init__(self, follower: Any, recorder: Any) -> None:
-        self.follower, self.recorder = follower, recorder
+        from ..autocast import state  # which is made of recorded functions
+
+        self.follower, self.recorder, self.autocast = follower, recorder, state
         self.values: dict[Slot, Any] = dict(zip(follower.script.leaves, follower.bound))
         S.forced = list(follower.keys)
 
@@ -34,6 +36,8 @@ class Again:
         args = tuple([self._value(x, k) for x in call.args])
         kwargs = {name: self._value(x, k) for name, x in call.kwargs.items()}
         mode.grad, mode.site = call.grad, call.site
+        if call.cast is not mode.cast:
+            self.autocast.resume(call.cast)
         grads = [(g, self.values[g.leaf].metadata()) for g in call.grads]
         held = [meta.grad for _, meta in grads]
         for g, meta in grads:

@@ -12,7 +12,7 @@ from typing import Any
 from .. import record as rec
 from ..graph import HostValue
 from ..graph import _serial as serial_numbers
-from ..record import mode, type_only, user_line
+from ..record import type_only, user_line
 from ..tensors import Tensor
 from .recorder import Recorder
 from .script import Call, Same, same
@@ -177,7 +177,7 @@ class OptimizerStep:
     def add(
         self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor], result: Any
     ) -> None:
-        call = Call(f, args, {}, mode.grad, None)
+        call = Call(f, args, {}, None)
         call.args = tuple([_said(a) for a in (*args, *kwargs.values())])
         if isinstance(result, Tensor):
             at = next((i for i, t in enumerate(tensors) if t is result), None)

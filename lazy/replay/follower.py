@@ -51,7 +51,7 @@ class Follower:
     def begins(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether a first call is the script's first."""
         call = self.calls[0]
-        if call is None or call.f is not f or call.grad is not mode.grad:
+        if call is None or call.f is not f or call.grad is not mode.grad or call.cast is not mode.cast:
             return False
         if call.direct or self._fit(call, args, kwargs):
             return True
@@ -64,7 +64,10 @@ class Follower:
 
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self.calls[self.at]
-        if call is None or call.f is not f or call.grad is not mode.grad or get_ident() != self.owner:
+        if (
+            call is None or call.f is not f or call.grad is not mode.grad or call.cast is not mode.cast
+            or get_ident() != self.owner
+        ):  # fmt: skip
             return self.otherwise(f, args, kwargs)
         if call.simple and not kwargs and len(args) == len(call.args):
             try:
@@ -413,13 +416,15 @@ class Follower:
             rec.sockets.backward_undone()
         recorder = self.start.recorder()
         S.set_player(recorder)
-        saved = mode.grad, mode.site
+        saved, cast = (mode.grad, mode.site), mode.cast
+        again = Again(self, recorder)
         try:
-            again = Again(self, recorder)
             for k, call in enumerate(self.calls[: self.at]):
                 again.make(k, call)
         finally:
             mode.grad, mode.site = saved
+            if mode.cast is not cast:
+                again.autocast.resume(cast)
             S.forced = []
 
 

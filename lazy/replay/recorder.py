@@ -14,7 +14,7 @@ from .. import dtypes
 from .. import record as rec
 from ..graph import HostValue, Node
 from ..graph import _serial as serial_numbers
-from ..record import GradNode, mode, user_site
+from ..record import GradNode, user_site
 from ..tensors import Tensor
 from ..views import layout
 from .script import Call, Grad, Items, Leaf, Result, Same, Script, Unsayable, Write, constant, number, numeric
@@ -76,7 +76,7 @@ class Recorder:
         try:
             call = Call(
                 f, tuple([self._pattern(a, tensors, said) for a in args]),
-                {k: self._pattern(v, tensors, said) for k, v in kwargs.items()}, mode.grad, user_site(2),
+                {k: self._pattern(v, tensors, said) for k, v in kwargs.items()}, user_site(2),
             )  # fmt: skip
         except Unsayable as e:
             self.opaque(str(e))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dtypes import DType
 from ..graph import Aval, HostValue
+from ..record import mode
 from ..tensors import Tensor
 
 
@@ -87,12 +88,13 @@ class Call:
     """One call: what it took, what it gave, what it wrote."""
 
     __slots__ = (
-        "args", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "results", "returned", "simple", "site",
+        "args", "cast", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "results", "returned", "simple", "site",
         "writes",
     )  # fmt: skip
 
-    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool, site: Any) -> None:
-        self.f, self.args, self.kwargs, self.grad, self.site = f, args, kwargs, grad, site
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], site: Any) -> None:
+        self.f, self.args, self.kwargs, self.site = f, args, kwargs, site
+        self.grad, self.cast = mode.grad, mode.cast
         self.leaves = 0  # of the script, up to here
         self.simple = False  # one new tensor, and nothing else, comes of it
         self.direct = False  # made for real each time: it gives values that are there at once, or none
@@ -107,7 +109,8 @@ class Call:
     def alike(self, other: Call) -> bool:
         """Whether two calls of two scripts say the same of the values so far."""
         return (
-            self.f is other.f and self.grad is other.grad and self.direct is other.direct
+            self.f is other.f and self.grad is other.grad and self.cast is other.cast
+            and self.direct is other.direct
             and len(self.args) == len(other.args) and all(map(_alike, self.args, other.args))
             and self.kwargs.keys() == other.kwargs.keys() and all(_alike(v, other.kwargs[k]) for k, v in self.kwargs.items())
             and _alike(self.returned, other.returned) and len(self.results) == len(other.results)

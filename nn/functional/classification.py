@@ -227,3 +227,25 @@ def multilabel_soft_margin_loss(
     """The mean over the classes (last dim) of the binary cross entropies of logits and targets."""
     loss = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
     return reduced((loss if weight is None else loss * weight).mean(-1), reduction)
+
+
+def multilabel_margin_loss(
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Tensor:
+    """How far other classes come within 1 of the target's, for x [N, C] (or [C]) and targets [N, C] of class numbers,
+    of which those from the first -1 on do not count."""
+    check_reduction(reduction)
+    if input.ndim not in (1, 2) or tuple(target.shape) != tuple(input.shape):
+        raise error(
+            RuntimeError, f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
+        )
+    batched = input.ndim == 2
+    x, y = (input, target) if batched else (input.unsqueeze(0), target.unsqueeze(0))
+    counts = ((y < 0).to(lx.int64).cumsum(1) == 0).unsqueeze(2)  # [N, targets, 1]
+    line = lx.arange(x.shape[1], device=x.device)
+    chosen = (y.unsqueeze(2) == line) & counts  # [N, targets, C]
+    other = ~chosen.any(1, keepdim=True)
+    of_target = lx.where(chosen, x.unsqueeze(1), 0.0).sum(2, keepdim=True)
+    gaps = lx.relu(1 - of_target + x.unsqueeze(1))
+    loss = lx.where(counts & other, gaps, 0.0).sum((1, 2)) / x.shape[1]
+    return reduced(loss if batched else loss.squeeze(0), reduction)

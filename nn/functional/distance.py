@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ... import lazy as lx
 from ...lazy import Tensor
+from ._common import constant, error
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
@@ -21,3 +24,12 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     x1, x2 = lx.broadcast_tensors(x1, x2)
     n1, n2 = (lx.norm(x, 2, dim, keepdim=True).clamp_min(eps) for x in (x1, x2))
     return ((x1 / n1) * (x2 / n2)).sum(dim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distances of all pairs of rows of x [N, M]: (0, 1), (0, 2), ..., (N - 2, N - 1)."""
+    if input.ndim != 2:
+        raise error(RuntimeError, f"pdist only supports 2D tensors, got: {input.ndim}D")
+    first, second = np.triu_indices(input.shape[0], 1)
+    rows = [lx.index_select(input, 0, constant(i, lx.int64, input.device)) for i in (first, second)]
+    return lx.norm(rows[0] - rows[1], p, -1)

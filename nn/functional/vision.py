@@ -28,8 +28,8 @@ def interpolate(
     n = input.ndim - 2
     if n not in (1, 2, 3):
         raise error(NotImplementedError, f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D)")
-    if antialias:
-        raise NotImplementedError("interpolate: antialias=True is not supported")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise error(ValueError, "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor")
     if mode not in _RANKS and align_corners is not None:
         raise error(
             ValueError,
@@ -49,11 +49,41 @@ def interpolate(
     for i in range(n):
         length = x.shape[i + 2]
         ratio = length / sizes[i] if scales is None else 1 / scales[i]
+        if antialias:
+            x = _smoothed(x, i + 2, sizes[i], ratio, mode == "bicubic", bool(align_corners))
+            continue
         x = _resampled(x, i + 2, _taps(length, sizes[i], ratio, mode, bool(align_corners)))
     return x
 
 
 upsample = interpolate
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """``interpolate`` with mode 'nearest', under its older name."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """``interpolate`` with mode 'bilinear' and aligned corners, under its older name."""
+    return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
+
+
+def _smoothed(x: Tensor, d: int, out: int, ratio: float, cubic: bool, align: bool) -> Tensor:
+    """One dim resized by a filter that is as wide as the step it takes, so that shrinking does not alias."""
+    n = x.shape[d]
+    if align:
+        ratio = (n - 1) / (out - 1) if out > 1 else 0.0
+    width = max(ratio, 1.0)
+    reach = (2.0 if cubic else 1.0) * width
+    weights = np.zeros((n, out))
+    for i in range(out):
+        centre = ratio * (i + 0.5)
+        first, last = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), n)
+        far = np.abs((np.arange(first, last) - centre + 0.5) / width)
+        w = _cubic(far, -0.5) if cubic else np.clip(1 - far, 0, None)
+        weights[first:last, i] = w / w.sum()
+    return lx.tensordot(x, constant(weights, x.dtype, x.device), ([d], [0])).movedim(-1, d)
 
 
 def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, tuple[float, ...] | None]:
@@ -98,9 +128,8 @@ def _taps(n: int, out: int, ratio: float, mode: str, align: bool) -> Taps:
     return [(np.clip(low + k, 0, n - 1), _cubic(np.abs(t - k))) for k in (-1, 0, 1, 2)]
 
 
-def _cubic(d: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution kernel with a = -0.75."""
-    a = -0.75
+def _cubic(d: np.ndarray, a: float = -0.75) -> np.ndarray:
+    """Keys' cubic convolution kernel."""
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
     return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
@@ -131,6 +160,26 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     x = reshaped(input, (*batch, c // (r * r), r, r, h, w))
     x = lx.ops.transpose(x, permutation=(*range(b + 1), b + 3, b + 1, b + 4, b + 2))
     return reshaped(x, (*batch, c // (r * r), h * r, w * r))
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """x [N, C, *] with its channels dealt out anew: the first of each group, then the second of each..."""
+    if input.ndim < 3:
+        raise error(
+            RuntimeError,
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}",
+        )
+    if groups < 1:
+        raise error(RuntimeError, f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+    n, c, *rest = input.shape
+    if c % groups:
+        raise error(RuntimeError, f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups.")
+    x = reshaped(input, (n, groups, c // groups, *rest))
+    x = lx.ops.transpose(x, permutation=(0, 2, 1, *range(3, x.ndim)))
+    return reshaped(x, tuple(input.shape))
+
+
+native_channel_shuffle = channel_shuffle
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:

@@ -268,3 +268,28 @@ class MultiMarginLoss(_WeightedLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)
+
+
+class MultiLabelMarginLoss(_Loss):
+    """How far other classes come within 1 of those that the target [N, C] names before its first -1."""
+
+    _function = staticmethod(F.multilabel_margin_loss)
+
+
+class NLLLoss2d(NLLLoss):
+    """``NLLLoss`` under its older name for images."""
+
+
+class CTCLoss(_Loss):
+    """Connectionist temporal classification: log_probs [T, N, C] and targets [N, S], with the length of each."""
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def forward(  # type: ignore[override]
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
+    ) -> Tensor:
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )

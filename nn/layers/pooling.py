@@ -6,7 +6,7 @@ from typing import Any
 
 from ...lazy import Tensor
 from .. import functional as F
-from ..functional._common import Size
+from ..functional._common import Size, tuple_of
 from ..module import Module
 
 
@@ -206,3 +206,85 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """x [N, C, D, H, W] as the largest of nearly equal windows; None keeps a size."""
 
     _function = staticmethod(F.adaptive_max_pool3d)
+
+
+class LPPool3d(_LPPool):
+    """The p-norm of each window of x [N, C, D, H, W]."""
+
+    _function = staticmethod(F.lp_pool3d)
+
+
+class _MaxUnpool(Module):
+    _function: Any
+    _n: int
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        super().__init__()
+        self.kernel_size = tuple_of(kernel_size, self._n, "kernel_size")
+        self.stride = self.kernel_size if stride is None else tuple_of(stride, self._n, "stride")
+        self.padding = tuple_of(padding, self._n, "padding")
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        return type(self)._function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """What ``MaxPool1d`` gave, at the places that it named; zeros elsewhere."""
+
+    _n, _function = 1, staticmethod(F.max_unpool1d)
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """What ``MaxPool2d`` gave, at the places that it named; zeros elsewhere."""
+
+    _n, _function = 2, staticmethod(F.max_unpool2d)
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """What ``MaxPool3d`` gave, at the places that it named; zeros elsewhere."""
+
+    _n, _function = 3, staticmethod(F.max_unpool3d)
+
+
+class _FractionalMaxPool(Module):
+    _function: Any
+    _n: int
+
+    def __init__(
+        self, kernel_size: Size, output_size: Size | None = None, output_ratio: Any = None,
+        return_indices: bool = False, _random_samples: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        n = self._n
+        self.kernel_size, self.return_indices = tuple_of(kernel_size, n, "kernel_size"), return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else tuple_of(output_size, n, "output_size")
+        self.output_ratio = None
+        if output_ratio is not None:
+            self.output_ratio = (output_ratio,) * n if isinstance(output_ratio, float) else tuple(output_ratio)
+        if output_size is None and output_ratio is None:
+            raise ValueError(f"{type(self).__name__} requires specifying either an output size, or a pooling ratio")
+        if output_size is not None and output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self)._function(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+        )
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """The largest of windows of x [N, C, H, W] that begin at random places (Graham 2014)."""
+
+    _n, _function = 2, staticmethod(F.fractional_max_pool2d)
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """The largest of windows of x [N, C, D, H, W] that begin at random places (Graham 2014)."""
+
+    _n, _function = 3, staticmethod(F.fractional_max_pool3d)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .lazy.replay.state import S
+
 
 def is_compiling() -> bool:
-    """False: a program's Python always runs here; what it records is compiled afterwards."""
-    return False
+    """Whether the function that is running is being recorded by ``lazyxla.compile``."""
+    return S.capture is not None
 
 
 is_dynamo_compiling = is_compiling

@@ -383,7 +383,9 @@ def test_executables_are_found_on_disk(tmp_path):
     )
     environment = {**os.environ, "LAZYXLA_CACHE_DIR": str(tmp_path), "JAX_PLATFORMS": "cpu"}
     runs = [
-        subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True).stdout.split()
+        subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
         for _ in range(2)
     ]
     assert runs[0][0] == runs[1][0]

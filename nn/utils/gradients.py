@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from .. import lazy as lx
-from ..autograd import no_grad
-from ..lazy import Tensor
-from ..lazy.functions.creation import tensor as tensor_of
+from ... import lazy as lx
+from ...autograd import no_grad
+from ...lazy import Tensor
+from ...lazy.functions.creation import tensor as tensor_of
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -1,0 +1,190 @@
+"""Images read at points of a grid: ``affine_grid`` makes one, ``grid_sample`` reads along it."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from ... import lazy as lx
+from ...lazy import Tensor
+from ._common import error, reshaped
+
+
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """The points [N, H, W, 2] (or [N, D, H, W, 3]) that affine maps theta [N, 2, 3] (or [N, 3, 4]) take a grid of
+    ``size`` [N, C, H, W] (or [N, C, D, H, W]) to; -1 and 1 are the borders of the image."""
+    if align_corners is None:
+        _warn_corners("affine_grid")
+        align_corners = False
+    n = len(size) - 2
+    if n not in (2, 3):
+        raise error(
+            NotImplementedError,
+            "affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. "
+            f"Got size {tuple(size)}.",
+        )
+    if not theta.is_floating_point():
+        raise error(ValueError, f"Expected theta to have floating point type, but got {theta.dtype}")
+    if theta.ndim != 3 or tuple(theta.shape[1:]) != (n, n + 1):
+        raise error(
+            ValueError,
+            f"Expected a batch of {n}D affine matrices of shape Nx{n}x{n + 1} for size {tuple(size)}. "
+            f"Got {theta.shape}.",
+        )
+    if min(size) <= 0:
+        raise error(ValueError, f"Expected non-zero, positive output size. Got {tuple(size)}")
+    spatial = tuple(int(s) for s in size[2:])
+    lines = []
+    for d in reversed(range(n)):  # x is the last dim
+        steps = spatial[d]
+        line = lx.linspace(-1, 1, steps, dtype=theta.dtype, device=theta.device) if steps > 1 else lx.zeros(
+            1, dtype=theta.dtype, device=theta.device
+        )  # fmt: skip
+        if not align_corners:
+            line = line * ((steps - 1) / steps)
+        lines.append(line.reshape([steps if i == d else 1 for i in range(n)]).expand(spatial))
+    lines.append(lx.ones(spatial, dtype=theta.dtype, device=theta.device))
+    points = lx.stack(lines, -1).reshape(1, -1, n + 1).expand(theta.shape[0], -1, -1)
+    return lx.matmul(points, theta.transpose(1, 2)).reshape(theta.shape[0], *spatial, n)
+
+
+def _warn_corners(name: str) -> None:
+    warnings.warn(
+        f"Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+        f"align_corners=True if the old behavior is desired. See the documentation of {name} for details.",
+        stacklevel=4,
+    )
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def grid_sample(
+    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Tensor:
+    """x [N, C, H, W] at the points of grid [N, h, w, 2]: [N, C, h, w]; or the same with three spatial dims.
+
+    Modes: 'bilinear', 'nearest', 'bicubic' (4-D only). Outside the image: 'zeros', the 'border', or its 'reflection'.
+    """
+    if mode not in ("bilinear", "nearest", "bicubic"):
+        raise error(
+            ValueError,
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'",
+        )
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise error(
+            ValueError,
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            f"'{padding_mode}'",
+        )
+    if align_corners is None:
+        _warn_corners("grid_sample")
+        align_corners = False
+    _check(input, grid, mode)
+    n = input.ndim - 2
+    places = []
+    for d in range(n):
+        size, at = input.shape[d + 2], grid[..., n - 1 - d]
+        places.append((at + 1) / 2 * (size - 1) if align_corners else ((at + 1) * size - 1) / 2)
+    image = _Image(input, padding_mode, align_corners)
+    if mode == "bicubic":
+        return _bicubic(image, places)
+    places = [image.inside(p, d) for d, p in enumerate(places)]
+    if mode == "nearest":
+        return image.at([p.round() for p in places])
+    floors = [p.detach().floor() for p in places]
+    total: Any = None
+    for corner in itertools.product((0, 1), repeat=n):
+        weight: Any = None
+        for p, f, c in zip(places, floors, corner):
+            near = p - f if c else 1 - (p - f)
+            weight = near if weight is None else weight * near
+        term = image.at([f + c for f, c in zip(floors, corner)]) * weight.unsqueeze(1)
+        total = term if total is None else total + term
+    return total
+
+
+class _Image:
+    """What is read: x [N, C, *S], and what lies outside of it."""
+
+    def __init__(self, x: Tensor, padding_mode: str, align_corners: bool) -> None:
+        self.x, self.padding_mode, self.align_corners = x, padding_mode, align_corners
+        self.sizes = tuple(x.shape[2:])
+        self.flat = reshaped(x, (x.shape[0], x.shape[1], x[0, 0].numel()))
+
+    def inside(self, place: Tensor, d: int) -> Tensor:
+        """A coordinate moved into the image, unless zeros lie outside."""
+        size = self.sizes[d]
+        if self.padding_mode == "reflection":
+            low, high = (0.0, size - 1.0) if self.align_corners else (-0.5, size - 0.5)
+            place = _reflected(place, low, high)
+        return place if self.padding_mode == "zeros" else place.clamp(0, size - 1)
+
+    def at(self, places: list[Tensor]) -> Tensor:
+        """The elements at whole coordinates [N, *s] a dim: [N, C, *s]; zero outside."""
+        batch, channels = self.x.shape[:2]
+        shape = tuple(places[0].shape[1:])
+        index: Any = None
+        seen: Any = None
+        for p, size in zip(places, self.sizes):
+            within = (p >= 0) & (p <= size - 1)
+            seen = within if seen is None else seen & within
+            at = p.detach().clamp(0, size - 1).nan_to_num(0.0).to(lx.int64)
+            index = at if index is None else index * size + at
+        index = index.reshape(batch, 1, -1).expand(batch, channels, -1)
+        found = lx.gather(self.flat, 2, index).reshape(batch, channels, *shape)
+        return lx.where(seen.unsqueeze(1), found, 0.0)
+
+
+def _reflected(place: Tensor, low: float, high: float) -> Tensor:
+    span = high - low
+    if span == 0:
+        return place * 0
+    away = (place - low).abs()
+    flips = (away / span).detach().floor()
+    rest = away - flips * span
+    return lx.where(flips % 2 == 0, rest + low, span - rest + low)
+
+
+def _bicubic(image: _Image, places: list[Tensor]) -> Tensor:
+    floors = [p.detach().floor() for p in places]
+    taps = [_cubic_weights(p - f) for p, f in zip(places, floors)]
+    total: Any = None
+    for i, j in itertools.product(range(4), repeat=2):
+        corner = [image.inside(f + (k - 1), d) for d, (f, k) in enumerate(zip(floors, (i, j)))]
+        term = image.at([c.round() for c in corner]) * (taps[0][i] * taps[1][j]).unsqueeze(1)
+        total = term if total is None else total + term
+    return total
+
+
+def _cubic_weights(t: Tensor) -> list[Tensor]:
+    """Keys' cubic convolution kernel with a = -0.75, for the four neighbours of a fraction t."""
+    a = -0.75
+
+    def near(d: Tensor) -> Tensor:
+        return ((a + 2) * d - (a + 3)) * d * d + 1
+
+    def far(d: Tensor) -> Tensor:
+        return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+
+    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+
+
+def _check(input: Tensor, grid: Tensor, mode: str) -> None:
+    sizes = f"but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
+    if input.shape[0] != grid.shape[0]:
+        raise error(RuntimeError, f"grid_sampler(): expected grid and input to have same batch size, {sizes}")
+    if input.ndim not in (4, 5) or input.ndim != grid.ndim:
+        raise error(
+            RuntimeError, f"grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, {sizes}"
+        )
+    if grid.shape[-1] != input.ndim - 2:
+        raise error(
+            RuntimeError,
+            f"grid_sampler(): expected grid to have size {input.ndim - 2} in last dimension, but got grid with sizes "
+            f"{list(grid.shape)}",
+        )
+    if mode == "bicubic" and input.ndim == 5:
+        raise error(RuntimeError, "grid_sampler(): bicubic interpolation only supports 4D input")
