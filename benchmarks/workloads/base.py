@@ -39,28 +39,20 @@ def in_lazyxla(program: Program) -> Callable[[str], Step]:
     return make
 
 
-def compiled(program: Program) -> Callable[[str], Step]:
-    """The program with ``lx.compile`` around its step."""
+def compiled(program: Callable[..., Step]) -> Callable[[str], Step]:
+    """The program with ``lazyxla.compile`` around what it does with a batch."""
 
     def make(device: str) -> Step:
         import lazyxla
 
-        seen: list[Any] = []
-
-        class Face:
-            """lazyxla, for a program whose step on a batch is compiled: the batch is an argument."""
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(lazyxla, name)
-
-            @staticmethod
-            def compile(step: Any) -> Any:
-                seen.append(step)
-                return lazyxla.compile(step)
-
-        return program(Face(), device)
+        return program(lazyxla, device, around=lazyxla.compile)
 
     return make
+
+
+def as_it_is(f: Any) -> Any:
+    """What is around a program's step, or its model, if nothing is."""
+    return f
 
 
 def in_pytorch(program: Program) -> Callable[[str], Step]:
@@ -68,6 +60,16 @@ def in_pytorch(program: Program) -> Callable[[str], Step]:
 
     def make(device: str) -> Step:
         return program(pytorch(), _torch_device(device))
+
+    return make
+
+
+def inductor(program: Callable[..., Step]) -> Callable[[str], Step]:
+    """The same program in PyTorch, with ``torch.compile`` around its model, as its documentation teaches."""
+
+    def make(device: str) -> Step:
+        torch = pytorch()
+        return program(torch, _torch_device(device), around_model=torch.compile)
 
     return make
 

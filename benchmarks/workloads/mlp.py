@@ -7,7 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from .base import EAGER, JIT, LAZYXLA, Step, Workload, fill, in_lazyxla, in_pytorch, normal
+from .base import (
+    COMPILED,
+    EAGER,
+    INDUCTOR,
+    JIT,
+    LAZYXLA,
+    Step,
+    Workload,
+    as_it_is,
+    compiled,
+    fill,
+    in_lazyxla,
+    in_pytorch,
+    inductor,
+    normal,
+)
 
 WIDTHS = (784, 512, 512, 10)
 BATCH, BATCHES, RATE, MOMENTUM = 128, 8, 0.05, 0.9
@@ -25,25 +40,26 @@ def parameters() -> list[np.ndarray]:
     return [a for pair in pairs for a in pair]
 
 
-def program(torch: Any, device: str) -> Step:
+def program(torch: Any, device: str, around: Any = as_it_is, around_model: Any = as_it_is) -> Step:
     """The loop as PyTorch users write it."""
     nn = torch.nn
     model = nn.Sequential(
         nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
-    ).to(device)  # fmt: skip
+    ).to(device)
     fill(torch, model.parameters(), parameters())
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
     batches = [(torch.tensor(x).to(device), torch.tensor(y).to(device)) for x, y in zip(*data(), strict=True)]
+    forward = around_model(model)
 
-    def step(i: int) -> Any:
-        x, y = batches[i % BATCHES]
+    def train(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
+        loss = nn.functional.cross_entropy(forward(x), y)
         loss.backward()
         optimizer.step()
         return loss
 
-    return step
+    run = around(train)
+    return lambda i: run(*batches[i % BATCHES])
 
 
 def in_jax(device: str) -> Step:
@@ -78,8 +94,14 @@ def in_jax(device: str) -> Step:
 WORKLOAD = Workload(
     "mlp",
     "a training step of a 784-512-512-10 perceptron, batch 128, SGD with momentum",
-    {JIT: in_jax, LAZYXLA: in_lazyxla(program), EAGER: in_pytorch(program)},
-    {(LAZYXLA, JIT): 1 / 1.5, (LAZYXLA, EAGER): 1.0},
+    {
+        JIT: in_jax, EAGER: in_pytorch(program), INDUCTOR: inductor(program), COMPILED: compiled(program),
+        LAZYXLA: in_lazyxla(program),
+    },
+    {
+        (COMPILED, JIT): 1.0, (COMPILED, EAGER): 2.0, (COMPILED, INDUCTOR): 2.0, (LAZYXLA, COMPILED): 0.8,
+        (LAZYXLA, EAGER): 2.0, (LAZYXLA, INDUCTOR): 2.0,
+    },
     steps=20,
     checked=30,
     tolerance=1e-3,

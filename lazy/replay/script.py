@@ -88,8 +88,8 @@ class Call:
     """One call: what it took, what it gave, what it wrote."""
 
     __slots__ = (
-        "args", "cast", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "results", "returned", "simple", "site",
-        "writes",
+        "args", "cast", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "results", "returned", "simple",
+        "site", "writes",
     )  # fmt: skip
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], site: Any) -> None:
