@@ -44,7 +44,8 @@ def report(as_dict: bool = False) -> Any:
     """The counts since the start or the last ``reset``: as text, or as a dict of numbers and lists.
 
     Keys: ops_recorded, syncs (times work was dispatched), sync_causes, executions (programs run), ops_executed,
-    cache_hits, compiles, compile_seconds, disk_hits, donated_buffers, recompiles (one dict a compile).
+    cache_hits, compiles, compile_seconds, disk_hits, donated_buffers, recompiles (one dict a compile), loops_rolled and
+    ops_rolled (see lowering/rolling), convolutions_turned (to channels last) and convolutions_widened (lowering/columns.py).
     """
     from .record import log  # what was recorded since the last sync is not yet in the counts
 
@@ -57,7 +58,7 @@ def report(as_dict: bool = False) -> Any:
         return facts
     lines = ["lazyxla metrics"]
     lines += [f"  {name.replace('_', ' '):<16}{facts[name]:>10,}" for name in _LISTED]
-    lines.append(f"  {'compile seconds':<16}{facts['compile_seconds']:>10.2f}")
+    lines.append(f"  {'compile seconds':<20}{facts['compile_seconds']:>10.2f}")
     if _causes:
         lines.append("  syncs by cause")
         lines += [f"    {n:>8,}  {cause}" for cause, n in _causes.most_common(12)]
