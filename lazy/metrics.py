@@ -57,7 +57,7 @@ def report(as_dict: bool = False) -> Any:
     if as_dict:
         return facts
     lines = ["lazyxla metrics"]
-    lines += [f"  {name.replace('_', ' '):<16}{facts[name]:>10,}" for name in _LISTED]
+    lines += [f"  {name.replace('_', ' '):<20}{facts[name]:>10,}" for name in _LISTED]
     lines.append(f"  {'compile seconds':<20}{facts['compile_seconds']:>10.2f}")
     if _causes:
         lines.append("  syncs by cause")
