@@ -2,7 +2,8 @@
 
 XLA's CPU backend asks for the scratch memory of a program anew at every run and gives it back after it. From some tens of
 megabytes on, glibc maps such a piece and unmaps it again, so that every run meets fresh pages, each of them a fault for
-the kernel to serve: a fifth of the time of a step of a small residual net. Told to, glibc keeps the memory instead.
+the kernel to serve: a fifth of the time of a step of a small residual net. Told to, glibc keeps the memory instead. That
+is for the user to choose (the variable LAZYXLA_KEEP_MEMORY=1): the process may grow to a few times its large buffers.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ _kept: list[bool] = []
 
 
 def keep() -> bool:
-    """Have the C library keep freed memory for what asks next; whether it does. Once a process, before XLA's threads begin.
+    """Have the C library keep freed memory for what asks next, if the user wants it; whether it does.
 
-    It is a setting of the process: what other libraries free is kept too, so the process stays as large as it has been.
-    The variable LAZYXLA_KEEP_MEMORY=0 leaves everything as it was; so does any C library but glibc.
+    Done once a process, before XLA's threads begin. It is a setting of the process: what other libraries free is kept too.
+    C libraries other than glibc are left as they are.
     """
     if not _kept:
         _kept.append(_wanted() and _set())
@@ -29,7 +30,7 @@ def keep() -> bool:
 
 
 def _wanted() -> bool:
-    return os.environ.get("LAZYXLA_KEEP_MEMORY", "1").lower() not in ("0", "false", "no", "off")
+    return os.environ.get("LAZYXLA_KEEP_MEMORY", "0").lower() not in ("0", "false", "no", "off")
 
 
 def _set() -> bool:

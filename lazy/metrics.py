@@ -59,7 +59,10 @@ def report(as_dict: bool = False) -> Any:
     Keys: ops_recorded, syncs (times work was dispatched), sync_causes, executions (programs run), ops_executed,
     cache_hits, compiles, compile_seconds, disk_hits, donated_buffers, peak_bytes (what the largest program compiled or
     loaded since then needs on its device: arguments, results and what lies between), recompiles (one dict a compile:
-    ops, seconds, why, executables, argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes).
+    ops, seconds, why, executables, argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes),
+    loops_rolled and ops_rolled (lowering/rolling), layers_outlined (lowering/outline.py), convolutions_turned (to channels
+    last) and convolutions_widened (lowering/columns.py), replays and replays_given_up (lazy/replay), compiled_calls and
+    recordings (one dict for each time that a compiled function was recorded: function, why).
     """
     from .record import log  # what was recorded since the last sync is not yet in the counts
 
@@ -73,9 +76,9 @@ def report(as_dict: bool = False) -> Any:
     if as_dict:
         return facts
     lines = ["lazyxla metrics"]
-    lines += [f"  {name.replace('_', ' '):<16}{facts[name]:>10,}" for name in _LISTED]
-    lines.append(f"  {'compile seconds':<16}{facts['compile_seconds']:>10.2f}")
-    lines.append(f"  {'peak MB':<16}{facts['peak_bytes'] / 1e6:>10,.1f}")
+    lines += [f"  {name.replace('_', ' '):<20}{facts[name]:>10,}" for name in _LISTED]
+    lines.append(f"  {'compile seconds':<20}{facts['compile_seconds']:>10.2f}")
+    lines.append(f"  {'peak MB':<20}{facts['peak_bytes'] / 1e6:>10,.1f}")
     if _causes:
         lines.append("  syncs by cause")
         lines += [f"    {n:>8,}  {cause}" for cause, n in _causes.most_common(12)]

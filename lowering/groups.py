@@ -33,8 +33,8 @@ def _piece(x: Node, like: Node, first: Sequence[int], counts: Ints, steps: Ints)
     """Of x [N, *S, C], ``counts`` places of each spatial dim, ``steps`` apart."""
     n, *_, channels = x.sig.aval.shape
     limit = [f + (c - 1) * s + 1 for f, c, s in zip(first, counts, steps)]
-    start, limit, strides = (0, *first, 0), (n, *limit, channels), (1, *steps, 1)
-    return make(ops.slice_, [x], like, start=start, limit=limit, strides=strides)
+    start, end, strides = (0, *first, 0), (n, *limit, channels), (1, *steps, 1)
+    return make(ops.slice_, [x], like, start=start, limit=end, strides=strides)
 
 
 def grouped(x: Node, w: Node, like: Node, at: dict[str, Any]) -> Node | None:

@@ -22,6 +22,7 @@ from .columns import convolved
 from .emit import Plan
 from .groups import depthwise_gradient, grouped, is_depthwise_gradient
 from .nodes import Ints, last, last_kernel, make
+from .products import is_pointwise, is_whole, pointwise, whole
 
 enabled = [os.environ.get("LAZYXLA_LAYOUTS", "1").lower() not in ("0", "false", "no", "off")]
 PLATFORMS = {"cpu"}
@@ -145,7 +146,12 @@ def _convolution(a: Arranger, n: Node) -> Form | None:
     if is_depthwise_gradient(n):
         places = (rank - 1, 0, *range(1, rank - 1))  # of [C, N, *S] in [N, *S, C]
         return depthwise_gradient(a.get(n.inputs[0].inputs[0], places), a.get(n.inputs[1], places), n), last(rank)
+    if is_whole(n) and not is_pointwise(n):
+        dims = _agreed(a, n)
+        return whole(a.get(n.inputs[0], dims), a.get(n.inputs[1], dims), dims, n), last(rank)
     x, w = a.get(n.inputs[0], last(rank)), a.get(n.inputs[1], last_kernel(rank))
+    if is_pointwise(n):
+        return pointwise(x, w, n), last(rank)
     found = grouped(x, w, n, n.sig.keyword) if n.sig.keyword["groups"] > 1 else None
     if found is None:
         found, several = convolved(x, w, n, **n.sig.keyword)

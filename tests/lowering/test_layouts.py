@@ -275,6 +275,32 @@ def test_a_depthwise_step_has_no_convolution():
     assert count(text_of(*lx.autograd.grad((y * y).sum(), (x, w))), "convolution") == 0
 
 
+@pytest.mark.parametrize("n, size, options", [
+    (2, 5, {}), (1, 6, {}), (3, 3, {}), (2, 7, {"stride": 2}), (2, 6, {"stride": (2, 3)}),
+])  # fmt: skip
+def test_kernels_of_one_place_are_products(n, size, options):
+    rng = np.random.default_rng(0)
+    x = lx.tensor(rng.normal(size=(2, 3, *[size] * n)), requires_grad=True)
+    w = lx.tensor(rng.normal(size=(4, 3, *[1] * n)), requires_grad=True)
+    y = getattr(F, f"conv{n}d")(x, w, **options)
+    results = [t.detach() for t in (y, *lx.autograd.grad((y * y).sum(), (x, w)))]
+    text = text_of(*results)
+    assert count(text, "convolution") == (2 if options else 0)  # strided: the result and the image's gradient
+    assert count(text, "dot_general") == (1 if options else 3)
+    for got, value in zip(results, [interpret(t) for t in results], strict=True):
+        assert_close(got.numpy(), value, factor=100)
+
+
+def test_a_kernel_as_large_as_the_image_is_a_product():
+    rng = np.random.default_rng(0)
+    x, w = lx.tensor(rng.normal(size=(2, 3, 5, 7))), lx.tensor(rng.normal(size=(4, 3, 3, 4)))
+    y = F.conv2d(x[:, :, :3, :4], w)
+    dilated = F.conv2d(x, w, dilation=2)
+    assert (count(text_of(y, dilated), "convolution"), y.shape, dilated.shape) == (0, (2, 4, 1, 1), (2, 4, 1, 1))
+    for value in (y, dilated):
+        assert_close(value.numpy(), interpret(value), factor=100)
+
+
 def test_dilated_rows_and_uneven_edges_are_widened_right():
     rng = np.random.default_rng(0)
     x, w = lx.tensor(rng.normal(size=(2, 3, 9, 10))), lx.tensor(rng.normal(size=(5, 3, 2, 4)))
