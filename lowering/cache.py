@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from ..devices import RuntimeFailure, compiler
+from ..devices import RuntimeFailure, compiler, memory
 from ..lazy import metrics
 from . import disk, explain
 from .emit import Plan
@@ -26,8 +26,8 @@ def executable(plan: Plan, why: str, graph: Any) -> Any:
     """The executable for a plan: known by its module's text, loaded from disk, or compiled."""
     device = plan.order[plan.roots[0]].sig.aval.device
     module = lowered(plan)
-    text = module.operation.get_asm(enable_debug_info=False).encode()
-    digest = hashlib.sha256(text).digest()
+    text = module.operation.get_asm(enable_debug_info=False)
+    digest = hashlib.sha256(text.encode()).digest()
     key = (device.pjrt, digest)
     found = _loaded.get(key)
     if found is not None:
@@ -35,12 +35,13 @@ def executable(plan: Plan, why: str, graph: Any) -> Any:
         metrics.count("cache_hits")
         return found
     store = disk.default_cache()
-    name = digest + compiler.target_signature(device).encode()
+    options = memory.compile_options(device.platform, text)
+    name = digest + f"{compiler.target_signature(device)} | {options}".encode()
     found = _from_disk(store, name, device, plan) if store is not None else None
     if found is None:
         start = time.perf_counter()
         try:
-            found = compiler.compile_module(module, device.pjrt, outputs_of(plan))
+            found = compiler.compile_module(module, device.pjrt, outputs_of(plan), options)
         except RuntimeFailure as e:
             raise explain.compile_failure(e, plan) from None
         seconds = time.perf_counter() - start

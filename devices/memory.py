@@ -1,0 +1,50 @@
+"""Temporary memory on the CPU: in blocks that the C library keeps between runs instead of giving them back.
+
+An executable's temporary memory comes from malloc anew at each run. Where glibc has given it back to the system, each page
+is mapped and cleared again when it is first written: one part in seven of a training step of a small transformer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+import os
+import platform
+import re
+
+BLOCK = 8 << 20  # bytes of a block: several fit into one of the 64 MiB heaps that glibc gives to threads
+KEPT = 32 << 20  # bytes: the largest block that glibc may keep, rather than map by itself
+RETAINED = 512 << 20  # bytes that may stay free at the end of a heap before they are given back
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of <malloc.h>
+_BITS = {"f64": 64, "i64": 64, "ui64": 64, "f32": 32, "i32": 32, "ui32": 32, "f16": 16, "bf16": 16, "i8": 8, "ui8": 8, "i1": 8}
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed blocks below 32 MiB, up to 512 MiB of them; whether it does. Once; the user's settings go first."""
+    if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
+        return False
+    if "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(_MMAP_THRESHOLD, KEPT) and mallopt(_TRIM_THRESHOLD, RETAINED))
+
+
+def compile_options(kind: str, text: str) -> dict[str, int]:
+    """XLA's options for a module of that text on a platform: on the CPU, temporary memory in several blocks.
+
+    None is smaller than the largest value in the module: XLA would warn of that.
+    """
+    if kind != "cpu" or not keep_freed_memory():
+        return {}
+    return {"xla_multiheap_size_constraint_per_heap": max(BLOCK, largest(text) + 4096)}
+
+
+def largest(text: str) -> int:
+    """The bytes of the largest value in a module's text."""
+    sizes = [0]
+    for shape, element in set(re.findall(r"tensor<((?:\d+x)+)(\w+)", text)):
+        count = math.prod(int(n) for n in shape[:-1].split("x"))
+        sizes.append(count * _BITS.get(element, 128) // 8)
+    return max(sizes)
