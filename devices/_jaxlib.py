@@ -179,17 +179,25 @@ class Executable:
         return self.loaded.hlo_modules()[0].to_string()
 
 
-def _options(device: Any) -> Any:
-    return jax_backend.get_compile_options(
+def _options(device: Any, options: Mapping[str, int] | None = None) -> Any:
+    found = jax_backend.get_compile_options(
         num_replicas=1, num_partitions=1, device_assignment=np.array([[device.id]]), backend=device.client
     )
+    found.env_option_overrides = list((options or {}).items())
+    return found
 
 
 def compile_module(
-    module: Any, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]]
+    module: Any, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], options: Mapping[str, int] | None = None
 ) -> Executable:
-    """Compile a verified module for one device."""
-    loaded = device.client.compile_and_load(module, _jax.DeviceList((device,)), _options(device))
+    """Compile a verified module for one device; ``options`` of XLA's that only affect speed are left out where unknown."""
+    devices = _jax.DeviceList((device,))
+    try:
+        loaded = device.client.compile_and_load(module, devices, _options(device, options))
+    except RuntimeFailure as e:
+        if not options or "No such compile option" not in str(e):
+            raise
+        loaded = device.client.compile_and_load(module, devices, _options(device))
     return Executable(loaded, outputs, device)
 
 

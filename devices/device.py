@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from . import _jaxlib, memory
+from . import _jaxlib
 
 _PLATFORMS: dict[str, str] = {"cpu": "cpu", "cuda": "gpu", "tpu": "tpu"}  # our name -> PJRT's
 _BEST_FIRST = ["tpu", "cuda", "cpu"]
@@ -104,7 +104,6 @@ def platform_devices(kind: str) -> list[Any]:
     """The PJRT devices of one of our platform names, looked up once."""
     found = _present.get(kind)
     if found is None:
-        memory.keep()
         found = _present[kind] = _jaxlib.local_devices(_PLATFORMS[kind])
     return found
 

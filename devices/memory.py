@@ -1,42 +1,50 @@
-"""Host memory: what a step of a program used stays with the process for the next step.
+"""Temporary memory on the CPU: in blocks that the C library keeps between runs instead of giving them back.
 
-XLA's CPU backend asks for the scratch memory of a program anew at every run and gives it back after it. From some tens of
-megabytes on, glibc maps such a piece and unmaps it again, so that every run meets fresh pages, each of them a fault for
-the kernel to serve: a fifth of the time of a step of a small residual net. Told to, glibc keeps the memory instead. That
-is for the user to choose (the variable LAZYXLA_KEEP_MEMORY=1): the process may grow to a few times its large buffers.
+An executable's temporary memory comes from malloc anew at each run. Where glibc has given it back to the system, each page
+is mapped and cleared again when it is first written: one part in seven of a training step of a small transformer.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
+import math
 import os
-import sys
+import platform
+import re
 
-# glibc's numbers for its parameters (mallopt(3)), and what they are set to.
-_MMAP_MAX, _TRIM_THRESHOLD, _ARENA_MAX = -4, -1, -8
-_SETTINGS = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
-_kept: list[bool] = []
+BLOCK = 8 << 20  # bytes of a block: several fit into one of the 64 MiB heaps that glibc gives to threads
+KEPT = 32 << 20  # bytes: the largest block that glibc may keep, rather than map by itself
+RETAINED = 512 << 20  # bytes that may stay free at the end of a heap before they are given back
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of <malloc.h>
+_BITS = {"f64": 64, "i64": 64, "ui64": 64, "f32": 32, "i32": 32, "ui32": 32, "f16": 16, "bf16": 16, "i8": 8, "ui8": 8, "i1": 8}
 
 
-def keep() -> bool:
-    """Have the C library keep freed memory for what asks next, if the user wants it; whether it does.
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed blocks below 32 MiB, up to 512 MiB of them; whether it does. Once; the user's settings go first."""
+    if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
+        return False
+    if "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(_MMAP_THRESHOLD, KEPT) and mallopt(_TRIM_THRESHOLD, RETAINED))
 
-    Done once a process, before XLA's threads begin. It is a setting of the process: what other libraries free is kept too.
-    C libraries other than glibc are left as they are.
+
+def compile_options(kind: str, text: str) -> dict[str, int]:
+    """XLA's options for a module of that text on a platform: on the CPU, temporary memory in several blocks.
+
+    None is smaller than the largest value in the module: XLA would warn of that.
     """
-    if not _kept:
-        _kept.append(_wanted() and _set())
-    return _kept[0]
+    if kind != "cpu" or not keep_freed_memory():
+        return {}
+    return {"xla_multiheap_size_constraint_per_heap": max(BLOCK, largest(text) + 4096)}
 
 
-def _wanted() -> bool:
-    return os.environ.get("LAZYXLA_KEEP_MEMORY", "0").lower() not in ("0", "false", "no", "off")
-
-
-def _set() -> bool:
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
-        return False
-    return all([mallopt(name, value) == 1 for name, value in _SETTINGS])
+def largest(text: str) -> int:
+    """The bytes of the largest value in a module's text."""
+    sizes = [0]
+    for shape, element in set(re.findall(r"tensor<((?:\d+x)+)(\w+)", text)):
+        count = math.prod(int(n) for n in shape[:-1].split("x"))
+        sizes.append(count * _BITS.get(element, 128) // 8)
+    return max(sizes)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from ..devices import Device, RuntimeFailure, compiler
+from ..devices import Device, RuntimeFailure, compiler, memory
 from ..lazy import metrics
 from . import disk, explain, fingerprint, stored
 from .emit import Plan
@@ -79,17 +79,19 @@ def _parts(
     with ThreadPoolExecutor(min(len(plans), os.cpu_count() or 1)) as pool:
         for p in plans:  # a module is compiled while the next is made
             module = lowered(p, repeats=repeats if outline is None else None)
-            digest = hashlib.sha256(module.operation.get_asm(enable_debug_info=False).encode()).digest()
+            text = module.operation.get_asm(enable_debug_info=False)
+            options = memory.compile_options(device.platform, text)
+            digest = hashlib.sha256(text.encode()).digest()
             digests.append(digest)
             found = _remembered(device, digest)
             if found is not None:
                 parts.append(found)
             elif len(plans) == 1:
-                parts.append(_compiled(module, p, device))
+                parts.append(_compiled(module, p, device, options))
                 _remember(device, digest, parts[0])
                 return digests, parts, 1
             else:
-                parts.append(pool.submit(_compiled, module, p, device))
+                parts.append(pool.submit(_compiled, module, p, device, options))
         compiled = [k for k, x in enumerate(parts) if isinstance(x, Future)]
         for k in compiled:
             parts[k] = parts[k].result()
@@ -97,9 +99,9 @@ def _parts(
     return digests, parts, len(compiled)
 
 
-def _compiled(module: Any, plan: Plan, device: Device) -> Any:
+def _compiled(module: Any, plan: Plan, device: Device, options: dict[str, int]) -> Any:
     try:
-        return compiler.compile_module(module, device.pjrt, outputs_of(plan))
+        return compiler.compile_module(module, device.pjrt, outputs_of(plan), options)
     except RuntimeFailure as e:
         raise explain.compile_failure(e, plan) from None
 

@@ -11,10 +11,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from ...lazy import ops
 from ...lazy.graph import Node, signature
 from .batching import ELEMENTWISE
-from .loop import make, stand_in
+from .loop import constant_node, make, stand_in
 
 
 class Box(NamedTuple):
@@ -75,8 +77,12 @@ def sunk(body: Sequence[Node], kept: Iterable[Node], rows: Iterable[Node]) -> Su
                 made[n, None] = add(n if same else Node(n.sig, inputs, n.code, n.lasti))
             continue
         for box in boxes.get(n, ()):
-            inputs = tuple(value(x, part) for x, part in _asks(n, box) or ())
-            made[n, box] = inputs[0] if n.sig.op is ops.slice_ else add(_part_of(n, box, inputs))
+            inputs = [value(x, part) for x, part in _asks(n, box) or ()]
+            if n.sig.op is ops.dynamic_slice:
+                for d, (lo, size) in enumerate(zip(box.start, box.shape)):
+                    if size != n.sig.aval.shape[d]:  # it cannot move along this dim: where it begins says nothing
+                        inputs[1 + d] = add(constant_node(np.array(lo, inputs[1 + d].sig.aval.dtype.numpy), n))
+            made[n, box] = inputs[0] if n.sig.op is ops.slice_ else add(_part_of(n, box, tuple(inputs)))
     return Sunk(fresh, {n: made[n, None] for n in body if (n, None) in made}, parts)
 
 
@@ -120,13 +126,39 @@ def _asks(n: Node, box: Box | None) -> list[tuple[Node, Box | None]] | None:
         ]
         part = Box(tuple(lo for lo, _ in pairs), tuple(hi for _, hi in pairs))
         return [(x, None if part.shape == x.sig.aval.shape else part)]
+    if n.sig.op is ops.reshape:
+        found = _through_reshape(n, box)
+        return None if found is None else [(n.inputs[0], found)]
+    if n.sig.op is ops.dynamic_slice and _is_whole_but_where_fixed(n, box):
+        return [(x, None) for x in n.inputs]
     return None
+
+
+def _through_reshape(n: Node, box: Box) -> Box | None:
+    """The part of the operand that a part of its reshape is, where only dims of length one come or go."""
+    given, shape = n.inputs[0].sig.aval.shape, n.sig.aval.shape
+    kept = [d for d, size in enumerate(shape) if size != 1]
+    if [size for size in given if size != 1] != [shape[d] for d in kept]:
+        return None
+    places = iter(kept)
+    pairs = []
+    for size in given:
+        d = next(places) if size != 1 else None
+        pairs.append((0, 1) if d is None else (box.start[d], box.limit[d]))
+    return Box(tuple(lo for lo, _ in pairs), tuple(hi for _, hi in pairs))
+
+
+def _is_whole_but_where_fixed(n: Node, box: Box) -> bool:
+    """Whether the part takes all of the slice along each dim along which the slice can move."""
+    whole, sizes = n.inputs[0].sig.aval.shape, n.sig.keyword["sizes"]
+    return all(size == full or got == size for size, full, got in zip(sizes, whole, box.shape))
 
 
 def _part_of(n: Node, box: Box, inputs: tuple[Node, ...]) -> Node:
     attributes = dict(n.sig.keyword)
-    if "shape" in attributes:
-        attributes["shape"] = box.shape
+    for name in ("shape", "sizes"):
+        if name in attributes:
+            attributes[name] = box.shape
     sig = signature(n.sig.op, tuple(x.sig.aval for x in inputs), tuple(attributes[name] for name in n.sig.op.attributes))
     return Node(sig, inputs, n.code, n.lasti)
 

@@ -1,47 +1,65 @@
-"""Freed host memory that stays with the process, where the user wants it."""
+"""Temporary memory on the CPU: how its blocks are chosen, and that the user's settings go first."""
 
-import os
-import subprocess
-import sys
-
+import jax
+import numpy as np
 import pytest
 
-PROGRAM = """
-import resource
 import lazyxla as lx
-from lazyxla.devices import memory
-
-x = lx.ones(16 << 20)
-lx.sync()
-
-def once():
-    y = x * 2
-    lx.sync()
-    return y[0].item()
-
-for _ in range(20):
-    once()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
-    once()
-print(memory.keep(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
+from lazyxla.devices import RuntimeFailure, _jaxlib, compiler, memory
+from lazyxla.lowering.debug import plan_for
+from lazyxla.lowering.rolling import lowered
 
 
-def run(**environment: str) -> tuple[str, int]:
-    """Whether memory is kept, and the page faults of five runs."""
-    found = {k: v for k, v in os.environ.items() if k != "LAZYXLA_KEEP_MEMORY"} | {"JAX_PLATFORMS": "cpu"} | environment
-    made = subprocess.run([sys.executable, "-c", PROGRAM], env=found, capture_output=True, text=True, check=True)
-    kept, faults = made.stdout.split()
-    return kept, int(faults)
+@pytest.fixture
+def kept(monkeypatch):
+    monkeypatch.setattr(memory, "keep_freed_memory", lambda: True)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux") or not os.confstr("CS_GNU_LIBC_VERSION"), reason="needs glibc")
-def test_a_program_that_runs_again_meets_no_fresh_pages():
-    kept, faults = run(LAZYXLA_KEEP_MEMORY="1")
-    assert kept == "True"
-    assert faults < 2000  # 64 MB a run would be 80,000 pages of 4 kB
+def test_the_largest_value_of_a_module():
+    text = "tensor<2x3xf32> tensor<10xbf16> tensor<f32> tensor<7xf64> tensor<3xcomplex<f64>> tensor<40xi1>"
+    assert memory.largest(text) == 56
+    assert memory.largest("tensor<3x5xcomplex<f64>>") == 3 * 5 * 16
+    assert memory.largest("tensor<f32>") == 0
 
 
-def test_it_is_for_the_user_to_choose():
-    assert run()[0] == "False"
+def test_blocks_hold_the_largest_value(kept):
+    name = "xla_multiheap_size_constraint_per_heap"
+    assert memory.compile_options("cpu", "tensor<4xf32>") == {name: memory.BLOCK}
+    assert memory.compile_options("cpu", "tensor<4096x4096xf32>")[name] > 4096 * 4096 * 4
+    assert memory.compile_options("tpu", "tensor<4xf32>") == {}
+
+
+@pytest.mark.parametrize("name, value", [("MALLOC_TRIM_THRESHOLD_", "1"), ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")])
+def test_settings_of_the_users_go_first(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert not memory.keep_freed_memory.__wrapped__()
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
+    assert not memory.keep_freed_memory.__wrapped__()
+
+
+def module():
+    return lowered(plan_for(lx.arange(6.0).reshape(2, 3) * 2))
+
+
+OUTPUTS = [((2, 3), np.dtype(np.float32))]
+
+
+def test_an_option_that_xla_does_not_know_is_left_out():
+    device = jax.devices("cpu")[0]
+    made = compiler.compile_module(module(), device, OUTPUTS, {"xla_no_such_option": 1})
+    np.testing.assert_array_equal(np.asarray(made.run([])[0]), [[0, 2, 4], [6, 8, 10]])
+
+
+def test_other_refusals_are_raised():
+    device = jax.devices("cpu")[0]
+    with pytest.raises(RuntimeFailure, match="xla_multiheap_size_constraint_per_heap"):
+        compiler.compile_module(module(), device, OUTPUTS, {"xla_multiheap_size_constraint_per_heap": "many"})
+
+
+def test_options_reach_the_compiler():
+    device = jax.devices("cpu")[0]
+    options = _jaxlib._options(device, {"xla_multiheap_size_constraint_per_heap": 5})
+    assert options.env_option_overrides == [("xla_multiheap_size_constraint_per_heap", 5)]

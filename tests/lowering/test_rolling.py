@@ -52,6 +52,7 @@ class RandomLoop:
 
     def draw(self) -> tuple[str, int, int]:
         kinds = ["product", "add", "multiply", "tanh", "row", "column", "fixed", "count", "late", "softmax", "select"]
+        kinds += ["gates", "turned"]
         return str(self.rng.choice(kinds)), int(self.rng.integers(0, 1000)), int(self.rng.integers(0, 1000))
 
     def step(self, kind: str, a, b, t: int):
@@ -75,6 +76,11 @@ class RandomLoop:
             return a - self.x[self.trips - 1 - t]
         if kind == "softmax":
             return lx.softmax(a, -1)
+        if kind == "gates":
+            p, q, r = lx.cat([a @ self.w + self.x[t] + self.b, b], 1).split([3, 1, 4], 1)
+            return lx.cat([p.tanh() * q, q + r[:, 1:2]], 1) + r
+        if kind == "turned":
+            return (a @ self.w.T).tanh()
         return lx.where(a > b, a, b * 0.5)
 
     def record(self) -> list:
@@ -138,6 +144,44 @@ def test_a_recurrence_becomes_one_loop_with_its_input_product_outside():
     inside, total = products(text_of(recurrent_loss(40)[0]))
     assert inside == [1]  # h @ u
     assert total <= 1 + 1 + 2 * 3  # x @ w for all trips at once, and what few trips are left outside the loop
+
+
+def test_gates_are_computed_each_from_its_own_part_of_a_row(eager_to_roll):
+    rng = np.random.default_rng(0)
+    x, u = (lx.tensor(rng.normal(size=shape).astype(np.float32)) for shape in ((12, 2, 15), (5, 15)))
+    h = lx.zeros(2, 5)
+    for t in range(12):
+        r, z, n = (x[t] + h @ u).chunk(3, 1)
+        h = r.sigmoid() * h + z.sigmoid() * n.tanh()
+    body = text_of(h).split(" do {")[1].split("stablehlo.return")[0]
+    assert body.count("stablehlo.dynamic_slice") == 3
+    assert body.count("tensor<2x5xf32>") > 10
+    assert "stablehlo.add" not in "".join(line for line in body.splitlines() if "tensor<2x15xf32>" in line)
+    expected = interpret(h)
+    assert_close(h.numpy(), expected, factor=100)
+
+
+def test_parts_of_slices_are_slices_that_begin_where_they_did(eager_to_roll):
+    rng = np.random.default_rng(0)
+    x = lx.tensor(rng.normal(size=(4, 30, 6)).astype(np.float32))
+    h = lx.zeros(4, 3)
+    for t in range(12):
+        a, b = (x[:, 2 * t + 1] + lx.cat([h, h], 1)).chunk(2, 1)
+        h = (a * b).tanh() + x[1, t : t + 4].chunk(2, 1)[0]
+    expected = interpret(h)
+    assert_close(h.numpy(), expected, factor=100)
+
+
+def test_a_fixed_operand_is_turned_once_outside(eager_to_roll):
+    rng = np.random.default_rng(0)
+    u = lx.tensor(rng.normal(size=(6, 6)).astype(np.float32) / 3)
+    h = lx.ones(2, 6)
+    for _ in range(20):
+        h = lx.einsum("bi,oi->bo", h, u).tanh()
+    body = text_of(h).split(" do {")[1].split("stablehlo.return")[0]
+    assert "contracting_dims = [1] x [0]" in body and "transpose" not in body
+    expected = interpret(h)
+    assert_close(h.numpy(), expected, factor=100)
 
 
 def test_backward_is_a_second_loop_and_weight_gradients_one_product_each():
