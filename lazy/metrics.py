@@ -57,9 +57,9 @@ def report(as_dict: bool = False) -> Any:
     """The counts since the start or the last ``reset``: as text, or as a dict of numbers and lists.
 
     Keys: ops_recorded, syncs (times work was dispatched), sync_causes, executions (programs run), ops_executed,
-    cache_hits, compiles, compile_seconds, disk_hits, donated_buffers, peak_bytes (what the largest program compiled or
-    loaded since then needs on its device: arguments, results and what lies between), recompiles (one dict a compile:
-    ops, seconds, why, executables, argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes),
+    cache_hits, compiles, compile_seconds (in XLA), lowering_seconds (before that, where something was compiled),
+    disk_hits, donated_buffers, peak_bytes (what the largest program compiled or loaded since then needs on its device:
+    arguments, results and what lies between), recompiles (one dict a compile: ops, seconds, why, executables, argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes),
     loops_rolled and ops_rolled (lowering/rolling), layers_outlined (lowering/outline.py), convolutions_turned (to channels
     last) and convolutions_widened (lowering/columns.py), replays and replays_given_up (lazy/replay), compiled_calls and
     recordings (one dict for each time that a compiled function was recorded: function, why).
@@ -70,6 +70,7 @@ def report(as_dict: bool = False) -> Any:
     facts["ops_recorded"] += len(log)
     facts["peak_bytes"] = _counts["peak_bytes"]
     facts["compile_seconds"] = round(_seconds.get("compile", 0.0), 3)
+    facts["lowering_seconds"] = round(_seconds.get("lowering", 0.0), 3)
     facts["sync_causes"] = dict(_causes)
     facts["recompiles"] = list(_compiles)
     facts["recordings"] = list(_recordings)

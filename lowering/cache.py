@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..devices import Device, RuntimeFailure, compiler, memory
@@ -36,33 +36,34 @@ def executable(plan: Plan, why: str, graph: Any) -> Any:
     if found is not None:
         return found
     start = time.perf_counter()
-    found, digests, compiled = made(plan, device)
+    found, digests, compiling = made(plan, device)
     if isinstance(found, Pieces):
         metrics.count("layers_outlined", len(found.steps))
-    if not compiled:
+    if compiling is None:
         metrics.count("cache_hits")
         return found
-    seconds = time.perf_counter() - start
-    metrics.spent("compile", seconds)
+    whole = time.perf_counter() - start
+    metrics.spent("compile", compiling)
+    metrics.spent("lowering", whole - compiling)
     metrics.compiled(
-        ops=len(plan.order) - len(plan.leaves), seconds=round(seconds, 4), why=why, executables=len(digests),
-        **memory_of(found)._asdict(),
+        ops=len(plan.order) - len(plan.leaves), seconds=round(compiling, 4), lowering_seconds=round(whole - compiling, 4),
+        why=why, executables=len(digests), **memory_of(found)._asdict(),
     )  # fmt: skip
-    if seconds >= WORTH_STORING:
+    if whole >= WORTH_STORING:
         _to_disk(store, name, found, digests)
     return found
 
 
-def made(plan: Plan, device: Device) -> tuple[Any, list[bytes], int]:
-    """The executable for a plan, or its pieces; the digests of its modules, and how many of them had to be compiled."""
+def made(plan: Plan, device: Device) -> tuple[Any, list[bytes], float | None]:
+    """The executable for a plan, or its pieces; the digests of its modules; the seconds of compiling, None if none was."""
     repeats = analysis(plan)
     outline = outlined(plan, repeats)
-    digests, parts, compiled = _parts(plan, repeats, outline, device)
+    digests, parts, seconds = _parts(plan, repeats, outline, device)
     if outline is None:
-        return parts[0], digests, compiled
+        return parts[0], digests, seconds
     sizes = [_bytes(plan.order[i].sig.aval) for i in plan.leaves]
     sizes += [sum(_bytes(plan.order[i].sig.aval) for i in places) for places in plan.packed.values()]
-    return Pieces(parts, outline.steps, outline.constants, sizes, outline.roots, device), digests, compiled
+    return Pieces(parts, outline.steps, outline.constants, sizes, outline.roots, device), digests, seconds
 
 
 def _bytes(aval: Any) -> int:
@@ -71,32 +72,36 @@ def _bytes(aval: Any) -> int:
 
 def _parts(
     plan: Plan, repeats: Analysis | None, outline: Outline | None, device: Device
-) -> tuple[list[bytes], list[Any], int]:
-    """The digests and executables of a plan's modules, and how many of them had to be compiled."""
-    plans = [plan] if outline is None else outline.programs
-    digests: list[bytes] = []
-    parts: list[Any] = []
-    with ThreadPoolExecutor(min(len(plans), os.cpu_count() or 1)) as pool:
-        for p in plans:  # a module is compiled while the next is made
-            module = lowered(p, repeats=repeats if outline is None else None)
-            text = module.operation.get_asm(enable_debug_info=False)
-            options = memory.compile_options(device.platform, text)
-            digest = hashlib.sha256(text.encode()).digest()
-            digests.append(digest)
-            found = _remembered(device, digest)
-            if found is not None:
-                parts.append(found)
-            elif len(plans) == 1:
-                parts.append(_compiled(module, p, device, options))
-                _remember(device, digest, parts[0])
-                return digests, parts, 1
-            else:
-                parts.append(pool.submit(_compiled, module, p, device, options))
-        compiled = [k for k, x in enumerate(parts) if isinstance(x, Future)]
-        for k in compiled:
-            parts[k] = parts[k].result()
+) -> tuple[list[bytes], list[Any], float | None]:
+    """The digests and executables of a plan's modules, and the seconds from the first compile to the last, if any."""
+    if outline is None:
+        digest, module, options = _module(lowered(plan, repeats=repeats), device)
+        found = _remembered(device, digest)
+        if found is not None:
+            return [digest], [found], None
+        start = time.perf_counter()
+        found = _compiled(module, plan, device, options)
+        _remember(device, digest, found)
+        return [digest], [found], time.perf_counter() - start
+    modules = [_module(lowered(p), device) for p in outline.programs]
+    digests = [digest for digest, _, _ in modules]
+    parts = [_remembered(device, digest) for digest in digests]
+    new = [k for k, part in enumerate(parts) if part is None]
+    if not new:
+        return digests, parts, None
+    start = time.perf_counter()
+    with ThreadPoolExecutor(min(len(new), os.cpu_count() or 1)) as pool:  # compiling leaves Python to the others
+        waiting = [pool.submit(_compiled, modules[k][1], outline.programs[k], device, modules[k][2]) for k in new]
+        for k, future in zip(new, waiting):
+            parts[k] = future.result()
             _remember(device, digests[k], parts[k])
-    return digests, parts, len(compiled)
+    return digests, parts, time.perf_counter() - start
+
+
+def _module(module: Any, device: Device) -> tuple[bytes, Any, dict[str, int]]:
+    """The digest of a module, the module, and XLA's options for it."""
+    text = module.operation.get_asm(enable_debug_info=False)
+    return hashlib.sha256(text.encode()).digest(), module, memory.compile_options(device.platform, text)
 
 
 def _compiled(module: Any, plan: Plan, device: Device, options: dict[str, int]) -> Any:
