@@ -246,6 +246,9 @@ def free(entry: GradNode) -> None:
     entry.freed = True
     entry.saved = (None,) * len(entry.saved)
     entry.out = None
+    release = getattr(entry.rule, "release", None)
+    if release is not None:
+        release()
 
 
 def _hooked(edge: Any, g: Tensor) -> Tensor:

@@ -59,7 +59,8 @@ def report(as_dict: bool = False) -> Any:
     Keys: ops_recorded, syncs (times work was dispatched), sync_causes, executions (programs run), ops_executed,
     cache_hits, compiles, compile_seconds (in XLA), lowering_seconds (before that, where something was compiled),
     disk_hits, donated_buffers, peak_bytes (what the largest program compiled or loaded since then needs on its device:
-    arguments, results and what lies between), recompiles (one dict a compile: ops, seconds, why, executables, argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes),
+    arguments, results and what lies between), recompiles (one dict a compile: ops, seconds, why, executables,
+    argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes),
     loops_rolled and ops_rolled (lowering/rolling), layers_outlined (lowering/outline.py), convolutions_turned (to channels
     last) and convolutions_widened (lowering/columns.py), replays and replays_given_up (lazy/replay), compiled_calls and
     recordings (one dict for each time that a compiled function was recorded: function, why).

@@ -43,7 +43,7 @@ def port(entry: GradNode, node: Node, number: int) -> GradNode:
 
 
 def tie(
-    results: Sequence[Any], inputs: Sequence[Any], saved: Sequence[Node], rule: Callable[..., Any]
+    results: Sequence[Any], inputs: Sequence[Any], saved: Sequence[Node | None], rule: Callable[..., Any]
 ) -> None:
     """Make results differentiable: ``rule(Gradients, entry) -> one gradient (or None) an input``.
 

@@ -16,32 +16,33 @@ not_differentiable(ops.jax_function)  # on the tape, `call` puts a rule for all 
 
 def call(function: JaxFunction, operands: tuple[Any, ...]) -> list[Any]:
     """The results of a JAX function, each differentiable with respect to the floating operands that require it."""
+    nodes = [t._node or t._refresh() for t in operands]  # a view written to through another takes its history anew here
     wanted: tuple[int, ...] = ()
     if mode.grad:
         wanted = tuple([i for i, t in enumerate(operands) if t._edge is not None and t.dtype.is_inexact])
     if not wanted:
         return taken(ops.jax_function, operands, function=function)
-    rule = _Rule(function, operands, wanted)
+    rule = _Rule(function, nodes, wanted)
     results = taken(ops.jax_function, operands, function=rule.function)
     visible = results[: rule.count]
-    saved = [t._node or t._refresh() for t in operands]
-    rule.places = [(i if kind == "operand" else len(saved) + i) for kind, i in rule.residuals]
-    tie(visible, operands, [*saved, *[t._node for t in results]], rule)
+    rule.places = [(i if kind == "operand" else len(nodes) + i) for kind, i in rule.residuals]
+    rule.inexact = tuple([k for k, t in enumerate(visible) if t.dtype.is_inexact])
+    known = [*nodes, *[t._node for t in results]]
+    tie(visible, operands, [n if k in rule.places else None for k, n in enumerate(known)], rule)
     return visible
 
 
 class _Rule:
     """The gradients of the wanted operands from those of the results.
 
-    Where all floating results have one, from what the forward pass left; else by a function of the operands that
-    computes again what it needs, which XLA merges with the forward pass where both are in one program.
+    Where all floating results have one, from what the forward pass left, which is what the tape saves; else by a function
+    of the operands that computes again what it needs, which XLA merges with the forward pass where both are in one program.
     """
 
-    def __init__(self, function: JaxFunction, operands: tuple[Any, ...], wanted: tuple[int, ...]) -> None:
+    def __init__(self, function: JaxFunction, operands: list[Node], wanted: tuple[int, ...]) -> None:
         self.name = "".join(w.capitalize() for w in function.name.replace(" ", "_").split("_"))
-        self.wanted, self.original = wanted, function
-        avals = tuple([(t._node or t._refresh()).sig.aval for t in operands])
-        self.types = types_of(avals)
+        self.wanted, self.original, self.operands = wanted, function, operands
+        self.types = types_of(tuple([n.sig.aval for n in operands]))
         taken_apart = self.missing = None
         self.count = 0  # of the results that the caller sees
         try:
@@ -53,6 +54,7 @@ class _Rule:
         self.backward = None if taken_apart is None else taken_apart.backward
         self.residuals: Any = () if taken_apart is None else taken_apart.residuals
         self.places: list[int] = []
+        self.inexact: tuple[int, ...] = ()
 
     def __call__(self, g: Gradients, entry: GradNode) -> list[Any]:
         if self.missing is not None:
@@ -60,15 +62,14 @@ class _Rule:
         count = len(entry.edges)
         nodes: tuple[Node, ...] = entry.saved  # type: ignore[assignment]
         given = tuple(sorted(g.by_number))
-        inexact = tuple([k for k, n in enumerate(nodes[count : count + self.count]) if n.sig.aval.dtype.is_inexact])
         cotangents = [g.by_number[k] for k in given]
-        if given == inexact and self.backward is not None:
+        if given == self.inexact and self.backward is not None:
             values = [
                 wrap(nodes[k], entry.edges[k] if k < count else _edge(entry, nodes[k], k - count)) for k in self.places
             ]
             found = self.derived(self.backward, (*values, *cotangents), entry)
         else:
-            operands = [wrap(n, e) for n, e in zip(nodes, entry.edges)]
+            operands = [wrap(n, e) for n, e in zip(self.operands, entry.edges)]
             # a residual may have a gradient, too, where gradients are differentiated
             source = self.function if given[-1] >= self.count else self.original
             found = self.derived(source.pullback(self.types, self.wanted, given), (*operands, *cotangents), entry)
@@ -76,6 +77,10 @@ class _Rule:
         for i, dx in zip(self.wanted, found):
             out[i] = dx
         return out
+
+    def release(self) -> None:
+        """When the graph is freed."""
+        self.operands = []
 
     def derived(self, function: JaxFunction, operands: tuple[Any, ...], entry: GradNode) -> list[Any]:
         try:

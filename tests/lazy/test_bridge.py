@@ -197,6 +197,24 @@ def test_three_orders():
     assert_close(y.detach().numpy(), expected, factor=10)
 
 
+def test_views_written_to_through_their_base():
+    op, w = lx.from_jax_function(lambda x: x * x), double(4)
+    base = lx.zeros(4, dtype=lx.float64)
+    view = base[1:3]
+    base.add_(w)
+    op(view).sum().backward()
+    expected = 2 * w.detach().numpy()
+    assert_close(w.grad.numpy(), np.array([0, expected[1], expected[2], 0]))
+
+
+def test_hooks_on_results_see_their_gradients():
+    op, x, seen = lx.from_jax_function(lambda x: (x * 2, x * 3)), double(2), []
+    a, b = op(x)
+    a.register_hook(lambda g: seen.append(g.tolist()))
+    (a.sum() + b.sum() * 5).backward()
+    assert seen == [[1.0, 1.0]] and x.grad.tolist() == [17.0, 17.0]
+
+
 def test_a_result_alone_has_its_gradient():
     op = lx.from_jax_function(product)
     x, y = double(3, 3), double(3, 2, seed=1)
@@ -268,6 +286,20 @@ def test_an_operand_overwritten_since_is_an_error():
     t.add_(1)
     with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*test_bridge.py"):
         y.backward()
+
+
+def test_what_the_derivative_does_not_read_may_be_overwritten():
+    op, w = lx.from_jax_function(lambda x: jnp.tanh(x)), double(3)
+    t = w * 1
+    y = op(t)
+    t.add_(1)  # the derivative of tanh is made of its result
+    y.sum().backward()
+    assert_close(w.grad.numpy(), 1 / np.cosh(w.detach().numpy()) ** 2, factor=10)
+    z = lx.from_jax_function(lambda x: jnp.sin(x))(w)
+    z.mul_(2)
+    w.grad = None
+    z.sum().backward()
+    assert_close(w.grad.numpy(), 2 * np.cos(w.detach().numpy()))
 
 
 def test_pallas_kernels_in_interpret_mode():
@@ -383,10 +415,9 @@ def test_executables_are_found_on_disk(tmp_path):
     )
     environment = {**os.environ, "LAZYXLA_CACHE_DIR": str(tmp_path), "JAX_PLATFORMS": "cpu"}
     runs = [
-        subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-        ).stdout.split()
+        subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
         for _ in range(2)
     ]
+    runs = [r.stdout.split() for r in runs]
     assert runs[0][0] == runs[1][0]
     assert runs[0][1] == "0" and int(runs[1][1]) >= 1
