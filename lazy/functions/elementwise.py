@@ -366,8 +366,9 @@ def _polygamma_(self: Tensor, n: int) -> Tensor:
     return assign(self, polygamma(n, self), "polygamma_")
 
 
-Tensor.polygamma_ = _polygamma_
-for _f in (mvlgamma, neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan_to_num, logit, relu):
+setattr(Tensor, "polygamma_", _polygamma_)  # noqa: B010  (the class does not declare it for the type checker)
+inplace(mvlgamma)
+for _f in (neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan_to_num, logit, relu):
     inplace(_f)
 for _name, _f in (("negative_", neg), ("absolute_", abs), ("fix_", trunc)):
     inplace(_f, _name)
