@@ -7,6 +7,7 @@ from typing import Any
 
 from ...lazy import ops
 from ...lazy.functions.conversion import convert, full_like_type
+from ...lazy.functions.elementwise import derivative_of_digamma
 from ..table import not_differentiable, vjp
 
 
@@ -97,7 +98,7 @@ vjp(ops.erf, lambda g, y, x: g * ops.exponential(-x * x) * (2 / math.sqrt(math.p
 vjp(ops.erfc, lambda g, y, x: g * ops.exponential(-x * x) * (-2 / math.sqrt(math.pi)))
 vjp(ops.erf_inv, lambda g, y, x: g * ops.exponential(y * y) * (math.sqrt(math.pi) / 2))
 vjp(ops.lgamma, lambda g, y, x: g * ops.digamma(x))
-vjp(ops.digamma, lambda g, y, x: g * ops.polygamma(full_like_type(x, 1), x))
+vjp(ops.digamma, lambda g, y, x: g * derivative_of_digamma(1, x))
 vjp(ops.polygamma, None, lambda g, y, n, x: g * ops.polygamma(n + 1, x))
 
 # --- choice and types ---

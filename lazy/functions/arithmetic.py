@@ -436,11 +436,11 @@ _written: tuple[Any, ...] = (
 )  # fmt: skip
 for _g in _written:
     inplace(_g)
-for _name, _f in (
+for _name, _g in (
     ("multiply_", mul), ("subtract_", sub), ("divide_", div), ("true_divide_", div), ("greater_", gt),
     ("greater_equal_", ge), ("less_", lt), ("less_equal_", le), ("not_equal_", ne),
 ):  # fmt: skip
-    inplace(_f, _name)
+    inplace(_g, _name)
 
 
 def _augmented(name: str) -> None:

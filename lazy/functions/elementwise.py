@@ -51,7 +51,6 @@ erf = _unary("erf", ops.erf, "Error function.")
 erfc = _unary("erfc", ops.erfc, "1 - erf.")
 erfinv = _unary("erfinv", ops.erf_inv, "Inverse of erf.")
 lgamma = _unary("lgamma", ops.lgamma, "Logarithm of |gamma|.")
-digamma = _unary("digamma", ops.digamma, "Derivative of lgamma.")
 for _old, _f in (
     ("arcsin", asin), ("arccos", acos), ("arctan", atan), ("arcsinh", asinh), ("arccosh", acosh), ("arctanh", atanh),
 ):  # fmt: skip
@@ -339,6 +338,42 @@ _degrees("deg2rad", math.pi / 180)
 
 
 @both
+def digamma(input: Tensor) -> Tensor:
+    """Derivative of lgamma; -inf at 0 and inf at -0, NaN at the other poles."""
+    x = to_inexact(input)
+    origin = ops.compare(x, full_like_type(x, 0), direction="EQ")
+    value = ops.digamma(ops.select(origin, full_like_type(x, 1), x))
+    return ops.select(origin, ops.negate(ops.divide(full_like_type(x, 1), x)), value)
+
+
+def derivative_of_digamma(n: int, x: Tensor) -> Tensor:
+    """The n-th one, n > 0; left of 0 by reflection, since the primitive sums a series that holds to the right.
+
+    psi_n(x) = (-1)^n psi_n(1 - x) - pi d^n/dx^n cot(pi x), and that derivative is a polynomial of c = cot(pi x).
+    """
+    if x.dtype.itemsize < 4:
+        return convert(derivative_of_digamma(n, convert(x, dtypes.float32)), x.dtype)
+    left = ops.compare(x, full_like_type(x, 0), direction="LE")
+    one = full_like_type(x, 1)
+    there = ops.select(left, ops.subtract(one, x), x)
+    value = ops.polygamma(full_like_type(x, n), there)
+    inside = ops.select(left, x, full_like_type(x, -0.25))
+    turn = ops.subtract(inside, flat(ops.round_nearest_even, inside))
+    pole = ops.compare(turn, full_like_type(x, 0), direction="EQ")
+    turn = ops.select(pole, full_like_type(x, 0), turn)  # of -0 too, whose cotangent would be -inf
+    c = ops.divide(one, ops.tan(ops.multiply(turn, full_like_type(x, math.pi))))
+    powers = [0.0, 1.0]  # the polynomial, lowest power first: d/dx c = -pi (1 + c^2)
+    for _ in range(n):
+        slope = [k * a for k, a in enumerate(powers)][1:]
+        powers = [-math.pi * (a + b) for a, b in zip([*slope, 0.0, 0.0], [0.0, 0.0, *slope])]
+    total = full_like_type(x, powers[-1])
+    for a in reversed(powers[:-1]):
+        total = ops.multiply(total, c) if not a else ops.add(ops.multiply(total, c), full_like_type(x, a))
+    mirrored = ops.subtract(value if n % 2 == 0 else ops.negate(value), ops.multiply(total, full_like_type(x, math.pi)))
+    return ops.select(left, mirrored, value)
+
+
+@both
 def polygamma(n: int, input: Tensor) -> Tensor:
     """The n-th derivative of digamma (n counts from 0)."""
     if isinstance(n, Tensor):  # the method: x.polygamma(n)
@@ -346,7 +381,7 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     if n < 0:
         raise RuntimeError(f"polygamma(n, x) does not support negative n.  ({user_line()})")
     x = to_inexact(input)
-    return ops.digamma(x) if n == 0 else ops.polygamma(full_like_type(x, n), x)
+    return digamma(x) if n == 0 else derivative_of_digamma(n, x)
 
 
 @both
@@ -366,8 +401,10 @@ def _polygamma_(self: Tensor, n: int) -> Tensor:
     return assign(self, polygamma(n, self), "polygamma_")
 
 
-Tensor.polygamma_ = _polygamma_
-for _f in (mvlgamma, neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan_to_num, logit, relu):
+setattr(Tensor, "polygamma_", _polygamma_)  # noqa: B010  (the class does not declare it for the type checker)
+for _f in (digamma, mvlgamma):
+    inplace(_f)
+for _f in (neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan_to_num, logit, relu):
     inplace(_f)
 for _name, _f in (("negative_", neg), ("absolute_", abs), ("fix_", trunc)):
     inplace(_f, _name)

@@ -19,8 +19,8 @@ from .scattering import index_add
 from .shape import box, raw_reshape
 from .sorting import searchsorted
 
-HistogramResult = namedtuple("histogram", ["hist", "bin_edges"])
-HistogramddResult = namedtuple("histogramdd", ["hist", "bin_edges"])
+HistogramResult = namedtuple("HistogramResult", ["hist", "bin_edges"])
+HistogramddResult = namedtuple("HistogramddResult", ["hist", "bin_edges"])
 
 
 def _span(x: Tensor, low: Any, high: Any, widen: float) -> tuple[Tensor, Tensor]:

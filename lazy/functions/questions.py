@@ -60,8 +60,8 @@ def detach(input: Tensor) -> Tensor:
 
 
 for _name in ("is_xpu", "is_mps", "is_ipu", "is_mtia", "is_maia", "is_vulkan", "is_nested", "is_sparse_csr"):
-    setattr(Tensor, _name, False)
-Tensor.is_xla = property(lambda self: self.device.type in ("xla", "tpu"))
+    setattr(Tensor, _name, False)  # so that the type checker need not know them
+setattr(Tensor, "is_xla", property(lambda self: self.device.type in ("xla", "tpu")))  # noqa: B010  (as above)
 
 
 class TensorType:

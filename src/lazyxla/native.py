@@ -8,7 +8,7 @@ from . import nn
 from .lazy import Tensor
 from .lazy.functions._register import both, function, method
 
-F = nn.functional
+F: Any = nn.functional
 
 # the same in both places
 _SAME = (

@@ -151,12 +151,11 @@ def make_tensor(
         lo = (-9 if dtype.is_signed else 0) if low is None else int(low)
         out = lx.randint(lo, 10 if high is None else int(high), size, dtype=dtype, device=device)
     else:
-        lo, hi = -9.0 if low is None else low, 9.0 if high is None else high
-        real = lx.rand(*size, dtype=dtype.to_real(), device=device) * (hi - lo) + lo
+        least, most = -9.0 if low is None else low, 9.0 if high is None else high
+        real = lx.rand(*size, dtype=dtype.to_real(), device=device) * (most - least) + least
         out = real
         if dtype.is_complex:
-            out = lx.complex(real, lx.rand(*size, dtype=dtype.to_real(), device=device) * (hi - lo) + lo)
+            out = lx.complex(real, lx.rand(*size, dtype=dtype.to_real(), device=device) * (most - least) + least)
     if exclude_zero:
-        least = lx.finfo(dtype).tiny if dtype.is_inexact else 1
-        out = lx.where(out == 0, least, out)
+        out = lx.where(out == 0, lx.finfo(dtype).tiny if dtype.is_inexact else 1, out)
     return out.requires_grad_() if requires_grad else out

@@ -59,6 +59,29 @@ def test_of_one_operand(table, inputs):
     compare(changed, expected, 100)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_polygamma_left_of_zero(n):
+    inputs = np.array([-0.3, -1.5, -2.25, -10.3, -40.125, 0.4, 3.0])
+    expected = []
+    for x in inputs:  # psi_n(x) = psi_n(x + 1) - (-1)^n n! / x^(n + 1), up to where SciPy's series holds
+        steps = max(0, math.ceil(-x)) + 1
+        rest = sum((-1) ** n * math.factorial(n) / (x + k) ** (n + 1) for k in range(steps))
+        expected.append(scipy.special.polygamma(n, x + steps) - rest)
+    x = lx.tensor(inputs, requires_grad=True)
+    compare({"polygamma": lx.polygamma(n, x)}, {"polygamma": expected}, 1000)
+    assert lx.autograd.gradcheck(lambda t: lx.polygamma(n, t), x) and lx.autograd.gradgradcheck(lx.digamma, x)
+    poles = lx.polygamma(n, lx.tensor([0.0, -0.0, -1.0])).tolist()
+    assert poles == [math.inf if n % 2 else -math.inf] * 3
+
+
+def test_digamma_at_its_poles():
+    x = lx.tensor([0.0, -0.0, -3.0], requires_grad=True)
+    y = lx.digamma(x)
+    assert y[:2].tolist() == [-math.inf, math.inf] and math.isnan(y[2].item())
+    assert lx.autograd.grad(y[:2].sum(), x)[0][:2].tolist() == [math.inf, math.inf]
+    assert lx.tensor([0.0]).digamma_().item() == -math.inf
+
+
 def test_integers_become_floats_where_they_must():
     x = lx.tensor([0, 1, 4])
     compare(
