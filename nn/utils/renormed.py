@@ -31,7 +31,7 @@ def _check(module: Module, name: str, kind: type, what: str) -> Tensor:
     return weight
 
 
-def _removed(module: Module, name: str, kind: type, what: str) -> Module:
+def _removed(module: Module, name: str, kind: Any, what: str) -> Module:
     hooks: dict[int, Any] = module._forward_pre_hooks  # type: ignore[attr-defined]
     for key, hook in hooks.items():
         if isinstance(hook.call, kind) and hook.call.name == name:
