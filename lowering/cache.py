@@ -36,7 +36,7 @@ def executable(plan: Plan, why: str, graph: Any) -> Any:
     if found is not None:
         return found
     start = time.perf_counter()
-    found, digests, compiling = made(plan, device)
+    found, digests, compiling = made(plan, device, store if name is None else None)
     if isinstance(found, Pieces):
         metrics.count("layers_outlined", len(found.steps))
     if compiling is None:
@@ -54,11 +54,14 @@ def executable(plan: Plan, why: str, graph: Any) -> Any:
     return found
 
 
-def made(plan: Plan, device: Device) -> tuple[Any, list[bytes], float | None]:
-    """The executable for a plan, or its pieces; the digests of its modules; the seconds of compiling, None if none was."""
+def made(plan: Plan, device: Device, store: Any = None) -> tuple[Any, list[bytes], float | None]:
+    """The executable for a plan, or its pieces; the digests of its modules; the seconds of compiling, None if none was.
+
+    ``store``: the disk cache, for a program that has no name but its module's text (one that calls a function of JAX's).
+    """
     repeats = analysis(plan)
     outline = outlined(plan, repeats)
-    digests, parts, seconds = _parts(plan, repeats, outline, device)
+    digests, parts, seconds = _parts(plan, repeats, outline, device, store)
     if outline is None:
         return parts[0], digests, seconds
     sizes = [_bytes(plan.order[i].sig.aval) for i in plan.leaves]
@@ -71,7 +74,7 @@ def _bytes(aval: Any) -> int:
 
 
 def _parts(
-    plan: Plan, repeats: Analysis | None, outline: Outline | None, device: Device
+    plan: Plan, repeats: Analysis | None, outline: Outline | None, device: Device, store: Any
 ) -> tuple[list[bytes], list[Any], float | None]:
     """The digests and executables of a plan's modules, and the seconds from the first compile to the last, if any."""
     if outline is None:
@@ -79,10 +82,17 @@ def _parts(
         found = _remembered(device, digest)
         if found is not None:
             return [digest], [found], None
+        name = digest + f"{compiler.target_signature(device)} | {sorted(options.items())}".encode()
+        found = _from_disk(store, name, device)
+        if found is not None:
+            return [digest], [found], None
         start = time.perf_counter()
         found = _compiled(module, plan, device, options)
+        seconds = time.perf_counter() - start
         _remember(device, digest, found)
-        return [digest], [found], time.perf_counter() - start
+        if seconds >= WORTH_STORING:
+            _to_disk(store, name, found, [digest])
+        return [digest], [found], seconds
     modules = [_module(lowered(p), device) for p in outline.programs]
     digests = [digest for digest, _, _ in modules]
     parts = [_remembered(device, digest) for digest in digests]

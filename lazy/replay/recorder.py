@@ -336,7 +336,7 @@ class Recorder:
             if t is None or t._slot is not slot:
                 continue
             if type(t._edge) is GradNode:
-                if not t._edge.freed:
+                if not is_spent(t._edge):
                     raise Unsayable("a history that is still to be gone through backward")
                 slot.edge = spent(t._edge)
             else:
@@ -366,6 +366,20 @@ class Recorder:
             known.update(ran_nodes)
         script.programs = ran
         return all(node in known for _, node in self.alive_nodes)
+
+
+def is_spent(entry: GradNode) -> bool:
+    """Whether a backward has gone through the history, so that another raises."""
+    stack, seen = [entry], {id(entry)}
+    while stack:
+        e = stack.pop()
+        if e.freed:
+            return True
+        for x in e.edges:
+            if type(x) is GradNode and id(x) not in seen:
+                seen.add(id(x))
+                stack.append(x)
+    return False
 
 
 def spent(entry: GradNode) -> GradNode:

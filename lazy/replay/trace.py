@@ -11,7 +11,7 @@ from ..record import GradNode, wrap
 from ..tensors import Tensor
 from ..views import detached
 from .capture import CannotReplay, Capture, Differs
-from .recorder import full_aliases, spent
+from .recorder import full_aliases, is_spent, spent
 from .script import Unsayable
 from .trees import rebuild
 
@@ -139,7 +139,7 @@ def history_of(t: Tensor) -> Any:
 
 def is_live(t: Any) -> bool:
     """Whether a backward from outside may go through the tensor's history."""
-    return isinstance(t, Tensor) and type(t._edge) is GradNode and not t._edge.freed
+    return isinstance(t, Tensor) and type(t._edge) is GradNode and not is_spent(t._edge)
 
 
 class Linker:

@@ -347,6 +347,52 @@ def test_random_numbers_go_on_as_if_recorded(replay):
     assert run() == expected
 
 
+def test_autocast_on_and_off_are_two_scripts(replay):
+    replay(True)
+    a = lx.ones(2, 2)
+    for step in range(8):
+        with lx.autocast("cpu", enabled=step % 2 == 0):
+            y = a @ a
+            z = y + 1
+        assert y.dtype is (lx.bfloat16 if step % 2 == 0 else lx.float32)
+        assert z.sum().item() == 12.0
+    for _ in range(3):  # leaves a script in the middle, under autocast and outside
+        with lx.autocast("cpu"):
+            y = a @ a
+        assert (y * 2).dtype is lx.bfloat16 and (a @ a).dtype is lx.float32 and y.sum().item() == 8.0
+
+
+def test_recurrent_layers_and_attention_are_followed(replay):
+    lx.manual_seed(0)
+    lstm, attention = lx.nn.LSTM(3, 4), lx.nn.MultiheadAttention(4, 2)
+    x = lx.randn(5, 2, 3)
+
+    def run():
+        out = []
+        for _ in range(6):
+            lstm.zero_grad()
+            h, _ = lstm(x)
+            y, _ = attention(h, h, h)
+            y.square().sum().backward()
+            with lx.no_grad():
+                for p in lstm.parameters():
+                    p.sub_(0.01 * p.grad)
+            out.append(y.sum())
+            lx.sync()
+        return [v.item() for v in out]
+
+    before = [p.detach().clone() for p in lstm.parameters()]
+    replay(False)
+    expected = run()
+    with lx.no_grad():
+        for p, old in zip(lstm.parameters(), before):
+            p.copy_(old)
+    replay(True)
+    lx.metrics.reset()
+    assert run() == pytest.approx(expected, rel=1e-4)
+    assert counts()["replays"] >= 3 and counts()["replays_given_up"] == 0
+
+
 def test_other_threads_may_record(replay):
     replay(True)
     results: dict[int, list] = {}
