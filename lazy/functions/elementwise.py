@@ -402,8 +402,8 @@ def _polygamma_(self: Tensor, n: int) -> Tensor:
 
 
 setattr(Tensor, "polygamma_", _polygamma_)  # noqa: B010  (the class does not declare it for the type checker)
-for _f in (digamma, mvlgamma):
-    inplace(_f)
+inplace(digamma)
+inplace(mvlgamma)
 for _f in (neg, abs, sgn, sign, reciprocal, square, round, frac, exp2, sinc, nan_to_num, logit, relu):
     inplace(_f)
 for _name, _f in (("negative_", neg), ("absolute_", abs), ("fix_", trunc)):
