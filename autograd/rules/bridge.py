@@ -27,7 +27,7 @@ def call(function: JaxFunction, operands: tuple[Any, ...]) -> list[Any]:
     plan = _plan(function, tuple([n.sig.aval for n in nodes]), wanted)
     results = taken(ops.jax_function, operands, function=plan.forward)
     known = [*nodes, *[t._node for t in results]]
-    del results[plan.count :]
+    del results[plan.visible :]
     tie(results, operands, [n if k in plan.places else None for k, n in enumerate(known)], _Rule(plan, nodes))
     return results
 
@@ -41,7 +41,7 @@ class _Plan(NamedTuple):
     places: tuple[int, ...]  # what ``backward`` reads, among operands and then results
     types: Any
     wanted: tuple[int, ...]
-    count: int  # of the results that the caller sees
+    visible: int  # how many results the caller sees
     inexact: tuple[int, ...]  # which of them are floating
     missing: str  # why there is no derivative, or ''
 
@@ -97,7 +97,7 @@ class _Rule:
         else:
             operands = [wrap(n, e) for n, e in zip(self.operands, entry.edges)]
             # a residual may have a gradient, too, where gradients are differentiated
-            source = plan.forward if given[-1] >= plan.count else plan.function
+            source = plan.forward if given[-1] >= plan.visible else plan.function
             found = self.derived(source.pullback(plan.types, plan.wanted, given), (*operands, *cotangents), entry)
         out: list[Any] = [None] * count
         for i, dx in zip(plan.wanted, found):
