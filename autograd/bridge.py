@@ -61,8 +61,13 @@ def _wrapper(fn: Callable[..., Any]) -> Callable[..., Any]:
     name = getattr(fn, "__name__", type(fn).__name__)
     name = "jax_lambda" if name == "<lambda>" else name
     forms: dict[Any, _Form] = {}
+    plain: dict[int, _Form] = {}  # for so many tensors and nothing else
 
     def on_tensors(*args: Any, **kwargs: Any) -> Any:
+        if args and not kwargs and all([isinstance(x, Tensor) for x in args]):
+            form = plain.get(len(args))
+            if form is not None:
+                return form(args)
         leaves, structure = flatten((args, kwargs))
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         if any(isinstance(x, np.ndarray) or is_jax_array(x) for x in leaves):
@@ -82,6 +87,8 @@ def _wrapper(fn: Callable[..., Any]) -> Callable[..., Any]:
             ) from None
         if form is None:
             form = forms[key] = _Form(fn, name, structure, static)
+            if len(static) == len(args) and not kwargs and all([isinstance(x, Tensor) for x in args]):
+                plain[len(args)] = form
         return form(tuple(tensors))
 
     try:

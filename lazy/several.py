@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import record as rec
-from .graph import Node
+from .graph import Node, result
 from .record import GradNode, mode, wrap
 
 
@@ -63,8 +63,6 @@ def tie(
 
 def taken(op: Any, operands: Sequence[Any], **attributes: Any) -> list[Any]:
     """Record an op with several results, without the tape; in eager mode they are computed together."""
-    from .graph import result
-
     grad, eager, mode.grad, mode.eager = mode.grad, mode.eager, False, False
     try:
         values = op(*operands, **attributes)

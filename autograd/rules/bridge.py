@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 from ...lazy import ops
+from ...lazy.dtypes import of_numpy
 from ...lazy.graph import Node
 from ...lazy.ops.bridge import JaxFunction, types_of
 from ...lazy.record import GradNode, mode, user_line, where_text, wrap
@@ -22,14 +24,45 @@ def call(function: JaxFunction, operands: tuple[Any, ...]) -> list[Any]:
         wanted = tuple([i for i, t in enumerate(operands) if t._edge is not None and t.dtype.is_inexact])
     if not wanted:
         return taken(ops.jax_function, operands, function=function)
-    rule = _Rule(function, nodes, wanted)
-    results = taken(ops.jax_function, operands, function=rule.function)
-    visible = results[: rule.count]
-    rule.places = [(i if kind == "operand" else len(nodes) + i) for kind, i in rule.residuals]
-    rule.inexact = tuple([k for k, t in enumerate(visible) if t.dtype.is_inexact])
+    plan = _plan(function, tuple([n.sig.aval for n in nodes]), wanted)
+    results = taken(ops.jax_function, operands, function=plan.forward)
     known = [*nodes, *[t._node for t in results]]
-    tie(visible, operands, [n if k in rule.places else None for k, n in enumerate(known)], rule)
-    return visible
+    del results[plan.visible :]
+    tie(results, operands, [n if k in plan.places else None for k, n in enumerate(known)], _Rule(plan, nodes))
+    return results
+
+
+class _Plan(NamedTuple):
+    """How a function is differentiated for operands of given types, of which the ``wanted`` require gradients."""
+
+    function: JaxFunction
+    forward: JaxFunction  # the same, and what its derivative reads
+    backward: JaxFunction | None
+    places: tuple[int, ...]  # what ``backward`` reads, among operands and then results
+    types: Any
+    wanted: tuple[int, ...]
+    visible: int  # how many results the caller sees
+    inexact: tuple[int, ...]  # which of them are floating
+    missing: str  # why there is no derivative, or ''
+
+
+@functools.cache
+def _plan(function: JaxFunction, avals: tuple[Any, ...], wanted: tuple[int, ...]) -> _Plan:
+    types = types_of(avals)
+    try:
+        results = function.results(types)
+    except Exception:  # to be reported by who records it
+        return _Plan(function, function, None, (), types, wanted, 0, (), "")
+    inexact = tuple([k for k, (_, dtype) in enumerate(results) if of_numpy(dtype).is_inexact])
+    split, missing = None, ""
+    try:
+        split = function.split(types, wanted)
+    except Exception as e:  # forward may work all the same; the error belongs to who asks for the derivative
+        missing = _words(e)
+    if split is None:
+        return _Plan(function, function, None, (), types, wanted, len(results), inexact, missing)
+    places = tuple([i if kind == "operand" else len(avals) + i for kind, i in split.residuals])
+    return _Plan(function, split.forward, split.backward, places, types, wanted, len(results), inexact, "")
 
 
 class _Rule:
@@ -39,42 +72,35 @@ class _Rule:
     of the operands that computes again what it needs, which XLA merges with the forward pass where both are in one program.
     """
 
-    def __init__(self, function: JaxFunction, operands: list[Node], wanted: tuple[int, ...]) -> None:
-        self.name = "".join(w.capitalize() for w in function.name.replace(" ", "_").split("_"))
-        self.wanted, self.original, self.operands = wanted, function, operands
-        self.types = types_of(tuple([n.sig.aval for n in operands]))
-        taken_apart = self.missing = None
-        self.count = 0  # of the results that the caller sees
-        try:
-            self.count = len(function.results(self.types))
-            taken_apart = function.split(self.types, wanted)
-        except Exception as e:  # forward may work all the same; the error belongs to who asks for the derivative
-            self.missing = _words(e)
-        self.function = function if taken_apart is None else taken_apart.forward
-        self.backward = None if taken_apart is None else taken_apart.backward
-        self.residuals: Any = () if taken_apart is None else taken_apart.residuals
-        self.places: list[int] = []
-        self.inexact: tuple[int, ...] = ()
+    __slots__ = ("operands", "plan")
+
+    def __init__(self, plan: _Plan, operands: list[Node]) -> None:
+        self.plan, self.operands = plan, operands
+
+    @property
+    def name(self) -> str:
+        return "".join(w.capitalize() for w in self.plan.function.name.replace(" ", "_").split("_"))
 
     def __call__(self, g: Gradients, entry: GradNode) -> list[Any]:
-        if self.missing is not None:
-            raise self.refusal(self.missing, entry)
+        plan = self.plan
+        if plan.missing:
+            raise self.refusal(plan.missing, entry)
         count = len(entry.edges)
-        nodes: tuple[Node, ...] = entry.saved  # type: ignore[assignment]
         given = tuple(sorted(g.by_number))
         cotangents = [g.by_number[k] for k in given]
-        if given == self.inexact and self.backward is not None:
+        if given == plan.inexact and plan.backward is not None:
+            nodes: tuple[Node, ...] = entry.saved  # type: ignore[assignment]
             values = [
-                wrap(nodes[k], entry.edges[k] if k < count else _edge(entry, nodes[k], k - count)) for k in self.places
+                wrap(nodes[k], entry.edges[k] if k < count else _edge(entry, nodes[k], k - count)) for k in plan.places
             ]
-            found = self.derived(self.backward, (*values, *cotangents), entry)
+            found = self.derived(plan.backward, (*values, *cotangents), entry)
         else:
             operands = [wrap(n, e) for n, e in zip(self.operands, entry.edges)]
             # a residual may have a gradient, too, where gradients are differentiated
-            source = self.function if given[-1] >= self.count else self.original
-            found = self.derived(source.pullback(self.types, self.wanted, given), (*operands, *cotangents), entry)
+            source = plan.forward if given[-1] >= plan.visible else plan.function
+            found = self.derived(source.pullback(plan.types, plan.wanted, given), (*operands, *cotangents), entry)
         out: list[Any] = [None] * count
-        for i, dx in zip(self.wanted, found):
+        for i, dx in zip(plan.wanted, found):
             out[i] = dx
         return out
 
