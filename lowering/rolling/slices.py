@@ -77,12 +77,12 @@ def sunk(body: Sequence[Node], kept: Iterable[Node], rows: Iterable[Node]) -> Su
                 made[n, None] = add(n if same else Node(n.sig, inputs, n.code, n.lasti))
             continue
         for box in boxes.get(n, ()):
-            inputs = [value(x, part) for x, part in _asks(n, box) or ()]
+            operands = [value(x, part) for x, part in _asks(n, box) or ()]
             if n.sig.op is ops.dynamic_slice:
                 for d, (lo, size) in enumerate(zip(box.start, box.shape)):
                     if size != n.sig.aval.shape[d]:  # it cannot move along this dim: where it begins says nothing
-                        inputs[1 + d] = add(constant_node(np.array(lo, inputs[1 + d].sig.aval.dtype.numpy), n))
-            made[n, box] = inputs[0] if n.sig.op is ops.slice_ else add(_part_of(n, box, tuple(inputs)))
+                        operands[1 + d] = add(constant_node(np.array(lo, operands[1 + d].sig.aval.dtype.numpy), n))
+            made[n, box] = operands[0] if n.sig.op is ops.slice_ else add(_part_of(n, box, tuple(operands)))
     return Sunk(fresh, {n: made[n, None] for n in body if (n, None) in made}, parts)
 
 
