@@ -94,7 +94,8 @@ def first_steps(make: Callable[[], Any]) -> Row:
     later = [waited(lambda i=i: step(i).item())[1] for i in range(1, 6)]
     facts = lx.metrics.report(as_dict=True)
     return {
-        "making": making, "first": first, "first, of all cores": processor, "later": statistics.median(later[1:]), "compiles": facts["compiles"],
+        "making": making, "first": first, "first, of all cores": processor, "later": statistics.median(later[1:]),
+        "compiles": facts["compiles"],
         "compile": max((c["seconds"] for c in facts["recompiles"]), default=0.0), "found on disk": facts["disk_hits"],
         "peak": facts["peak_bytes"], "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }  # fmt: skip

@@ -50,9 +50,11 @@ def report(as_dict: bool = False) -> Any:
     """The counts since the start or the last ``reset``: as text, or as a dict of numbers and lists.
 
     Keys: ops_recorded, syncs (times work was dispatched), sync_causes, executions (programs run), ops_executed,
-    cache_hits, compiles, compile_seconds (in XLA), lowering_seconds (before that, where something was compiled), disk_hits, donated_buffers, peak_bytes (what the largest program compiled or
-    loaded since then needs on its device: arguments, results and what lies between), recompiles (one dict a compile:
-    ops, seconds, why, executables, argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes).
+    cache_hits, compiles, compile_seconds (in XLA), lowering_seconds (before that, where something was compiled),
+    disk_hits, donated_buffers, layers_outlined (runs of pieces of a program that was made of such), peak_bytes (what the
+    largest program compiled or loaded since then needs on its device: arguments, results and what lies between),
+    recompiles (one dict a compile: ops, seconds, lowering_seconds, why, executables, argument_bytes, output_bytes,
+    alias_bytes, temporary_bytes, peak_bytes).
     """
     from .record import log  # what was recorded since the last sync is not yet in the counts
 
