@@ -95,7 +95,7 @@ def _tensors(x: Any) -> Iterator[Tensor]:
             yield from _tensors(v)
 
 
-def _replaced(x: Any, by: Iterator[Tensor]) -> Any:
+def _replaced(x: Any, by: Iterator[Any]) -> Any:
     """The same structure with other tensors in it, in the order of ``_tensors``."""
     if isinstance(x, Tensor):
         return next(by)

@@ -34,7 +34,8 @@ _known: dict[Any, bytes] = {}  # by signature; signatures live as long as the pr
 
 def of(plan: Plan, key: Iterable[Any], device: Device) -> bytes | None:
     """The program's name; None where an op is the user's own, or has attributes that only this process understands."""
-    words, others = array("q"), {}
+    words = array("q")
+    others: dict[Any, int] = {}
     for k in key:
         words.append(k if type(k) is int else -1 - others.setdefault(k, len(others)))
     told = hashlib.sha256(words.tobytes())

@@ -152,7 +152,7 @@ class _Outliner:
             for r in relations:
                 if type(r) is Varying:
                     sources = [self._numbers_in(self.a.node(k)) for k in r.numbers]
-                    found.update(set().union(*sources) - set.intersection(*sources))
+                    found |= {x for some in sources for x in some if not all(x in others for others in sources)}
         return found
 
     def _numbers_in(self, node: Node) -> set[Node]:

@@ -235,6 +235,8 @@ def multilabel_margin_loss(
     """How far other classes come within 1 of the target's, for x [N, C] (or [C]) and targets [N, C] of class numbers,
     of which those from the first -1 on do not count."""
     check_reduction(reduction)
+    if input.ndim == 0 and target.numel() == 1:  # one class: nothing to compare with
+        input, target = input.reshape(1), target.reshape(1)
     if input.ndim not in (1, 2) or tuple(target.shape) != tuple(input.shape):
         raise error(
             RuntimeError, f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"

@@ -22,7 +22,8 @@ def ctc_loss(
     """-log of the probability of ``targets`` over all alignments with log_probs [T, N, C] (or [T, C]).
 
     Targets [N, S] padded, or one after another in one dim; then their lengths decide the program and a tensor of them
-    is read. 'mean' divides by the target lengths. The gradient is that of the loss as a function of ``log_probs``.
+    is read. 'mean' divides by the target lengths. As in PyTorch, the gradient is that of
+    logits under ``log_softmax``: exp(log_probs) less the share of the alignments.
     """
     check_reduction(reduction)
     batched = log_probs.ndim == 3
@@ -40,6 +41,11 @@ def ctc_loss(
         raise error(RuntimeError, f"Expected targets of {batch} sequences, but got {list(targets.shape)}")
     wanted = _lengths(target_lengths, batch, "target_lengths", device)
     loss = _losses(log_probs, targets.to(lx.int64), lengths, wanted, blank)
+    # the part of PyTorch's gradient that belongs to log_softmax, which takes it away again; its value is 0
+    steps = log_probs.shape[0]
+    line = spread(lx.arange(steps, device=device), (steps, batch), (0,)) < spread(lengths, (steps, batch), (1,))
+    own = choose(line, lx.exp(log_probs).sum(2), 0.0).sum(0)
+    loss = loss + (own - own.detach())
     loss = choose(loss > -_NEVER / 2, 0.0 if zero_infinity else math.inf, loss)
     if reduction == "mean":
         return (loss / wanted.clamp_min(1).to(loss.dtype)).mean()

@@ -72,6 +72,8 @@ def embedding_bag(
     Integers in one dim are cut into bags where ``offsets`` [N] say that one begins (with ``include_last_offset``, the
     last says where the last bag ends). Rows ``padding_idx`` do not count. An empty bag gives zeros.
     """
+    if weight.dtype.category == lx.dtypes.INT and input.dtype.is_floating_point:
+        weight, input = input, weight  # PyTorch's old order
     _check_bags(input, weight, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights)
     rows, width = weight.shape
     if padding_idx is not None:

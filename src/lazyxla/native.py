@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import nn
+from . import lazy as lx
+from . import linalg, nn
 from .lazy import Tensor
 from .lazy.functions._register import both, function, method
 
@@ -19,8 +20,7 @@ _SAME = (
     "rrelu", "celu_", "selu_", "threshold_", "rrelu_", "alpha_dropout", "feature_alpha_dropout",
 )  # fmt: skip
 for _name in _SAME:
-    if hasattr(F, _name):
-        function(getattr(F, _name))
+    function(getattr(F, _name))
 method(F.prelu)
 method(F.hardshrink)
 
@@ -175,6 +175,16 @@ def triplet_margin_loss(
 ) -> Tensor:  # fmt: skip
     """``F.triplet_margin_loss``."""
     return F.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction=_reduction(reduction))
+
+
+@both
+def norm(
+    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
+) -> Tensor:
+    """The p-norm of the elements along dims (all of them unless given); 'nuc': the sum of a matrix's singular values."""
+    if p == "nuc":
+        return linalg.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+    return lx.norm(input, p, dim, keepdim, dtype)
 
 
 @both

@@ -13,9 +13,10 @@ from .. import lazy as lx
 from ..devices import Device
 from ..lazy.functions.questions import OLD_TYPES, TensorType
 from ..lazy.record import user_line
+from . import amp
 
 __all__ = [
-    "current_device", "device", "device_count", "empty_cache", "get_device_capability", "get_device_name",
+    "amp", "current_device", "device", "device_count", "empty_cache", "get_device_capability", "get_device_name",
     "get_device_properties", "get_rng_state", "init", "initial_seed", "is_available", "is_bf16_supported",
     "is_initialized", "manual_seed", "manual_seed_all", "max_memory_allocated", "max_memory_reserved", "mem_get_info",
     "memory_allocated", "memory_reserved", "memory_stats", "reset_peak_memory_stats", "seed", "set_device",
