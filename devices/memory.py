@@ -36,9 +36,10 @@ def compile_options(kind: str, text: str) -> dict[str, int]:
 
     None is smaller than the largest value in the module: XLA would warn of that.
     """
-    if kind != "cpu" or not keep_freed_memory():
+    size = max(BLOCK, largest(text) + 4096)
+    if kind != "cpu" or not keep_freed_memory() or size >= 1 << 31:  # the option is a 32-bit number
         return {}
-    return {"xla_multiheap_size_constraint_per_heap": max(BLOCK, largest(text) + 4096)}
+    return {"xla_multiheap_size_constraint_per_heap": size}
 
 
 def largest(text: str) -> int:

@@ -75,8 +75,7 @@ class Tensor(_Added):
         return (self._node or self._refresh()).sig.aval  # type: ignore[no-any-return]
 
     def metadata(self) -> views.Meta:
-        if self._meta is None:
-            self._meta = views.Meta()
+        self._meta = self._meta or views.Meta()
         return self._meta
 
     def _dispatched(self, cause: str) -> Node:

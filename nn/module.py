@@ -10,6 +10,7 @@ from ..autograd import no_grad
 from ..lazy import Tensor
 from ..lazy.replay.state import S
 from . import state
+from .arguments import destination, typename
 from .hooks import Hook, RemovableHandle, call_with_hooks, register
 from .parameter import Buffer, Parameter
 
@@ -376,7 +377,7 @@ class Module:
 
         Raises TypeError for a type that is neither floating nor complex.
         """
-        device, dtype = _destination(args, kwargs)
+        device, dtype = destination(args, kwargs)
         if dtype is not None and not dtype.is_inexact:
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
@@ -481,32 +482,3 @@ class Module:
 def indented(text: str, spaces: int = 2) -> str:
     """All lines but the first moved to the right."""
     return text.replace("\n", "\n" + " " * spaces)
-
-
-def typename(value: Any) -> str:
-    """The type of a value as PyTorch's messages name it."""
-    if isinstance(value, Tensor):
-        return value.type()
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """The device and dtype that the arguments of ``Module.to`` name."""
-    kwargs = dict(kwargs)
-    device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
-    like = kwargs.pop("tensor", None)
-    kwargs.pop("non_blocking", None)
-    kwargs.pop("memory_format", None)
-    if kwargs:
-        raise TypeError(f"to() got an unexpected keyword argument '{next(iter(kwargs))}'")
-    for i, a in enumerate((*args, like)):
-        if isinstance(a, Tensor):
-            device, dtype = a.device, a.dtype
-        elif isinstance(a, lx.DType):
-            dtype = a
-        elif isinstance(a, str | lx.device) or (type(a) is int and i == 0):
-            device = a
-        elif a is not None and not isinstance(a, bool):
-            raise TypeError(f"to() received an invalid argument of type {type(a).__name__}: {a!r}")
-    return device, dtype

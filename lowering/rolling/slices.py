@@ -94,7 +94,7 @@ def _asked(body: Sequence[Node], kept: Iterable[Node]) -> tuple[set[Node], dict[
         asked: list[Box | None] = [None] if n in whole else list(boxes.get(n, ()))
         found = [_asks(n, box) for box in asked]
         parts = sum(math.prod(box.shape) for box in asked if box is not None)
-        if None in found or parts > n.sig.aval.size:
+        if None in found or (parts and parts > n.sig.aval.size):
             whole.add(n)
             found = [[(x, None) for x in n.inputs]]
         for pairs in found:

@@ -9,6 +9,7 @@ import numpy as np
 from ... import lazy as lx
 from ...lazy import Tensor
 from ...lazy.autocast import lowered
+from ...lazy.replay.state import entry_point
 from ._common import choose, constant, part, reshaped, spread
 from .dropout import dropout
 
@@ -67,6 +68,7 @@ def _input_part(mode: str, x: Tensor, weights: Weights) -> Tensor:
     return lx.linear_product(x, w_ih, bias)
 
 
+@entry_point
 @lowered
 def cell(mode: str, x: Tensor, state: State, weights: Weights) -> State:
     """One step of a cell: x [N, I] and state [N, H] give the next state."""
@@ -157,6 +159,7 @@ def _through_time(
     return lx.stack(outputs), state
 
 
+@entry_point
 @lowered
 def recurrent(
     mode: str, x: Tensor, state: State, weights: Sequence[Weights], dropout_p: float, training: bool,

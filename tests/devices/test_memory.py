@@ -7,7 +7,7 @@ import pytest
 import lazyxla as lx
 from lazyxla.devices import RuntimeFailure, _jaxlib, compiler, memory
 from lazyxla.lowering.debug import plan_for
-from lazyxla.lowering.rolling import lowered
+from lazyxla.lowering.passes import lowered
 
 
 @pytest.fixture

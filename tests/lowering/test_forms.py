@@ -9,7 +9,7 @@ import lazyxla as lx
 from lazyxla.lazy import ops
 from lazyxla.lazy.interpret import interpret
 from lazyxla.lowering.debug import plan_for
-from lazyxla.lowering.rolling import lowered
+from lazyxla.lowering.passes import lowered
 from tests.tolerances import assert_close
 
 pytestmark = pytest.mark.usefixtures("clean")
