@@ -156,7 +156,7 @@ def test_a_compile_that_fails_names_op_and_line_and_leaves_the_rest(monkeypatch)
     b = a.cosh() - a  # cosh is what this compiler refuses
     real = cache.compiler.compile_module
 
-    def refusing(module, device, outputs):
+    def refusing(module, device, outputs, options=None):
         if "cosh" in str(module):
             raise RuntimeFailure("UNIMPLEMENTED: no such thing here")
         return real(module, device, outputs)
