@@ -23,6 +23,8 @@ _BITS = {"f64": 64, "i64": 64, "ui64": 64, "f32": 32, "i32": 32, "ui32": 32, "f1
 @functools.cache
 def keep_freed_memory() -> bool:
     """Let glibc keep freed blocks below 32 MiB, up to 512 MiB of them; whether it does. Once; the user's settings go first."""
+    if os.environ.get("LAZYXLA_KEEP_MEMORY", "1").lower() in ("0", "false", "no", "off"):
+        return False
     if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
         return False
     if "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import types
 import warnings
 from collections import OrderedDict
@@ -45,6 +46,8 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if (S.player is not None and isinstance(S.player, Capture)) or mode.eager or S.inside or not starts.enabled[0]:
             return self.fn(*args, **kwargs)  # part of another recording, or to be looked at op by op
+        if getattr(S.player, "owner", None) not in (None, threading.get_ident()):
+            return self.fn(*args, **kwargs)  # another thread is in the middle of a segment
         with lock:
             if self._padding is not None:
                 return self._padding.call(self._call, args, kwargs)

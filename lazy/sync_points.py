@@ -56,6 +56,9 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
             if more:
                 S.capture.read(cause)
             return []
+        ours = player is None or getattr(player, "owner", None) in (None, threading.get_ident())
+        if not ours:
+            player = None  # another thread's segment goes on
         if isinstance(player, Follower):
             done = player.finish()
             if done is not None:
@@ -76,7 +79,8 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
         del rec.live[:pending]  # what other threads have recorded meanwhile stays
         if recorder is not None and (ran or recorder.calls):
             starts.written(recorder, script, ran)
-        starts.begins()
+        if ours:
+            starts.begins()
         return roots
 
 

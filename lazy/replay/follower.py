@@ -64,9 +64,10 @@ class Follower:
 
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self.calls[self.at]
+        if get_ident() != self.owner:
+            return f(*args, **kwargs)
         if (
             call is None or call.f is not f or call.grad is not mode.grad or call.cast is not mode.cast
-            or get_ident() != self.owner
         ):  # fmt: skip
             return self.otherwise(f, args, kwargs)
         if call.simple and not kwargs and len(args) == len(call.args):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from threading import get_ident, main_thread
 from typing import Any
 
 from .. import record as rec
@@ -16,6 +17,9 @@ from .state import S
 SCRIPTS = 8  # kept for each first call, those used last
 PATIENCE = 3  # segments in a row that could not be followed, after which only some are written down
 enabled = [os.environ.get("LAZYXLA_REPLAY", "1").lower() not in ("0", "false", "no", "off")]
+
+
+_main = main_thread().ident
 
 
 class Start:
@@ -59,6 +63,8 @@ class Starter:
     last: Script | None = None  # followed or written before
 
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if get_ident() != _main:
+            return f(*args, **kwargs)  # other threads record as ever
         if rec.log or mode.eager or not enabled[0]:
             S.active = None
             return f(*args, **kwargs)
