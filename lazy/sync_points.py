@@ -65,9 +65,12 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
                 metrics.synced(cause)
                 starts.ended(player.script)
                 starts.begins()
-                return done
-            player.give_up()
-            player = S.player
+                if all(t._node is not None and t._node.buffer is not None for t in more):
+                    return done
+                player = None  # what was recorded before the segment is pending still
+            else:
+                player.give_up()
+                player = S.player
         recorder = player if isinstance(player, Recorder) else None
         if recorder is not None and len(rec.log) != recorder.logged:
             recorder.opaque("ops recorded outside of any call")
