@@ -164,7 +164,6 @@ class Again:
                     self.hosts.append((i, kind, sources[order[i]]))
         self.wanted = [wanted.get(order[i], ()) for i in graph.roots]
         self.made = [(order[i].sig, order[i].code, order[i].lasti) for i in graph.roots]
-        self.first = next(((n.code, n.lasti) for n in order if n.code is not None), (None, 0))
         return True
 
     def prepare(

@@ -66,9 +66,7 @@ class Follower:
         call = self.calls[self.at]
         if get_ident() != self.owner:
             return f(*args, **kwargs)
-        if (
-            call is None or call.f is not f or call.grad is not mode.grad or call.cast is not mode.cast
-        ):  # fmt: skip
+        if call is None or call.f is not f or call.grad is not mode.grad or call.cast is not mode.cast:
             return self.otherwise(f, args, kwargs)
         if call.simple and not kwargs and len(args) == len(call.args):
             try:
@@ -147,11 +145,11 @@ class Follower:
         if any(_pending(a) for a in (*args, *kwargs.values())):
             return self.otherwise(f, args, kwargs)
         self.at += 1
-        S.active = None
+        was = S.enter()
         try:
             return f(*args, **kwargs)
         finally:
-            S.active = S.player
+            S.leave(was)
 
     # --- what a call does ---
 

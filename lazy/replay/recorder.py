@@ -17,7 +17,7 @@ from ..graph import _serial as serial_numbers
 from ..record import GradNode, user_site
 from ..tensors import Tensor
 from ..views import layout
-from .script import Call, Grad, Items, Leaf, Result, Same, Script, Unsayable, Write, constant, number, numeric
+from .script import Call, Grad, Items, Leaf, Number, Result, Same, Script, Unsayable, Write, constant, number, numeric
 from .state import S
 
 _ref = weakref.ref
@@ -208,6 +208,10 @@ class Recorder:
                 if meta.base._slot is None:
                     raise Unsayable("a view of what no call returned")
                 slot.kept = meta.base._slot
+        return self._takes(slot, t)
+
+    def _takes(self, slot: Result, t: Tensor) -> Result:
+        """A tensor has a new value."""
         self.results.append(slot)
         self.handles.append(_ref(t))
         t._slot = slot
@@ -243,15 +247,12 @@ class Recorder:
                     others.append(slot.index)
                 elif holder is not t:
                     raise Unsayable("an in-place write to what is held under another name")
-        slot = Result(len(self.results), t, family, at)
-        self.results.append(slot)
-        self.handles.append(_ref(t))
+        slot = self._takes(Result(len(self.results), t, family, at), t)
         for m in full_aliases(t):
             if isinstance(m._slot, Result):
                 raise Unsayable("an in-place write to what is held under another name")
             m._slot = slot
             self.aliases.append((_ref(m), slot))
-        t._slot = slot
         return Write(i, slot, tuple(others))
 
     def accumulates(self, leaf: Tensor, known: Tensor | None) -> None:
@@ -275,20 +276,15 @@ class Recorder:
         before = None
         if known is not None:
             before = known._slot
-            if list(full_aliases(known)):
+            if full_aliases(known):
                 raise Unsayable("a gradient held under another name")
         elif grad._slot is not None:
             raise Unsayable("one gradient for two leaves")
-        slot = Result(len(self.results), grad, self._family_of(grad), at)
-        self.results.append(slot)
-        self.handles.append(_ref(grad))
-        grad._slot = slot
+        slot = self._takes(Result(len(self.results), grad, self._family_of(grad), at), grad)
         return Grad(leaf._slot, before, slot)
 
     def _number(self, call: Call, at: int, began: int) -> None:
         """Find the node that the call's number became; a number that is no such node is a constant."""
-        from .script import Number
-
         places = [i for i, a in enumerate(call.args) if type(a) is Number]
         if not places and not any(type(v) is Number for v in call.kwargs.values()):
             return
@@ -384,7 +380,7 @@ def is_spent(entry: GradNode) -> bool:
 def spent(entry: GradNode) -> GradNode:
     """What is left of a history that a backward has gone through and freed."""
     found = GradNode(entry.sig, (), (), None, entry.serial, entry.code, entry.lasti)
-    found.freed, found.rule = True, entry.rule if entry.rule is None else None
+    found.freed = True
     return found
 
 
