@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -148,14 +148,18 @@ def array_from_device_copy(array: Array, device: Any) -> Array:
 
 
 class Executable:
-    """A loaded executable for one device: ``run(list of buffers) -> list of buffers``, asynchronously."""
+    """A loaded executable for one device: ``run(list of buffers) -> list of buffers``, asynchronously.
 
-    __slots__ = ("_execute", "_handlers", "loaded", "outputs")
+    ``recipe``, where there is one: what it takes to compile the module again with other options (lowering/blocks.py).
+    """
+
+    __slots__ = ("_execute", "_handlers", "loaded", "outputs", "recipe")
 
     def __init__(self, loaded: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], device: Any) -> None:
         sharding = _sharding(device)
         self.loaded = loaded
         self.outputs = list(outputs)
+        self.recipe: Any = None
         self._execute = loaded.execute_sharded
         with jax.enable_x64(True):  # a float64 result type must not be truncated
             self._handlers = [
@@ -165,6 +169,24 @@ class Executable:
 
     def run(self, arguments: list[Array]) -> list[Array]:
         return self._execute(arguments).consume_with_handlers(self._handlers)
+
+    def after(self, runs: int, call: Callable[[], None]) -> None:
+        """Call ``call`` once, when it has run that often; later runs cost nothing more."""
+        execute, left = self._execute, runs
+
+        def counted(arguments: list[Array]) -> Any:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                self._execute = execute
+                call()
+            return execute(arguments)
+
+        self._execute = counted
+
+    def run_as(self, other: Executable) -> None:
+        """Run another compilation of the same module from now on; what is stored and reported stays this one."""
+        self._execute = other._execute
 
     def serialize(self) -> bytes:
         return self.loaded.client.serialize_executable(self.loaded)

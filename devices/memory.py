@@ -33,15 +33,13 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_MMAP_THRESHOLD, KEPT) and mallopt(_TRIM_THRESHOLD, RETAINED))
 
 
-def compile_options(kind: str, text: str) -> dict[str, int]:
-    """XLA's options for a module of that text on a platform: on the CPU, temporary memory in several blocks.
+def in_blocks(text: str) -> dict[str, int]:
+    """XLA's option for a module of that text that puts its temporary memory into several blocks; none where it can't be said.
 
-    None is smaller than the largest value in the module: XLA would warn of that.
+    No block is smaller than the largest value in the module: XLA would warn of that.
     """
     size = max(BLOCK, largest(text) + 4096)
-    if kind != "cpu" or not keep_freed_memory() or size >= 1 << 31:  # the option is a 32-bit number
-        return {}
-    return {"xla_multiheap_size_constraint_per_heap": size}
+    return {} if size >= 1 << 31 else {"xla_multiheap_size_constraint_per_heap": size}  # the option is a 32-bit number
 
 
 def largest(text: str) -> int:

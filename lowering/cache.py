@@ -9,9 +9,9 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ..devices import Device, RuntimeFailure, compiler, memory
+from ..devices import Device, RuntimeFailure, compiler
 from ..lazy import metrics
-from . import disk, explain, fingerprint, stored
+from . import blocks, disk, explain, fingerprint, stored
 from .emit import Plan
 from .outline import Outline, outlined
 from .passes import lowered
@@ -78,22 +78,22 @@ def _parts(
 ) -> tuple[list[bytes], list[Any], float | None]:
     """The digests and executables of a plan's modules, and the seconds from the first compile to the last, if any."""
     if outline is None:
-        digest, module, options = _module(lowered(plan, repeats=repeats), device)
+        digest, module, text = _module(lowered(plan, repeats=repeats))
         found = _remembered(device, digest)
         if found is not None:
             return [digest], [found], None
-        name = digest + f"{compiler.target_signature(device)} | {sorted(options.items())}".encode()
+        name = digest + f"{compiler.target_signature(device)}".encode()
         found = _from_disk(store, name, device)
         if found is not None:
             return [digest], [found], None
         start = time.perf_counter()
-        found = _compiled(module, plan, device, options)
+        found = _compiled(module, text, plan, device)
         seconds = time.perf_counter() - start
         _remember(device, digest, found)
         if seconds >= WORTH_STORING:
             _to_disk(store, name, found, [digest])
         return [digest], [found], seconds
-    modules = [_module(lowered(p), device) for p in outline.programs]
+    modules = [_module(lowered(p)) for p in outline.programs]
     digests = [digest for digest, _, _ in modules]
     parts = [_remembered(device, digest) for digest in digests]
     new = [k for k, part in enumerate(parts) if part is None]
@@ -101,24 +101,27 @@ def _parts(
         return digests, parts, None
     start = time.perf_counter()
     with ThreadPoolExecutor(min(len(new), os.cpu_count() or 1)) as pool:  # compiling leaves Python to the others
-        waiting = [pool.submit(_compiled, modules[k][1], outline.programs[k], device, modules[k][2]) for k in new]
+        waiting = [pool.submit(_compiled, *modules[k][1:], outline.programs[k], device) for k in new]
         for k, future in zip(new, waiting):
             parts[k] = future.result()
             _remember(device, digests[k], parts[k])
     return digests, parts, time.perf_counter() - start
 
 
-def _module(module: Any, device: Device) -> tuple[bytes, Any, dict[str, int]]:
-    """The digest of a module, the module, and XLA's options for it."""
+def _module(module: Any) -> tuple[bytes, Any, str]:
+    """The digest of a module, the module, and its text."""
     text = module.operation.get_asm(enable_debug_info=False)
-    return hashlib.sha256(text.encode()).digest(), module, memory.compile_options(device.platform, text)
+    return hashlib.sha256(text.encode()).digest(), module, text
 
 
-def _compiled(module: Any, plan: Plan, device: Device, options: dict[str, int]) -> Any:
+def _compiled(module: Any, text: str, plan: Plan, device: Device) -> Any:
     try:
-        return compiler.compile_module(module, device.pjrt, outputs_of(plan), options)
+        found = compiler.compile_module(module, device.pjrt, outputs_of(plan))
     except RuntimeFailure as e:
         raise explain.compile_failure(e, plan) from None
+    found.recipe = blocks.recipe(module, text, found, device)
+    blocks.watch(found, device)
+    return found
 
 
 def _remembered(device: Device, digest: bytes) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices, lazy
-from ..devices import Device, compiler, memory
+from ..devices import Device, compiler
 from ..lazy import ops
 from ..lazy.dtypes import DType
 from ..lazy.graph import LEAVES, Aval, HostValue, Op, Several, Signature, result
@@ -103,7 +103,7 @@ def _ways() -> bytes:
     """How a program becomes a module: the switches and the source that does it."""
     switches = (
         rolling.enabled, rolling.LEAST, rolling.LONG, rolling.MANY, outline.enabled, outline.LEAST, outline.TRIPS,
-        outline.PIECE, layouts.enabled, memory.keep_freed_memory(),
+        outline.PIECE, layouts.enabled,
     )  # fmt: skip
     return repr(switches).encode() + _source()
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..devices import compiler
 from ..lazy import dtypes
+from . import blocks
 from .outline import Step
 from .pieces import Pieces
 
@@ -28,14 +29,16 @@ def pack(found: Any, digests: list[bytes]) -> bytes:
         "parts": [
             [digest.hex(), len(blob), [[list(shape), dtypes.of_numpy(dtype).name] for shape, dtype in p.outputs]]
             for digest, blob, p in zip(digests, blobs, parts)
-        ]
+        ],
+        "recipes": [None if p.recipe is None else [len(p.recipe.module), p.recipe.options] for p in parts],
     }
     if isinstance(found, Pieces):
         head["steps"] = [list(s) for s in found.steps]
         head["values"] = [[list(v.shape), dtypes.of_numpy(v.dtype).name, v.tobytes().hex()] for v in found.values]
         head["arguments"], head["roots"] = found.arguments, found.roots
     text = json.dumps(head).encode()
-    return b"".join([len(text).to_bytes(_LENGTH, "little"), text, *blobs])
+    modules = [p.recipe.module for p in parts if p.recipe is not None]
+    return b"".join([len(text).to_bytes(_LENGTH, "little"), text, *blobs, *modules])
 
 
 def unpack(payload: bytes, device: Any, known: Callable[[bytes], Any]) -> tuple[Any, dict[bytes, Any]]:
@@ -49,13 +52,17 @@ def unpack(payload: bytes, device: Any, known: Callable[[bytes], Any]) -> tuple[
         listed = [(bytes.fromhex(d), n, [(tuple(s), _numpy(name)) for s, name in outs]) for d, n, outs in head["parts"]]
     except (ValueError, KeyError, TypeError) as e:
         raise ValueError(f"not a stored executable: {e}") from None
-    parts = []
-    for digest, length, outputs in listed:
+    parts, modules = [], end + sum(length for _, length, _ in listed)
+    for (digest, length, outputs), recipe in zip(listed, head["recipes"]):
         part = known(digest)
         if part is None:
             part = compiler.deserialize(payload[end : end + length], device.pjrt, outputs)
+            if recipe is not None:
+                part.recipe = blocks.Recipe(payload[modules : modules + recipe[0]], recipe[1])
+                blocks.watch(part, device)
         parts.append(part)
         end += length
+        modules += 0 if recipe is None else recipe[0]
     made = dict(zip((d for d, _, _ in listed), parts))
     if "steps" not in head:
         return parts[0], made

@@ -10,11 +10,6 @@ from lazyxla.lowering.debug import plan_for
 from lazyxla.lowering.passes import lowered
 
 
-@pytest.fixture
-def kept(monkeypatch):
-    monkeypatch.setattr(memory, "keep_freed_memory", lambda: True)
-
-
 def test_the_largest_value_of_a_module():
     text = "tensor<2x3xf32> tensor<10xbf16> tensor<f32> tensor<7xf64> tensor<3xcomplex<f64>> tensor<40xi1>"
     assert memory.largest(text) == 56
@@ -22,11 +17,11 @@ def test_the_largest_value_of_a_module():
     assert memory.largest("tensor<f32>") == 0
 
 
-def test_blocks_hold_the_largest_value(kept):
+def test_blocks_hold_the_largest_value():
     name = "xla_multiheap_size_constraint_per_heap"
-    assert memory.compile_options("cpu", "tensor<4xf32>") == {name: memory.BLOCK}
-    assert memory.compile_options("cpu", "tensor<4096x4096xf32>")[name] > 4096 * 4096 * 4
-    assert memory.compile_options("tpu", "tensor<4xf32>") == {}
+    assert memory.in_blocks("tensor<4xf32>") == {name: memory.BLOCK}
+    assert memory.in_blocks("tensor<4096x4096xf32>")[name] > 4096 * 4096 * 4
+    assert memory.in_blocks("tensor<1048576x1048576xf32>") == {}
 
 
 @pytest.mark.parametrize("name, value", [("MALLOC_TRIM_THRESHOLD_", "1"), ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")])
