@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import layouts
+from . import layouts, sums
 from .emit import Plan, module_of
 from .rolling import Analysis, plan_of, rolled
 
 
 def lowered(plan: Plan, platform: str | None = None, repeats: Analysis | None = None) -> Any:
-    """The verified module for a plan: its repeated pieces made loops, its convolutions laid out as ``platform`` likes it.
+    """The verified module for a plan: its repeated pieces made loops, sums of small products merged, its convolutions
+    laid out as ``platform`` likes it.
 
     The platform is that of the plan's device, unless it is to be compiled for another; ``repeats`` is what is known already
     of how the plan repeats itself.
     """
-    plan = rolled(plan, repeats)
+    plan = sums.merged(rolled(plan, repeats))
     if platform is None:
         platform = plan.order[plan.roots[0]].sig.aval.device.pjrt.platform
     values = layouts.turned(plan, platform)
