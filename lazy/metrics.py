@@ -62,8 +62,9 @@ def report(as_dict: bool = False) -> Any:
     arguments, results and what lies between), recompiles (one dict a compile: ops, seconds, why, executables,
     argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes),
     loops_rolled and ops_rolled (lowering/rolling), layers_outlined (lowering/outline.py), convolutions_turned (to channels
-    last) and convolutions_widened (lowering/columns.py), replays and replays_given_up (lazy/replay), compiled_calls, programs_in_blocks (lowering/blocks.py)
-    and recordings (one dict for each time that a compiled function was recorded: function, why).
+    last) and convolutions_widened (lowering/columns.py), replays and replays_given_up (lazy/replay), compiled_calls,
+    programs_in_blocks (lowering/blocks.py) and recordings (one dict for each time that a compiled function was recorded:
+    function, why).
     """
     from .record import log  # what was recorded since the last sync is not yet in the counts
 
