@@ -16,7 +16,7 @@ import numpy as np
 from ..lazy import dtypes, ops
 from ..lazy.graph import Aval, HostValue, Node, Op, Signature, leaf, signature
 from .emit import Plan
-from .rolling import Analysis, layers
+from .rolling import Analysis, draws, layers
 from .rolling.batching import ELEMENTWISE
 from .rolling.relations import Carried, Piece, Varying
 from .rolling.sequence import MOVES, is_leaf
@@ -26,6 +26,7 @@ LEAST = 2000  # ops in repeated layers for which it is worth it
 TRIPS = 8  # layers, at least
 PIECE = 80  # ops of a piece, at least: to start one takes as long as some tens of small ops
 SPARING = 100, 4, 1  # the same three where a function was checkpointed: pieces keep what it computes apart from the rest
+DRAWING = 400, 3, 40  # the same where layers draw their first values: little to run, and long to compile
 _HEAVY = {ops.random_bits: 40}  # as many ordinary ops, to compile
 _LIGHT = {
     ops.add, ops.subtract, ops.multiply, ops.negate, ops.maximum, ops.minimum, ops.select, ops.compare, ops.absolute,
@@ -68,7 +69,8 @@ def outlined(plan: Plan, found: Analysis | None) -> Outline | None:
     if not enabled[0] or found is None:
         return None
     sparing = any(n.sig.op is ops.optimization_barrier for n in found.arranged.sequence)
-    least, trips, piece = SPARING if sparing else (LEAST, TRIPS, PIECE)
+    drawing = any(draws(found.arranged, p) for p in found.pieces)
+    least, trips, piece = SPARING if sparing else DRAWING if drawing else (LEAST, TRIPS, PIECE)
     layered, loops = [], 0
     for p in found.pieces:
         if layers(found.arranged, p) or (sparing and not found.pays(p)):

@@ -15,7 +15,7 @@ from ...lazy.graph import Aval, HostValue, Node, after_inputs
 from ...lazy.record import sockets
 from ..emit import Plan
 from ..structure import structure
-from .relations import Fixed, Inner, Piece, Relation, Varying, piece
+from .relations import Carried, Fixed, Inner, Piece, Relation, Varying, piece
 from .rewrite import Rewriter
 from .sequence import Arrangement, arrange, runs
 
@@ -83,7 +83,9 @@ def _pays(a: Arrangement, p: Piece) -> bool:
 
 def layers(a: Arrangement, p: Piece) -> bool:
     """Whether the trips are layers with weights of their own: more bytes are another argument in each than are the same
-    in all. To lay those side by side, as a loop must, would cost more than it saves."""
+    in all, or each draws its own first values. To lay those side by side, as a loop must, would cost more than it saves."""
+    if draws(a, p):
+        return True
     own = shared = 0
     seen: set[Relation] = set()
     for relations in p.operands:
@@ -96,6 +98,13 @@ def layers(a: Arrangement, p: Piece) -> bool:
             elif type(r) is Fixed:
                 shared += _bytes(a, r.number)
     return own > shared
+
+
+def draws(a: Arrangement, p: Piece) -> bool:
+    """Whether the trips draw random numbers, and hand nothing on to each other."""
+    nodes = a.sequence[p.run.start : p.run.start + p.run.period]
+    alone = not any(type(r) is Carried for relations in p.operands for r in relations)
+    return alone and any(n.sig.op is ops.random_bits for n in nodes)
 
 
 def _bytes(a: Arrangement, number: int) -> int:
@@ -133,4 +142,4 @@ def plan_of(plan: Plan, arguments: set[Node], values: list[Node]) -> Plan:
 
 
 sockets.rolls = rolls
-__all__ = ["Analysis", "analysis", "enabled", "layers", "plan_of", "rolled", "rolls"]
+__all__ = ["Analysis", "analysis", "draws", "enabled", "layers", "plan_of", "rolled", "rolls"]

@@ -264,3 +264,24 @@ def test_what_only_this_process_understands_has_no_name():
         assert name_of(mine(lx.tensor([1.0, 8.0]))) is None
     finally:
         Op.table.pop("cbrt")
+
+
+def test_layers_that_draw_their_first_values_are_one_piece_each(monkeypatch):
+    monkeypatch.setenv("LAZYXLA_CACHE_DIR", "off")
+
+    def values():
+        lx.manual_seed(3)
+        made = [f for _ in range(6) for f in (lx.rand(5, 3), lx.rand(7) - 0.5)]
+        lx.sync()
+        return [m.numpy() for m in made]
+
+    lx.lowering.outline_layers(False)
+    expected = values()
+    lx.lowering.outline_layers(True)
+    lx.lowering.clear_cache()
+    lx.metrics.reset()
+    found = values()
+    facts = lx.metrics.report(as_dict=True)
+    assert facts["layers_outlined"] >= 3 and facts["loops_rolled"] == 0
+    for a, b in zip(found, expected):
+        np.testing.assert_array_equal(a, b)
