@@ -427,8 +427,12 @@ class Tensor(_Added):
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self._number("index()"))
 
-    def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
-        """A DLPack capsule that shares the computed buffer."""
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
+        """A DLPack capsule that shares the computed buffer; ``stream`` and the rest as the protocol has them."""
+        given = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+        options = {k: v for k, v in given.items() if v is not None}
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         buffer = self._buffer("__dlpack__()")
