@@ -123,7 +123,7 @@ def sgn(input: Tensor) -> Tensor:
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1."""
     if input.dtype.is_complex:
-        raise RuntimeError(
+        raise NotImplementedError(
             "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
             f"  ({user_line()})"
         )
@@ -166,7 +166,7 @@ def _rounding(name: str, value: Callable[[Tensor], Tensor], doc: str) -> Callabl
 
 def _refuse_complex(x: Tensor, name: str) -> None:
     if x.dtype.is_complex:
-        raise RuntimeError(f"{name} is not supported for complex inputs  ({user_line()})")
+        raise NotImplementedError(f"{name} is not supported for complex inputs  ({user_line()})")
 
 
 def _trunc(x: Tensor) -> Tensor:
@@ -324,7 +324,7 @@ def relu(input: Tensor) -> Tensor:
 def _degrees(name: str, factor: float) -> None:
     def f(input: Tensor) -> Tensor:
         if input.dtype.is_complex:
-            raise RuntimeError(f"{name} is not supported for complex tensors.  ({user_line()})")
+            raise NotImplementedError(f"{name} is not supported for complex tensors.  ({user_line()})")
         x = to_inexact(input)
         return ops.multiply(x, full_like_type(x, factor))
 

@@ -55,7 +55,7 @@ def asarray(
         out = obj.to(dtype=dtype, device=device)
         if copy is False and out is not obj:
             raise ValueError(f"asarray(): copy=False, and another type or device needs a copy  ({user_line()})")
-        return out.clone() if copy and out is obj and type(obj) is Tensor else like(out.clone() if copy else out, obj)
+        return like(out.clone() if copy else out, obj)
     if copy is False:
         if isinstance(obj, np.ndarray) and dtype in (None, dtypes.of_numpy(obj.dtype)):
             return as_array(lx["from_numpy"](obj))  # type: ignore[no-any-return]

@@ -111,9 +111,9 @@ cumulative_prod.__doc__ = "The products so far along an axis, beginning with 1 w
 
 
 def diff(
-    x: Tensor, /, *, axis: int = -1, n: int = 1, prepend: Tensor | None = None, append: Tensor | None = None
+    x: Tensor, /, n: int = 1, axis: int = -1, *, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """Differences of neighbours along an axis, n times."""
+    """Differences of neighbours along an axis, n times (which NumPy's users, and scikit-learn, also say by place)."""
     at = one_axis("diff", tensor("diff", x), axis)
     y = lx["diff"](x, n=n, dim=at, prepend=prepend, append=append) if n or prepend is not None or append is not None else x
     return like(y, x)  # type: ignore[no-any-return]
@@ -141,9 +141,11 @@ def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
     return like(tuple(lx["nonzero"](x, as_tuple=True)), x)  # type: ignore[no-any-return]
 
 
-def where(condition: Tensor, x1: Tensor | complex, x2: Tensor | complex, /) -> Tensor:
-    """x1 where the condition holds, x2 elsewhere."""
+def where(condition: Tensor, x1: Tensor | complex | None = None, x2: Tensor | complex | None = None, /) -> Any:
+    """x1 where the condition holds, x2 elsewhere. Without either, ``nonzero``, as NumPy's users know it."""
     c = tensor("where", condition)
+    if x1 is None and x2 is None:
+        return nonzero(c)
     a, b = operand(x1), operand(x2)
     if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
         kinds = (bool, int, float, complex)
