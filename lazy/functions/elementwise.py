@@ -61,6 +61,9 @@ for _old, _f in (
 def _times(name: str, base: Callable[[Tensor], Tensor], factor: float) -> Callable[[Tensor], Tensor]:
     def f(input: Tensor) -> Tensor:
         y = base(input)
+        if y.dtype.is_complex:  # part by part: a complex product makes NaN of an infinite part
+            parts = (ops.real(y), ops.imag(y))
+            return ops.complex_(*(ops.multiply(v, full_like_type(v, factor)) for v in parts))
         return ops.multiply(y, full_like_type(y, factor))
 
     f.__name__ = name
