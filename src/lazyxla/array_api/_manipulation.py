@@ -88,7 +88,7 @@ def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
 def expand_dims(x: Tensor, /, axis: int | tuple[int, ...] = 0) -> Tensor:
     """With axes of size 1 at the places (of the result) named; IndexError for one that is out of range."""
     x = tensor("expand_dims", x)
-    given = (axis,) if hasattr(axis, "__index__") else tuple(axis)  # type: ignore[arg-type]
+    given = sizes(axis)
     ndim = x.ndim + len(given)
     for a in given:
         if not -ndim <= a < ndim:
