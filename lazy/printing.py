@@ -94,9 +94,8 @@ class _Formatter:
             self.integral = bool(np.all(finite == np.ceil(finite)))
             low, high = float(finite.min()), float(finite.max())
             self.scientific = high / low > 1000.0 or high > 1.0e8 or (low < 1.0e-4 and not self.integral)
-        if _options.sci_mode is not None:
-            self.scientific = _options.sci_mode
-        if finite.size:
+            if _options.sci_mode is not None:
+                self.scientific = _options.sci_mode
             shown = flat[np.isfinite(flat) & (flat != 0)]
             self.width = max(len(self._text(v)) for v in shown.tolist())
 
@@ -187,6 +186,8 @@ def format_tensor(
         summarize = needs_summary(tuple(shape))
         form = _formatter(_edges(array) if summarize else array)
         body = _block(array, len(prefix), summarize, form)
+        if _options.edgeitems == 0:
+            suffixes.append(f"size={tuple(shape)}")
     if show_dtype:
         suffixes.append(f"dtype=lazyxla.{dtype_name}")
     if grad_fn is not None:
@@ -198,7 +199,7 @@ def format_tensor(
 
 def _with_suffixes(text: str, suffixes: list[str]) -> str:
     """Suffixes go on the last line while they fit in the line width, and on a new one after that."""
-    last = len(text) - text.rfind("\n")
+    last = len(text) - text.rfind("\n") + 1
     parts = [text]
     for suffix in suffixes:
         if last + len(suffix) + 2 > _options.linewidth:

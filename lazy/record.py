@@ -140,7 +140,8 @@ class GradNode:
 
     def name(self) -> str:
         if self.rule is not None:
-            return getattr(self.rule, "name", "Function") + "Backward"
+            ours = type(self.rule).__module__.startswith(__package__)  # PyTorch numbers its own, not the user's
+            return getattr(self.rule, "name", "Function") + ("Backward0" if ours else "Backward")
         name = self.sig.op.name
         return (_PYTORCH.get(name) or "".join(w.capitalize() for w in name.split("_"))) + "Backward0"
 
@@ -157,7 +158,9 @@ _PYTORCH = {
     "multiply": "Mul", "subtract": "Sub", "divide": "Div", "negate": "Neg", "power": "Pow", "dot_general": "Mm",
     "exponential": "Exp", "sine": "Sin", "cosine": "Cos", "reduce_sum": "Sum", "broadcast_in_dim": "Expand",
     "concatenate": "Cat", "select": "Where", "transpose": "Permute", "reshape": "View", "copy": "Clone",
-    "logistic": "Sigmoid", "convert": "ToCopy",
+    "logistic": "Sigmoid", "convert": "ToCopy", "slice": "Slice", "dynamic_slice": "Slice", "reduce_max": "Amax",
+    "reduce_min": "Amin", "reduce_prod": "Prod", "exponential_minus_one": "Expm1", "log_plus_one": "Log1p",
+    "absolute": "Abs", "reverse": "Flip", "gather": "Index", "erf_inv": "Erfinv", "pad": "ConstantPadNd",
 }  # fmt: skip
 
 

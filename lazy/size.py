@@ -25,3 +25,15 @@ class Size(tuple[int, ...]):
 
     def __add__(self, other: Any) -> Size:
         return Size(tuple.__add__(self, tuple(other)))
+
+
+def of_dim(values: tuple[int, ...], dim: int) -> int:
+    """The value of one dim; IndexError in PyTorch's words where there is none."""
+    from .record import user_line
+
+    n = max(len(values), 1)
+    if not -len(values) <= dim < len(values):
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})  ({user_line()})"
+        )
+    return values[dim]

@@ -17,7 +17,7 @@ from .graph import Aval, HostValue, Node
 from .hooks import HookHandle
 from .record import GradNode, Leaf, mode, user_line, wrap
 from .replay.state import S, entry_point, opaque
-from .size import Size
+from .size import Size, of_dim
 
 if TYPE_CHECKING:
     from .added import Added as _Added
@@ -110,7 +110,7 @@ class Tensor(_Added):
         return Size(self._aval().shape)
 
     def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
+        return self.shape if dim is None else of_dim(self.shape, dim)
 
     @property
     def dtype(self) -> DType:
@@ -148,7 +148,7 @@ class Tensor(_Added):
     def stride(self, dim: int | None = None) -> Any:
         """The strides that PyTorch would report; XLA chooses its own memory layout."""
         strides = views.layout(self)[1]
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else of_dim(strides, dim)
 
     def storage_offset(self) -> int:
         return views.layout(self)[0]
@@ -382,8 +382,7 @@ class Tensor(_Added):
         if not force:
             if self.requires_grad:
                 raise RuntimeError(
-                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.  "
-                    f"({user_line()})"
+                    f"Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.  ({user_line()})"
                 )
             if self.device.type != "cpu":
                 raise TypeError(
@@ -403,9 +402,8 @@ class Tensor(_Added):
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
-            if self.numel() == 0:
-                raise RuntimeError(f"Boolean value of Tensor with no values is ambiguous  ({user_line()})")
-            raise RuntimeError(f"Boolean value of Tensor with more than one value is ambiguous  ({user_line()})")
+            has = "more than one value" if self.numel() else "no values"
+            raise RuntimeError(f"Boolean value of Tensor with {has} is ambiguous  ({user_line()})")
         return bool(self._array("bool()").reshape(()))
 
     def _number(self, cause: str) -> Any:
@@ -427,8 +425,10 @@ class Tensor(_Added):
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self._number("index()"))
 
-    def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
         """A DLPack capsule that shares the computed buffer."""
+        given = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+        options = {k: v for k, v in given.items() if v is not None}
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         buffer = self._buffer("__dlpack__()")

@@ -24,7 +24,7 @@ _LAYOUT = {
 
 def _floating(x: Tensor, name: str) -> None:
     if x.dtype not in _LAYOUT:
-        raise RuntimeError(f"{name}(): only floating-point dtypes are supported, not {x.dtype.name}  ({user_line()})")
+        raise NotImplementedError(f"{name}(): only floating-point dtypes are supported, not {x.dtype.name}  ({user_line()})")
 
 
 def _exponent(x: Tensor) -> Tensor:

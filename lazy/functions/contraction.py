@@ -142,6 +142,11 @@ alias("ger", outer)
 @both
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Sums of products over both last dims."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"inner(): expected both tensors to have the same dtype, but got {input.dtype.name} and {other.dtype.name}"
+            f"  ({user_line()})"
+        )
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     return tensordot(input, other, ([-1], [-1]))

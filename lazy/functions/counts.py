@@ -20,7 +20,7 @@ _ROUNDS = 24  # of rejection, each of which accepts at least 4 of 5
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """A number of events for each rate (not negative), in the input's type."""
     if not input.dtype.is_floating_point:
-        raise RuntimeError(f'"poisson_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+        raise NotImplementedError(f'"poisson_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
     rate = convert(input.detach(), dtypes.float64)
     few = ops.compare(rate, full_like_type(rate, _SMALL), direction="LT")
     small = _by_inversion(ops.select(few, rate, full_like_type(rate, 1.0)), generator)

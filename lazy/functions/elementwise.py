@@ -61,6 +61,9 @@ for _old, _f in (
 def _times(name: str, base: Callable[[Tensor], Tensor], factor: float) -> Callable[[Tensor], Tensor]:
     def f(input: Tensor) -> Tensor:
         y = base(input)
+        if y.dtype.is_complex:  # part by part: a complex product makes NaN of an infinite part
+            parts = (ops.real(y), ops.imag(y))
+            return ops.complex_(*(ops.multiply(v, full_like_type(v, factor)) for v in parts))
         return ops.multiply(y, full_like_type(y, factor))
 
     f.__name__ = name
@@ -123,7 +126,7 @@ def sgn(input: Tensor) -> Tensor:
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1."""
     if input.dtype.is_complex:
-        raise RuntimeError(
+        raise NotImplementedError(
             "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
             f"  ({user_line()})"
         )
@@ -166,7 +169,7 @@ def _rounding(name: str, value: Callable[[Tensor], Tensor], doc: str) -> Callabl
 
 def _refuse_complex(x: Tensor, name: str) -> None:
     if x.dtype.is_complex:
-        raise RuntimeError(f"{name} is not supported for complex inputs  ({user_line()})")
+        raise NotImplementedError(f"{name} is not supported for complex inputs  ({user_line()})")
 
 
 def _trunc(x: Tensor) -> Tensor:
@@ -324,7 +327,7 @@ def relu(input: Tensor) -> Tensor:
 def _degrees(name: str, factor: float) -> None:
     def f(input: Tensor) -> Tensor:
         if input.dtype.is_complex:
-            raise RuntimeError(f"{name} is not supported for complex tensors.  ({user_line()})")
+            raise NotImplementedError(f"{name} is not supported for complex tensors.  ({user_line()})")
         x = to_inexact(input)
         return ops.multiply(x, full_like_type(x, factor))
 

@@ -96,7 +96,7 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
 
 def _floating(x: Tensor, name: str) -> None:
     if not x.dtype.is_floating_point:
-        raise RuntimeError(f'"{name}_cpu" not implemented for \'{x.dtype.name}\'  ({user_line()})')
+        raise NotImplementedError(f'"{name}_cpu" not implemented for \'{x.dtype.name}\'  ({user_line()})')
 
 
 @both

@@ -192,6 +192,8 @@ def _as_index(item: Any, x: Tensor) -> Any:
         item = np.asarray(item if len(item) else np.zeros(0, np.int64))
     if isinstance(item, np.ndarray) and item.ndim == 0 and item.dtype.kind in "iu":
         return int(item)
+    if isinstance(item, np.ndarray) and item.ndim == 0 and item.dtype.kind == "b":
+        return bool(item)
     if isinstance(item, np.ndarray):
         if item.dtype.kind not in "iub":
             raise IndexError(
@@ -204,6 +206,8 @@ def _as_index(item: Any, x: Tensor) -> Any:
                 f"tensors used as indices must be long, int, byte or bool tensors, not {item.dtype.name}"
                 f"  ({user_line()})"
             )
+        if item.ndim == 0 and _is_mask(item):
+            return bool(item.detach()._array("indexing by a mask"))  # all or nothing, along a new dim
         return transfer(item, x.device) if item.device is not x.device else item
     return item
 

@@ -186,9 +186,15 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return ops.reshape(picked, shape=places.shape)
 
 
+def _not_0d(x: Tensor, name: str) -> None:
+    if x.ndim == 0:
+        raise RuntimeError(f"{name}() expects at least a 1-dimensional tensor, got a 0-dim one  ({user_line()})")
+
+
 @both
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` places of a dim from ``start`` on, as an alias."""
+    _not_0d(input, "narrow")
     d = normal_dim(dim, input.ndim)
     n = input.shape[d]
     start = int(start)
@@ -201,6 +207,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 @both
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of one size (the last may be smaller), or of the sizes given, as aliases."""
+    _not_0d(tensor, "split")
     d = normal_dim(dim, tensor.ndim)
     n = tensor.shape[d]
     if isinstance(split_size_or_sections, int):
@@ -229,7 +236,10 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size, but for the last."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}  ({user_line()})")
+    _not_0d(input, "chunk")
     n = input.shape[normal_dim(dim, input.ndim)]
+    if n == 0:
+        return tuple([narrow(input, dim, 0, 0) for _ in range(chunks)])
     return split(input, max(1, -(-n // chunks)), dim)
 
 
@@ -239,6 +249,7 @@ alias("unsafe_chunk", chunk)
 @both
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of sizes that differ by one at most, or cut at the indices."""
+    _not_0d(input, "tensor_split")
     d = normal_dim(dim, input.ndim)
     n = input.shape[d]
     if isinstance(indices_or_sections, Tensor):
@@ -282,6 +293,7 @@ _splitter("dsplit", 3, 2)
 @both
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dim, as aliases."""
+    _not_0d(input, "unbind")
     d = normal_dim(dim, input.ndim)
     return tuple(select(input, d, i) for i in range(input.shape[d]))
 

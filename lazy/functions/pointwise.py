@@ -27,7 +27,7 @@ from .conversion import (
     to_inexact,
 )
 from .elementwise import abs as abs_
-from .elementwise import isfinite, isnan, signbit
+from .elementwise import isfinite, isinf, isnan, signbit
 
 
 @function
@@ -134,7 +134,9 @@ fmin = _ignoring_nan("fmin", ops.minimum, "The smaller; the other where one is N
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """The root of input^2 + other^2, without overflow."""
     x, y = promote(input, other)
-    return ops.absolute(ops.complex_(x, y)) if x.dtype.itemsize >= 4 else (x * x + y * y).sqrt()
+    size = ops.absolute(ops.complex_(x, y)) if x.dtype.itemsize >= 4 else (x * x + y * y).sqrt()
+    infinite = ops.bit_or(isinf(x.detach()), isinf(y.detach()))  # infinite even beside a NaN, as in C
+    return ops.select(infinite, full_like_type(x, math.inf), size)
 
 
 @both
@@ -167,7 +169,7 @@ def gcd(input: Tensor, other: Tensor) -> Tensor:
     """The greatest common divisor, by as many of Euclid's steps as the widest integers of the type can need."""
     x, y = promote(input, other)
     if x.dtype.category != INT:
-        raise RuntimeError(f'"gcd" not implemented for \'{x.dtype.name}\'  ({user_line()})')
+        raise NotImplementedError(f'"gcd" not implemented for \'{x.dtype.name}\'  ({user_line()})')
     zero, one = full_like_type(x, 0), full_like_type(x, 1)
     x, y = abs_(x), abs_(y)
     for _ in range(int(1.45 * x.dtype.itemsize * 8)):
@@ -192,7 +194,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError(f"torch.clamp: At least one of 'min' or 'max' must not be None  ({user_line()})")
     if input.dtype.is_complex:
-        raise RuntimeError(f"clamp is not supported for complex types  ({user_line()})")
+        raise NotImplementedError(f"clamp is not supported for complex types  ({user_line()})")
     out, dtype = input, None
     for bound, direction in ((min, "LT"), (max, "GT")):
         if bound is not None:

@@ -25,9 +25,11 @@ MinMax = namedtuple("MinMax", ["min", "max"])
 
 def axes_of(x: Tensor, dim: Dims) -> tuple[int, ...]:
     """The dims to reduce: all for None or an empty list."""
-    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+    if not (dim is None or hasattr(dim, "__index__") or isinstance(dim, Sequence)):
+        raise TypeError(f"dim must be int or a tuple of ints, not {type(dim).__name__}  ({user_line()})")
+    if dim is None or (isinstance(dim, Sequence) and len(dim) == 0):
         return tuple(range(x.ndim))
-    dims = [dim] if isinstance(dim, int) else list(dim)
+    dims = list(dim) if isinstance(dim, Sequence) else [dim]
     for d in dims:
         if not hasattr(d, "__index__"):
             raise TypeError(f"dim must be int or a tuple of ints, not {type(d).__name__}  ({user_line()})")
@@ -166,7 +168,7 @@ def std_mean(
 def _truth(name: str, op: Any) -> Callable[..., Tensor]:
     def f(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
         x = convert(input, dtypes.bool_)
-        axes = axes_of(x, dim)
+        axes = () if dim == () else axes_of(x, dim)  # no dims named: each element by itself
         y = kept(x, op(x, axes=axes), axes, keepdim)
         return convert(y, dtypes.uint8) if input.dtype is dtypes.uint8 else y
 

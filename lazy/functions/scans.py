@@ -24,7 +24,8 @@ from .shape import box, normal_dim, pad_zeros
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sums along a dim."""
     x = accumulated(input, dtype)
-    return ops.copy(x) if x.ndim == 0 else ops.cumsum(x, axis=normal_dim(dim, x.ndim), reverse=False)
+    d = normal_dim(dim, x.ndim)
+    return ops.copy(x) if x.ndim == 0 else ops.cumsum(x, axis=d, reverse=False)
 
 
 def _doubling(
@@ -58,7 +59,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log of running sums of exp, without overflow."""
     if not input.dtype.is_inexact:
-        raise RuntimeError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
     d = normal_dim(dim, input.ndim)
     if input.ndim == 0:
         return ops.copy(input)
@@ -71,7 +72,7 @@ def _running(name: str, direction: str) -> None:
         from .scattering import gather
 
         if input.dtype.is_complex:
-            raise RuntimeError(f'"{name}" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+            raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'  ({user_line()})')
         d = normal_dim(dim, input.ndim)
         if input.ndim == 0:
             return ValuesIndices(ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))

@@ -92,6 +92,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     """``gather`` with broadcasting of the other dims."""
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
+    if input.ndim != indices.ndim:
+        raise RuntimeError(
+            f"take_along_dim(): input and indices should have the same number of dims, but got {input.ndim} and "
+            f"{indices.ndim}  ({user_line()})"
+        )
     d = normal_dim(dim, input.ndim)
     shape = broadcast_shape(*[tuple(1 if i == d else n for i, n in enumerate(t.shape)) for t in (input, indices)])
     wide = [broadcast_to(t, tuple(t.shape[d] if i == d else n for i, n in enumerate(shape))) for t in (input, indices)]

@@ -23,6 +23,8 @@ def normal_dim(dim: int, ndim: int, extra: int = 0) -> int:
     """A dim counted from the front; IndexError in PyTorch's words when out of range."""
     span = max(ndim + extra, 1)
     if not isinstance(dim, int):
+        if not hasattr(dim, "__index__"):
+            raise TypeError(f"dim must be int, not {type(dim).__name__}  ({user_line()})")
         dim = int(dim)
     if not -span <= dim < span:
         raise IndexError(
@@ -173,6 +175,7 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dims start_dim to end_dim as one."""
     if input.ndim == 0:
+        normal_dim(start_dim, 0), normal_dim(end_dim, 0)
         return reshape(input, 1)
     lo, hi = normal_dim(start_dim, input.ndim), normal_dim(end_dim, input.ndim)
     if lo > hi:
@@ -205,6 +208,8 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
         if dim is None
         else [normal_dim(d, len(shape)) for d in ([dim] if isinstance(dim, int) else dim)]
     )
+    if len(set(dims)) != len(dims):
+        raise RuntimeError(f"squeeze(): a dim appears multiple times in {dim}  ({user_line()})")
     gone = {d for d in dims if shape and shape[d] == 1}
     return view(input, _reshape_step(input, tuple(n for i, n in enumerate(shape) if i not in gone)))
 
@@ -298,6 +303,11 @@ Tensor.mT = property(entry_point(_matrix_transpose))
 
 @both
 def adjoint(input: Tensor) -> Tensor:
+    """The transposed conjugate of matrices."""
+    if input.ndim == 0:
+        return input.conj()
+    if input.ndim < 2:
+        raise RuntimeError(f"adjoint(): matrices are expected, got {list(input.shape)}  ({user_line()})")
     return transpose(input, -2, -1).conj()
 
 
@@ -390,6 +400,8 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
             f"  ({user_line()})"
         )
+    if any(n < 0 for n in times):
+        raise RuntimeError(f"repeat(): the repeats must not be negative, got {times}  ({user_line()})")
     shape = (1,) * (len(times) - self.ndim) + tuple(self.shape)
     wide = tuple(v for r, n in zip(times, shape) for v in (r, n))
     dims = tuple(2 * i + 1 for i in range(len(times)))

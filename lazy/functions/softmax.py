@@ -47,7 +47,8 @@ def _shifted(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 def _soft(input: Tensor, dim: int, dtype: Any) -> tuple[Tensor, tuple[int, ...]]:
     x = to_inexact(input if dtype is None else convert(input, dtypes.as_dtype(dtype)))
-    return x, (normal_dim(dim, x.ndim),) if x.ndim else ()
+    d = normal_dim(dim, x.ndim)
+    return x, (d,) if x.ndim else ()
 
 
 @both
@@ -142,6 +143,8 @@ def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False,
         if p != "fro":
             raise RuntimeError(f"norm: p={p!r} is not supported; 'fro' or a number is expected  ({user_line()})")
         p = 2
+    if not x.dtype.is_inexact:
+        raise RuntimeError(f"norm(): a floating point or complex tensor is expected, got {x.dtype.name}  ({user_line()})")
     return _norm(x, float(p), axes_of(x, dim), keepdim)
 
 

@@ -72,6 +72,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     out = input
     for s, d in zip(shifts, dims):
         d = normal_dim(d, input.ndim)
+        if not input.ndim:
+            raise IndexError(f"roll(): dim {d} of a 0-dim tensor  ({user_line()})")
         n = input.shape[d]
         k = s % n if n else 0
         if k:

@@ -23,6 +23,7 @@ def expect_kind(aval: Aval, kinds: str) -> None:
     expect(
         letter(aval.dtype) in kinds,
         f"not implemented for '{aval.dtype.name}': expected {' or '.join(LETTERS[k] for k in kinds)}",
+        NotImplementedError,
     )
 
 

@@ -53,6 +53,7 @@ globals().update(lazy.public)
 from . import (  # noqa: E402  (they use the names above)
     accelerator,
     amp,
+    array_api,
     backends,
     compiler,
     cuda,
@@ -113,6 +114,7 @@ __all__ = [
     "Tensor",
     "accelerator",
     "amp",
+    "array_api",
     "autocast",
     "autograd",
     "backends",

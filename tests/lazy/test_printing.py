@@ -1,9 +1,13 @@
 """How tensors print: as PyTorch prints them."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import lazyxla as lx
+from tests import printed
 
 SHOWN = {
     "tensor(3)": "tensor(3)",
@@ -106,3 +110,40 @@ def test_a_long_tensor_on_a_device_is_fetched_at_its_edges():
     x = lx.arange(100_000, device="xla") * 2
     assert repr(x).startswith("tensor([     0,      2,      4,  ...,")
     assert np.array_equal(x[-1:].cpu().numpy(), [199_998])
+
+
+PYTORCH = json.loads((Path(__file__).parent / "printing_values.json").read_text())
+
+
+@pytest.mark.parametrize("options", printed.OPTIONS)
+def test_printed_as_pytorch_prints(options):
+    wrong = {}
+    for o, expression in printed.cases():
+        if o == options:
+            expected = PYTORCH.get(f"{o} | {expression}") or PYTORCH[f" | {expression}"]
+            found = printed.text(lx, o, expression, eval)
+            if found != expected:
+                wrong[expression] = found, expected
+    assert not wrong
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(ValueError, match="unknown profile 'odd'; expected one of default, short, full"):
+        lx.set_printoptions(profile="odd")
+    assert lx.get_printoptions()["precision"] == 4
+
+
+def test_the_name_of_a_gradient_is_pytorchs_with_its_number():
+    x = lx.ones(2, requires_grad=True)
+    assert repr(x.softmax(0)).endswith("grad_fn=<SoftmaxBackward0>)") and repr(x.prod()).endswith("grad_fn=<ProdBackward0>)")
+
+    class Mine(lx.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            return a * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    assert repr(Mine.apply(x)).endswith("grad_fn=<MineBackward>)")

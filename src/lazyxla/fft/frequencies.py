@@ -6,6 +6,7 @@ from typing import Any
 
 from ..lazy import Tensor
 from ..lazy import public as lx
+from ..lazy.functions.shape import normal_dim
 
 
 def fftfreq(
@@ -34,7 +35,8 @@ def _over(steps: Tensor, n: int, d: float, dtype: Any, requires_grad: bool) -> T
 
 
 def _dims(x: Tensor, dim: Any) -> list[int]:
-    return list(range(x.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    given = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    return [normal_dim(d, x.ndim) for d in given]
 
 
 def fftshift(input: Tensor, dim: Any = None) -> Tensor:
