@@ -18,6 +18,7 @@ from . import record as rec
 from .record import mode, user_line
 from .replay import starts
 from .replay.capture import Capture
+from .replay.inlay import Inlay
 from .replay.state import S
 from .replay.trace import Linker, Stale, Trace, is_live
 from .replay.trees import flatten, rebuild
@@ -44,7 +45,7 @@ class Compiled:
         return self if owner is None else functools.partial(self, owner)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if (S.player is not None and isinstance(S.player, Capture)) or mode.eager or S.inside or not starts.enabled[0]:
+        if isinstance(S.player, (Capture, Inlay)) or mode.eager or S.inside or not starts.enabled[0]:
             return self.fn(*args, **kwargs)  # part of another recording, or to be looked at op by op
         if getattr(S.player, "owner", None) not in (None, threading.get_ident()):
             return self.fn(*args, **kwargs)  # another thread is in the middle of a segment

@@ -11,13 +11,18 @@ from . import devices
 
 from . import lazy, lowering, autograd  # isort: skip  (this order: each plugs into the one before)
 from .autograd import (
+    associative_scan,
+    cond,
     enable_grad,
     from_jax_function,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
+    map,
     no_grad,
+    scan,
     set_grad_enabled,
+    while_loop,
 )
 from .devices import register_backend
 from .lazy import (
@@ -113,6 +118,7 @@ __all__ = [
     "Tensor",
     "accelerator",
     "amp",
+    "associative_scan",
     "autocast",
     "autograd",
     "backends",
@@ -120,6 +126,7 @@ __all__ = [
     "clear_autocast_cache",
     "compile",
     "compiler",
+    "cond",
     "cuda",
     "debug",
     "default_generator",
@@ -163,6 +170,7 @@ __all__ = [
     "random",
     "register_backend",
     "result_type",
+    "scan",
     "set_autocast_cache_enabled",
     "set_autocast_dtype",
     "set_autocast_enabled",
@@ -177,4 +185,5 @@ __all__ = [
     "testing",
     "utils",
     "version",
+    "while_loop",
 ]
