@@ -30,7 +30,9 @@ def _tensors(name: str, what: str, tree: Any) -> tuple[list[Tensor], Any]:
     leaves, structure = flatten(tree)
     for x in leaves:
         if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: {what} must be tensors (in tuples, lists and dicts), got {type(x).__name__}  ({user_line()})")
+            raise TypeError(
+                f"{name}: {what} must be tensors (in tuples, lists and dicts), got {type(x).__name__}  ({user_line()})"
+            )
     return leaves, structure
 
 
@@ -46,7 +48,9 @@ def _given_back(name: str, what: str, tree: Any, expected: Sequence[Aval], struc
     """What a body gives to be carried on, which must be of the types that it was given."""
     leaves, found = _tensors(name, f"what {what} gives back", tree)
     if found != structure:
-        raise RuntimeError(f"{name}: {what} must give back the structure that it is given, {structure}, got {found}  ({user_line()})")
+        raise RuntimeError(
+            f"{name}: {what} must give back the structure that it is given, {structure}, got {found}  ({user_line()})"
+        )
     out = [inlay.replaced(t) for t in leaves]
     for k, (t, aval) in enumerate(zip(out, expected)):
         if t._aval() is not aval:
@@ -145,7 +149,8 @@ def while_loop(
     (tensor(6), tensor(192.))
     """
     if not isinstance(carried_inputs, (tuple, list)):
-        raise TypeError(f"while_loop: carried_inputs must be a tuple or list, got {type(carried_inputs).__name__}  ({user_line()})")
+        kind = type(carried_inputs).__name__
+        raise TypeError(f"while_loop: carried_inputs must be a tuple or list, got {kind}  ({user_line()})")
     carried_inputs = tuple(carried_inputs)
     state, structure = _tensors("while_loop", "carried_inputs", carried_inputs)
     if not state:
@@ -239,7 +244,8 @@ def associative_scan(
         leaves = [x.flip(0) for x in leaves]
 
     def combined(a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
-        found, _ = _tensors("associative_scan", "what combine_fn gives back", combine_fn(unflatten(structure, a), unflatten(structure, b)))
+        both = combine_fn(unflatten(structure, a), unflatten(structure, b))
+        found, _ = _tensors("associative_scan", "what combine_fn gives back", both)
         if [t._aval() for t in found] != [t._aval() for t in a]:
             raise RuntimeError(
                 f"associative_scan: combine_fn must give back what it is given, {[t._aval() for t in a]}, got "

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..lazy import ops
 from ..lazy.graph import Aval, Node, Several, after_inputs, leaf_signature, placeholder, result, signature
 from ..lazy.ops.control import Region
-from ..lazy.record import mode, record, type_only, wrap
+from ..lazy.record import mode, record, type_only
 from ..lazy.replay.inlay import Inlay, stand_in
 from ..lazy.several import taken
 from . import engine
@@ -242,6 +242,6 @@ def _bytes(n: Node) -> int:
 
 
 __all__ = [
-    "Pull", "added", "given_back", "kept", "pull", "pull_of", "push", "reads", "recorded", "replayed", "substituted", "subtracted",
-    "used_by", "zero_node",
+    "Pull", "added", "given_back", "kept", "pull", "pull_of", "push", "reads", "recorded", "replayed", "substituted",
+    "subtracted", "used_by", "zero_node",
 ]  # fmt: skip

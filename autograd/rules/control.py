@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from ...lazy import ops
 from ...lazy.functions.conversion import constant
-from ...lazy.graph import Aval, Node, Op, Several, Signature, leaf_signature, placeholder, result, signature
-from ...lazy.ops.control import Loop, Region
+from ...lazy.graph import Aval, Node, Several, Signature, leaf_signature, placeholder, result, signature
+from ...lazy.ops.control import IRREVERSIBLE, TRANSPOSED, Loop, Region
 from ...lazy.record import GradNode, mode, where_text, wrap
 from ...lazy.several import Gradients, taken, tie
 from ..pulls import Pull, added, given_back, kept, pull, push, reads, substituted, subtracted, used_by, zero_node
@@ -171,10 +171,11 @@ class _Back:
         self.loop, self.pull, self.wanted, self.nodes = loop, p, wanted, nodes
 
     def __call__(self, g: Gradients, entry: GradNode) -> list[Any]:
-        was, p, carried = self.loop, self.pull, self.loop.carried
+        was, p = self.loop, self.pull
         anew = mode.grad
-        given = tuple(sorted(k for k in g.by_number if carried <= k < p.outputs))
-        way, b = _way(was, p, self.wanted, given, anew), _body(was, p, self.wanted)
+        b = _body(was, p, self.wanted)
+        given = tuple(sorted(k for k in g.by_number if k in b.given))
+        way = _way(was, p, self.wanted, given, anew)
         if anew:
             operands = [wrap(n, e) for n, e in zip(self.nodes, entry.edges)]
             values = [*operands, *loop(way.forward, given_back(p, way.extra), *operands)]
@@ -252,27 +253,6 @@ def _gradients(p: Pull, wanted: tuple[int, ...], given: tuple[int, ...]) -> Regi
 
 # --- a loop whose number of trips nobody knows ------------------------------------------------------------------
 
-_REFUSED = (
-    "a while_loop of an unknown number of trips can be differentiated forward (lx.func.jvp) but not in reverse, which would "
-    "have to keep what was carried in each trip: give while_loop max_trips=, the most there can be"
-)
-
-
-def _transposed_type(*_: Aval, avals: tuple[Aval, ...], line: str) -> Several:
-    return Several(avals)
-
-
-def _transposed_meaning(*_: Any, avals: Any, line: str) -> Any:
-    raise RuntimeError(f"{_REFUSED}  (recorded at {line})")
-
-
-# What a gradient through such a loop would be. It is never computed: only its derivative with respect to the gradients that
-# it is made from, which it is linear in, and that is the tangent.
-TRANSPOSED = Op.__new__(Op)
-TRANSPOSED.name, TRANSPOSED.attributes, TRANSPOSED.signatures = "while_transposed", ("avals", "line"), {}
-TRANSPOSED.rule, TRANSPOSED.meaning = _transposed_type, _transposed_meaning
-
-
 class _Unending:
     """In place of the gradients of the operands, what can be differentiated with respect to those of the results."""
 
@@ -286,7 +266,7 @@ class _Unending:
         given = sorted(g.by_number)
         cotangents = [g.by_number[k] for k in given]
         if not mode.grad or all(t._edge is None for t in cotangents):
-            raise RuntimeError(f"{_REFUSED}  (recorded at {line})")
+            raise RuntimeError(f"{IRREVERSIBLE}  (recorded at {line})")
         operands = [wrap(n, e) for n, e in zip(self.nodes, entry.edges)]
         found = _unknown([self.nodes[k].sig.aval for k in self.wanted], [*cotangents, *operands], line)
         rule = _Tangents(self.loop, self.pull, self.wanted, given, self.nodes, line)
@@ -304,8 +284,9 @@ class _Unending:
 def _unknown(avals: list[Aval], operands: list[Any], line: str) -> list[Any]:
     """Values that cannot be computed."""
     inputs = tuple([t._node or t._refresh() for t in operands])
-    made = Node(Signature(TRANSPOSED, tuple([n.sig.aval for n in inputs]), (tuple(avals), line), Several(tuple(avals))), inputs, None, 0)
-    return [wrap(Node(signature(result, (made.sig.aval,), (k,)), (made,), None, 0)) for k in range(len(avals))]
+    several = Several(tuple(avals))
+    made = Node(Signature(TRANSPOSED, tuple([n.sig.aval for n in inputs]), (tuple(avals), line), several), inputs, None, 0)
+    return [wrap(Node(signature(result, (several,), (k,)), (made,), None, 0)) for k in range(len(avals))]
 
 
 class _Tangents:

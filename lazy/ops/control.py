@@ -13,6 +13,7 @@ from ..graph import (
     Aval,
     HostValue,
     Node,
+    Op,
     Several,
     Signature,
     after_inputs,
@@ -190,4 +191,20 @@ case = define(
     "case", _case, _case_meaning, "What one of several branches gives, chosen by number (out of range: the last).",
     ("branches",),
 )  # fmt: skip
-__all__ = ["Loop", "Region", "case", "evaluated", "numbers_in", "while_loop"]
+
+IRREVERSIBLE = (
+    "a while_loop of an unknown number of trips can be differentiated forward (lx.func.jvp) but not in reverse, which would "
+    "have to keep what was carried in each trip: give while_loop max_trips=, the most there can be"
+)
+
+
+def _transposed(*_: Any, avals: tuple[Aval, ...], line: str) -> Any:
+    raise RuntimeError(f"{IRREVERSIBLE}  (recorded at {line})")
+
+
+# What a gradient through such a loop would be. It is never computed: only its derivative with respect to the gradients that
+# it is made from, which it is linear in, and that is the tangent. Not in the table: nobody records it but that rule.
+TRANSPOSED = Op.__new__(Op)
+TRANSPOSED.name, TRANSPOSED.attributes, TRANSPOSED.signatures = "while_transposed", ("avals", "line"), {}
+TRANSPOSED.meaning = _transposed
+__all__ = ["IRREVERSIBLE", "TRANSPOSED", "Loop", "Region", "case", "evaluated", "numbers_in", "while_loop"]

@@ -8,7 +8,7 @@ from typing import Any
 from ...devices.compiler import ir
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, Signature
-from ...lazy.ops.control import Loop, Region
+from ...lazy.ops.control import IRREVERSIBLE, TRANSPOSED, Loop, Region
 from ..emit import Builder, Value, fill, rule
 
 
@@ -31,6 +31,8 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
     carried = loop.carried
     first = operands[loop.first : loop.first + carried]
     stacks = [b.full(0, a) for a in sig.aval.elements[carried : len(loop.body.outputs)]]
+    if loop.trips == 0:
+        return [*first, *stacks, *([b.full(0, number)] if loop.test is not None else [])]
     same = [x for x in (*operands[: loop.first], *operands[loop.first + carried :]) if not _is_constant(x)]
     state = [b.full(0, number), *first, *stacks, *same]
     types = [x.type for x in state]
@@ -107,3 +109,8 @@ def _case(b: Builder, sig: Signature, index: Value, *operands: Value, branches: 
         with ir.InsertionPoint(region.blocks.append()):
             ir.Operation.create("stablehlo.return", [], _inside(b, branch, operands), loc=b.location)
     return list(made.results)
+
+
+@rule(TRANSPOSED)
+def _transposed(b: Builder, sig: Signature, *operands: Value, avals: tuple[Aval, ...], line: str) -> Sequence[Value]:
+    raise RuntimeError(f"{IRREVERSIBLE}  (recorded at {line})")
