@@ -158,6 +158,7 @@ __all__ = [
     "lazy",
     "linalg",
     "lowering",
+    "map",
     "masked",
     "metrics",
     "native",
