@@ -2,6 +2,7 @@
 
 from . import function, functional, rules
 from .bridge import from_jax_function
+from .control import associative_scan, cond, map, scan, while_loop
 from .engine import backward, grad
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -19,7 +20,9 @@ __all__ = [
     "Function",
     "GradcheckError",
     "Variable",
+    "associative_scan",
     "backward",
+    "cond",
     "enable_grad",
     "from_jax_function",
     "function",
@@ -30,7 +33,10 @@ __all__ = [
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "map",
     "no_grad",
     "rules",
+    "scan",
     "set_grad_enabled",
+    "while_loop",
 ]

@@ -9,7 +9,8 @@ from typing import Any
 from ..lazy import Tensor
 from ..lazy.graph import _serial as serial_numbers
 from ..lazy.record import GradNode, mode, track, user_line, user_site, wrap
-from ..lazy.replay.state import opaque
+from ..lazy.replay.inlay import Inlay
+from ..lazy.replay.state import S, opaque
 
 
 class Context:
@@ -116,6 +117,8 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         opaque("an autograd.Function")
+        if isinstance(S.active, Inlay):
+            args, kwargs = S.active.replaced(args), S.active.replaced(kwargs)
         tensors = [a if isinstance(a, Tensor) else None for a in args]
         edges = tuple(None if t is None or not t.requires_grad else t._edge for t in tensors)
         ctx = Context(tuple(e is not None for e in edges))

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from .. import devices
-from . import dtypes, metrics
+from . import dtypes, metrics, precision
 from . import record as rec
 from .record import mode, user_line
 from .replay import starts
 from .replay.capture import Capture
+from .replay.inlay import Inlay
 from .replay.state import S
 from .replay.trace import Linker, Stale, Trace, is_live
 from .replay.trees import flatten, rebuild
@@ -44,7 +45,7 @@ class Compiled:
         return self if owner is None else functools.partial(self, owner)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if (S.player is not None and isinstance(S.player, Capture)) or mode.eager or S.inside or not starts.enabled[0]:
+        if isinstance(S.player, (Capture, Inlay)) or mode.eager or S.inside or not starts.enabled[0]:
             return self.fn(*args, **kwargs)  # part of another recording, or to be looked at op by op
         if getattr(S.player, "owner", None) not in (None, threading.get_ident()):
             return self.fn(*args, **kwargs)  # another thread is in the middle of a segment
@@ -58,7 +59,7 @@ class Compiled:
         structure = flatten((args, kwargs), leaves)
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         defaults = dtypes.get_default_dtype(), devices.get_default_device()
-        key = (structure, tuple(self._described(leaves)), mode.grad, mode.cast, *defaults)
+        key = (structure, tuple(self._described(leaves)), mode.grad, mode.cast, *defaults, precision.current[0])
         if key in self.plain:
             return self.fn(*args, **kwargs)
         sync(f"call of {self.name}, which is compiled")
@@ -155,7 +156,7 @@ class Compiled:
                 if a[0] is not b[0]:
                     return f"argument {i} is {a[0]!r} on {a[0].device}, was {b[0]!r} on {b[0].device}"
                 return f"argument {i} requires grad or not, or is another argument too"
-        return "grad mode, autocast, default dtype or default device is another"
+        return "grad mode, autocast, default dtype, default device or precision of products is another"
 
 
 def guards_of(fn: Any) -> list[tuple[str, Callable[[], Any], Any]]:

@@ -14,6 +14,7 @@ from .graph import _serial as serial_numbers
 from .record import GradNode, mode, sockets, user_line
 from .replay import starts
 from .replay.follower import Follower
+from .replay.inlay import Inlay
 from .replay.recorder import Recorder
 from .replay.state import S, opaque
 
@@ -52,9 +53,9 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
     """Dispatch all that is pending, the values of the tensors ``more`` too; this ends a segment (see ``replay``)."""
     with lock:
         player = S.player
-        if S.capture is not None and player is S.capture:
+        if isinstance(player, Inlay) or (S.capture is not None and player is S.capture):
             if more:
-                S.capture.read(cause)
+                player.read(cause)
             return []
         ours = player is None or getattr(player, "owner", None) in (None, threading.get_ident())
         if not ours:
@@ -113,7 +114,7 @@ def _new_step() -> None:
 def backward_begins() -> None:
     """A second backward before a step: what the first recorded is dispatched, so that the graph stays one step long."""
     end = _backward_end[0]
-    if end is None or not rec.log or S.capture is not None:
+    if end is None or not rec.log or S.capture is not None or isinstance(S.player, Inlay):
         return
     opaque("a second backward() before a step")
     _hidden("a second backward() before a step")

@@ -177,11 +177,7 @@ def module_of(plan: Plan, platform: str | None = None) -> Any:
                 values[order[i]] = arguments[k]
             for k, places in enumerate(plan.packed.values()):
                 _unpack(b, arguments[len(plan.leaves) + k], [order[i] for i in places], values)
-            other = forms.chosen(order, values)
-            for node in order:
-                if node not in values:
-                    b.location = location_of(node)
-                    values[node] = _value(b, other.get(node, node), values)
+            fill(b, order, values)
             func.ReturnOp([values[order[i]] for i in plan.roots])
         if plan.donated:
             i32 = ir.IntegerType.get_signless(32)
@@ -193,6 +189,16 @@ def module_of(plan: Plan, platform: str | None = None) -> Any:
             ])  # fmt: skip
         module.operation.verify()
     return module
+
+
+def fill(b: Builder, order: Sequence[Node], values: dict[Node, Any]) -> None:
+    """The values of nodes in order of computation, from those that are there."""
+    outer, other = b.location, forms.chosen(order, values)
+    for node in order:
+        if node not in values:
+            b.location = location_of(node)
+            values[node] = _value(b, other.get(node, node), values)
+    b.location = outer
 
 
 def _value(b: Builder, node: Node, values: dict[Node, Any]) -> Any:
@@ -218,4 +224,4 @@ def _unpack(b: Builder, vector: Value, nodes: list[Node], values: dict[Node, Any
         at += aval.size
 
 
-__all__ = ["RULES", "Builder", "Plan", "emit", "location_of", "module_of", "rule"]
+__all__ = ["RULES", "Builder", "Plan", "emit", "fill", "location_of", "module_of", "rule"]

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import devices
 from ..devices import HostArray
-from ..lazy import metrics
+from ..lazy import metrics, precision
 from ..lazy.graph import HostValue, Node, argument, scalar
 from ..lazy.record import sockets
 from ..lazy.replay import starts
@@ -77,6 +77,8 @@ def _execute(roots: list[Node], cause: str) -> Again:
     order, key = structure(roots)
     places = sorted({n.mark for n in roots if n.buffer is None})
     key.extend(places)
+    if precision.current[0] != "highest":
+        key.append(precision.current[0])
     found = tuple(key)
     graph = _graphs.get(found)
     if graph is None:

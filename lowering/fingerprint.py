@@ -21,6 +21,7 @@ from ..devices import Device, compiler
 from ..lazy import ops
 from ..lazy.dtypes import DType
 from ..lazy.graph import LEAVES, Aval, HostValue, Op, Several, Signature, result
+from ..lazy.ops.control import Region
 from . import layouts, outline, rolling
 from .emit import RULES, Plan
 
@@ -90,6 +91,10 @@ def _text(x: Any) -> str:
         return f"{x.dtype.name}{x.shape}"  # of the device that the name as a whole is for
     if kind is Several:
         return _text(x.elements)
+    if kind is Region:
+        return _region(x)
+    if isinstance(x, tuple):
+        return f"{kind.__name__}{_text(tuple(x))}"
     if kind is DType:
         return x.name  # type: ignore[no-any-return]
     if kind is bytes:
@@ -97,6 +102,12 @@ def _text(x: Any) -> str:
     if isinstance(x, np.generic):
         return f"{x.dtype}{x.tobytes().hex()}"
     raise _Nameless
+
+
+def _region(r: Region) -> str:
+    place = {n: k for k, n in enumerate((*r.inputs, *r.order))}
+    steps = [_named(n.sig).hex() + str([place[x] for x in n.inputs]) for n in r.order]
+    return f"{_text(r.types)}{steps}{[place[n] for n in r.outputs]}"
 
 
 def _ways() -> bytes:

@@ -1,5 +1,5 @@
 """How each op is differentiated, or that it has no derivative."""
 
-from . import bridge, contraction, elementwise, fft, indexing, order, random, reduction, shape
+from . import bridge, contraction, control, elementwise, fft, indexing, order, random, reduction, shape
 
-__all__ = ["bridge", "contraction", "elementwise", "fft", "indexing", "order", "random", "reduction", "shape"]
+__all__ = ["bridge", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "shape"]

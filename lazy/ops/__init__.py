@@ -3,6 +3,7 @@
 from ..graph import Op, result
 from .bridge import jax_function
 from .contraction import convolution, dot_general
+from .control import case, while_loop
 from .elementwise import *  # noqa: F403
 from .fft import fft
 from .indexing import gather, scatter
@@ -40,6 +41,7 @@ __all__ = [
     "argmax",
     "argmin",
     "broadcast_in_dim",
+    "case",
     "concatenate",
     "constant",
     "convolution",
@@ -68,4 +70,5 @@ __all__ = [
     "slice_",
     "sort",
     "transpose",
+    "while_loop",
 ]

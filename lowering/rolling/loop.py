@@ -9,9 +9,8 @@ import numpy as np
 
 from ...devices.compiler import ir
 from ...lazy import dtypes, ops
-from ...lazy.graph import Aval, HostValue, Node, Op, Several, Signature, leaf_signature, placeholder, result, signature
-from .. import forms
-from ..emit import Builder, Value, emit, location_of, rule
+from ...lazy.graph import Aval, Node, Op, Several, Signature, leaf_signature, placeholder, result, signature
+from ..emit import Builder, Value, fill, rule
 from ..nodes import make
 
 WHILE = Op.__new__(Op)  # not in the table: it is never recorded, only made of what was
@@ -126,17 +125,7 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
             start = [_line(b, counter, r.first, r.step, number), *[b.full(at, number) for at in r.start]]
             row = b.op("stablehlo.dynamic_slice", [given[fixed + r.source], *start], one, slice_sizes=b.ints(one.shape))
             values[r.here] = b.op("stablehlo.reshape", [row], aval)
-        outer, other = b.location, forms.chosen(loop.body, values)
-        for node in loop.body:
-            n = other.get(node, node)
-            b.location = location_of(n)
-            if isinstance(n, HostValue):
-                values[node] = b.dense(n.value, n.sig.aval)
-            elif n.sig.op is result:
-                values[node] = values[n.inputs[0]][n.sig.keyword["index"]]
-            else:
-                values[node] = emit(b, n.sig, [values[x] for x in n.inputs])
-        b.location = outer
+        fill(b, loop.body, values)
         for k, s in enumerate(loop.stacks):
             aval = s.value.sig.aval
             one = b.op("stablehlo.reshape", [values[s.value]], aval.with_shape((1, *aval.shape)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from ...devices.compiler import stablehlo
-from ...lazy import ops
+from ...devices.compiler import ir, stablehlo
+from ...lazy import dtypes, ops, precision
 from ...lazy.graph import Aval, Signature
 from ..emit import Builder, Value, rule
 from ..nodes import CONVOLUTION_LAST
@@ -35,13 +35,23 @@ def _dot(b: Builder, sig: Signature, x: Value, y: Value, *, contract: Any, batch
         lhs_contracting_dimensions=[left.contracted], rhs_contracting_dimensions=[right.contracted],
     )  # fmt: skip
     shape = left.shape[:n] + (left.free, right.free)
+    exactly = _precision(b, x_aval)
     if b.platform == "cpu" and not n and _strides_collide(left, x_aval) and right.free >= LEAST:
-        product = _with_odd_rows(b, left, right, sig.aval, numbers)
+        product = _with_odd_rows(b, left, right, sig.aval, numbers, exactly)
     else:
         product = b.op(
-            "stablehlo.dot_general", [left.value, right.value], sig.aval.with_shape(shape), dot_dimension_numbers=numbers
-        )
+            "stablehlo.dot_general", [left.value, right.value], sig.aval.with_shape(shape),
+            dot_dimension_numbers=numbers, **exactly,
+        )  # fmt: skip
     return product if shape == sig.aval.shape else b.op("stablehlo.reshape", [product], sig.aval)
+
+
+def _precision(b: Builder, aval: Aval) -> dict[str, Any]:
+    """What ``set_float32_matmul_precision`` says, for the types that it is about."""
+    if aval.dtype not in (dtypes.float32, dtypes.complex64):
+        return {}
+    word = b.attribute(f"#stablehlo<precision {precision.LEVELS[precision.current[0]]}>")
+    return {"precision_config": ir.ArrayAttr.get([word, word])}
 
 
 class Merged(NamedTuple):
@@ -62,7 +72,7 @@ def _strides_collide(x: Merged, aval: Aval) -> bool:
     return x.contracted == 0 and x.free * aval.dtype.itemsize % PAGE == 0 and x.shape[0] >= LEAST
 
 
-def _with_odd_rows(b: Builder, left: Merged, right: Merged, aval: Aval, numbers: Any) -> Value:
+def _with_odd_rows(b: Builder, left: Merged, right: Merged, aval: Aval, numbers: Any, exactly: dict[str, Any]) -> Value:
     """left^T right, the rows of ``left`` one cache line longer, and the results of what was added left out."""
     k, free = left.shape
     wide = free + LINE // aval.dtype.itemsize
@@ -71,8 +81,9 @@ def _with_odd_rows(b: Builder, left: Merged, right: Merged, aval: Aval, numbers:
         edge_padding_low=b.ints([0, 0]), edge_padding_high=b.ints([0, wide - free]), interior_padding=b.ints([0, 0]),
     )  # fmt: skip
     product = b.op(
-        "stablehlo.dot_general", [padded, right.value], aval.with_shape((wide, right.free)), dot_dimension_numbers=numbers
-    )
+        "stablehlo.dot_general", [padded, right.value], aval.with_shape((wide, right.free)),
+        dot_dimension_numbers=numbers, **exactly,
+    )  # fmt: skip
     return b.op(
         "stablehlo.slice", [product], aval.with_shape((free, right.free)),
         start_indices=b.ints([0, 0]), limit_indices=b.ints([free, right.free]), strides=b.ints([1, 1]),

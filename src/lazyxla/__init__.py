@@ -11,13 +11,18 @@ from . import devices
 
 from . import lazy, lowering, autograd  # isort: skip  (this order: each plugs into the one before)
 from .autograd import (
+    associative_scan,
+    cond,
     enable_grad,
     from_jax_function,
     inference_mode,
     is_grad_enabled,
     is_inference_mode_enabled,
+    map,
     no_grad,
+    scan,
     set_grad_enabled,
+    while_loop,
 )
 from .devices import register_backend
 from .lazy import (
@@ -115,6 +120,7 @@ __all__ = [
     "accelerator",
     "amp",
     "array_api",
+    "associative_scan",
     "autocast",
     "autograd",
     "backends",
@@ -122,6 +128,7 @@ __all__ = [
     "clear_autocast_cache",
     "compile",
     "compiler",
+    "cond",
     "cuda",
     "debug",
     "default_generator",
@@ -153,6 +160,7 @@ __all__ = [
     "lazy",
     "linalg",
     "lowering",
+    "map",
     "masked",
     "metrics",
     "native",
@@ -165,6 +173,7 @@ __all__ = [
     "random",
     "register_backend",
     "result_type",
+    "scan",
     "set_autocast_cache_enabled",
     "set_autocast_dtype",
     "set_autocast_enabled",
@@ -179,4 +188,5 @@ __all__ = [
     "testing",
     "utils",
     "version",
+    "while_loop",
 ]

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from . import lazy as lx
+from .lazy import precision as levels
 from .lazy.functions.questions import OLD_TYPES, TensorType
 from .lazy.record import user_line
 
@@ -19,7 +20,7 @@ __all__ = [
 
 _deterministic = {"on": False, "warn_only": False}
 _threads = {"inside": os.cpu_count() or 1, "between": os.cpu_count() or 1}
-_kept: dict[str, Any] = {"precision": "highest", "warn_always": False, "anomaly": False}
+_kept: dict[str, Any] = {"warn_always": False, "anomaly": False}
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
@@ -75,14 +76,17 @@ def get_num_interop_threads() -> int:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """'highest', 'high' or 'medium': kept, without effect, since XLA's default precision is used."""
-    if precision not in ("highest", "high", "medium"):
+    """How exactly products of float32 (and complex64) are computed: 'highest' (the default, as in PyTorch: float32
+    throughout), 'high' (TF32 on GPUs, three passes of bfloat16 on TPUs) or 'medium' (what the hardware is fastest at: TF32
+    on GPUs, one pass of bfloat16 on TPUs). CPUs compute in float32 in any case. A change compiles programs with products anew.
+    """
+    if precision not in levels.LEVELS:
         raise RuntimeError(f"{precision!r} is not one of 'highest', 'high' or 'medium'  ({user_line()})")
-    _kept["precision"] = precision
+    levels.set_level(precision)
 
 
 def get_float32_matmul_precision() -> str:
-    return _kept["precision"]
+    return levels.current[0]
 
 
 def set_flush_denormal(mode: bool) -> bool:

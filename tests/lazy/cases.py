@@ -8,8 +8,9 @@ import ml_dtypes
 import numpy as np
 
 from lazyxla.devices.jax_functions import JaxFunction
-from lazyxla.lazy import device, dtypes, ops
+from lazyxla.lazy import device, dtypes, ops, record
 from lazyxla.lazy.graph import Aval, Op
+from lazyxla.lazy.ops.control import Loop, Region
 
 NAN, INF = float("nan"), float("inf")
 FLOATS = (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)
@@ -164,6 +165,23 @@ AVAL = Aval((2, 3), dtypes.int32, device("cpu"))
 I32 = [fixed(np.int32(1)), fixed(np.int32(2))]
 FAR = [fixed(np.int32(9)), fixed(np.int32(-5))]
 
+def region(f: Callable[..., Any], *avals: Aval) -> Region:
+    """What a function of tensors does, as the body of an op."""
+    with record.scratch():
+        inputs = [record.type_only(a) for a in avals]
+        return Region([t._node for t in inputs], [t._node for t in f(*inputs)])
+
+
+def F32(*shape: int, dtype: Any = dtypes.float32) -> Aval:
+    return Aval(shape, dtype, device("cpu"))
+
+
+TRIP, SERIES = F32(dtype=dtypes.int32), fixed(np.array([1, 2, 3], np.float32))
+HORNER = region(lambda t, c, x, r: [c * r + x, c + ops.convert(t, dtype=dtypes.float32)], TRIP, F32(), F32(), F32())
+DOUBLED = region(lambda t, c: [c + c, ops.negate(c)], TRIP, F32())
+TWICE = region(lambda t, c: [c + c], TRIP, F32())
+BELOW_100 = region(lambda t, c: [ops.compare(c, ops.constant(data=np.float32(100).tobytes(), aval=F32()), direction="LT")], TRIP, F32())
+
 CASES: dict[Op, Case] = {
     # elementwise
     ops.negate: unary("ifc"), ops.sign: unary("fc"), ops.absolute: unary("fc"),
@@ -255,6 +273,20 @@ CASES: dict[Op, Case] = {
         row(fixed(np.array([1, 2, 3, 4], np.uint32)), shape=(3, 5), dtype=d) for d in (dtypes.uint32, dtypes.uint64)
     ]),
     ops.result: Case("", []),  # exercised with sort
+    # control flow
+    ops.while_loop: Case("", [
+        row(fixed(np.float32(0.5)), SERIES, fixed(np.float32(2)), loop=Loop(HORNER, None, 1, 1, 3), name="rows"),
+        row(fixed(np.float32(0.5)), SERIES, fixed(np.float32(2)), loop=Loop(HORNER, None, 1, 1, 3, True), name="backwards"),
+        row(fixed(np.int32(2)), fixed(np.float32(0.5)), SERIES, fixed(np.float32(2)), loop=Loop(HORNER, None, 1, 1, 3, True, True), name="counted"),
+        row(fixed(np.int32(9)), fixed(np.float32(0.5)), SERIES, fixed(np.float32(2)), loop=Loop(HORNER, None, 1, 1, 3, False, True), name="counted too far"),
+        row(fixed(np.float32(3)), loop=Loop(TWICE, BELOW_100, 1, 0, None), name="tested"),
+        row(fixed(np.float32(3)), loop=Loop(DOUBLED, BELOW_100, 1, 0, 4), name="tested, at most"),
+        row(fixed(np.float32(300)), loop=Loop(DOUBLED, BELOW_100, 1, 0, 4), name="no trip"),
+    ], 4.0),
+    ops.case: Case("", [
+        row(fixed(np.int32(k)), SERIES, branches=(region(lambda x: [x + x], F32(3)), region(lambda x: [ops.sine(x)], F32(3))), name=f"{k}")
+        for k in (0, 1, 7, -1)
+    ], 4.0),
 }  # fmt: skip
 EXTREMES: dict[str, list[Row]] = {"min": scatter("min"), "max": scatter("max")}
 CASES[ops.scatter].rows.extend([*EXTREMES["min"], *EXTREMES["max"]])

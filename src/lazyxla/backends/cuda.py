@@ -1,16 +1,27 @@
-"""``torch.backends.cuda``: kept and without effect, since XLA decides how products are computed."""
+"""``torch.backends.cuda``: what products may be computed in, and switches of attention that are kept without effect."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from .. import cuda
+from ..lazy import precision
 
-matmul = SimpleNamespace(
-    allow_tf32=False,
-    allow_fp16_reduced_precision_reduction=True,
-    allow_bf16_reduced_precision_reduction=True,
-)
+
+class _Matmul:
+    """``allow_tf32`` is ``set_float32_matmul_precision`` by another name; the others are kept, without effect."""
+
+    allow_fp16_reduced_precision_reduction = True
+    allow_bf16_reduced_precision_reduction = True
+
+    @property
+    def allow_tf32(self) -> bool:
+        return precision.current[0] != "highest"
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        precision.set_level("high" if allowed else "highest")
+
+
+matmul = _Matmul()
 
 
 def is_built() -> bool:
