@@ -66,6 +66,7 @@ from . import (  # noqa: E402  (they use the names above)
     nn,
     optim,
     random,
+    serialization,
     signal,
     special,
     testing,
@@ -88,6 +89,7 @@ from .amp import (  # noqa: E402
     set_autocast_enabled,
 )
 from .compiling import compile  # noqa: E402
+from .serialization import load, save  # noqa: E402
 from .switches import *  # noqa: E402, F403
 
 globals().update(lazy.public)
@@ -150,6 +152,7 @@ __all__ = [
     "is_inference_mode_enabled",
     "lazy",
     "linalg",
+    "load",
     "lowering",
     "masked",
     "metrics",
@@ -163,6 +166,8 @@ __all__ = [
     "random",
     "register_backend",
     "result_type",
+    "save",
+    "serialization",
     "set_autocast_cache_enabled",
     "set_autocast_dtype",
     "set_autocast_enabled",
