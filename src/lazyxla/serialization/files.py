@@ -35,11 +35,14 @@ class Saving:
             self.generation = secrets.token_hex(4)
             self.temporary = os.path.join(self.folder, f".{self.name}.{_host()}-{os.getpid()}-{self.generation}.tmp")
             file = open(self.temporary, "xb")
-            _lock(file.fileno(), wait=True)
-            # Between the two lines above, another process may have found the file unlocked and removed it.
+            # Between the lines above and below, another process may find the file unlocked, and remove it: then a new
+            # name is taken. Nobody is waited for.
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.stat(self.temporary), os.fstat(file.fileno())):
-                    return file
+                if _lock(file.fileno(), own=True):
+                    if os.path.samestat(os.stat(self.temporary), os.fstat(file.fileno())):
+                        return file
+                else:
+                    os.unlink(self.temporary)
             file.close()
 
     @contextlib.contextmanager
@@ -76,9 +79,10 @@ def replacing(path: str, read_index: Any) -> Iterator[Saving]:
 
     ``read_index(path)`` gives the names of the pieces that a file leads to.
     """
+    folder, name = os.path.split(os.path.realpath(path))
+    clean(folder, name, read_index)  # before there is a new one, so that writers killed in a row leave one at most
     saving = Saving(path)
     try:
-        clean(saving.folder, saving.name, read_index)
         yield saving
         saving.commit()
     except BaseException:
@@ -87,7 +91,7 @@ def replacing(path: str, read_index: Any) -> Iterator[Saving]:
     finally:
         with contextlib.suppress(OSError):  # what could not be written was reported by the flush before
             saving.file.close()
-    clean(saving.folder, saving.name, read_index)
+    clean(folder, name, read_index)
 
 
 def clean(folder: str, name: str, read_index: Any) -> None:
@@ -120,7 +124,7 @@ def _removed(path: str, host: str) -> bool:
         else:
             descriptor = os.open(path, os.O_RDWR)
             try:
-                dead = _lock(descriptor, wait=False)
+                dead = _lock(descriptor, own=False)
                 if dead:
                     os.unlink(path)  # while it is locked, so that no new writer takes it for its own
             finally:
@@ -135,14 +139,16 @@ def _removed(path: str, host: str) -> bool:
         return False
 
 
-def _lock(descriptor: int, wait: bool) -> bool:
-    """Whether the lock was to be had; True where the file system knows no locks and this waits for its own file."""
+def _lock(descriptor: int, own: bool) -> bool:
+    """Whether the lock was to be had; for a process's own file also where the file system knows no locks."""
     if fcntl is None:
-        return wait
+        return own
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     except OSError:
-        return wait
+        return own
     return True
 
 

@@ -46,7 +46,11 @@ def _of_tensor(name: str, t: Tensor) -> Piece:
 def pieces_of(obj: Any) -> tuple[dict[str, Any], list[Piece]]:
     """The structure of a state as JSON, and the values it refers to, each once."""
     encoder = Encoder()
-    form = encoder.encode(obj)
+    try:
+        form = encoder.encode(obj)
+        text_of(form)
+    except RecursionError:
+        raise ValueError("save(): the state is nested too deeply") from None
     if encoder.tensors:
         opaque("save()")
         sync("save()")

@@ -46,7 +46,7 @@ class Encoder:
             return obj if -_LARGE <= obj < _LARGE else {"int": hex(obj)}
         if kind is float:
             return obj if math.isfinite(obj) else {"float": np.float64(obj).tobytes().hex()}
-        if kind in _KINDS:
+        if kind in _KINDS or is_lazy(obj):
             return self._tensor(obj, where, path)
         leaf = _leaf(obj, kind)
         if leaf is not None:
@@ -187,7 +187,7 @@ def decode(form: Any, tensor: Callable[[int], Stored], array: Callable[[int], St
     }  # fmt: skip
     try:
         return back(form)
-    except (KeyError, ValueError, TypeError, IndexError) as e:
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as e:
         raise DamagedFileError(f"a checkpoint's structure cannot be read: {type(e).__name__}: {e}") from None
 
 
@@ -224,8 +224,5 @@ _PLAIN: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def text_of(form: Any) -> str:
-    """JSON on one line; ValueError for what is nested too deeply."""
-    try:
-        return json.dumps(form, separators=(",", ":"), allow_nan=False)
-    except RecursionError:
-        raise ValueError("save(): the state is nested too deeply") from None
+    """JSON on one line."""
+    return json.dumps(form, separators=(",", ":"), allow_nan=False)

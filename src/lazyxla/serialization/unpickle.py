@@ -202,6 +202,7 @@ _OPS: dict[int, Callable[[Machine], Any]] = {
         "M": lambda m: m._push(m._unpack("<H")), "\x8a": lambda m: m._push(_long(m._bytes("<B"))),
         "\x8b": lambda m: m._push(_long(m._bytes("<i"))),
         "F": lambda m: m._push(float(m._line())), "G": lambda m: m._push(m._unpack(">d")),
+        "V": lambda m: m._push(m._line().decode("raw-unicode-escape")),
         "X": lambda m: m._push(m._text("<I")), "\x8c": lambda m: m._push(m._text("<B")),
         "\x8d": lambda m: m._push(m._text("<Q")),
         "T": lambda m: m._push(m._bytes("<i").decode("latin1")), "U": lambda m: m._push(m._bytes("<B").decode("latin1")),
