@@ -72,6 +72,7 @@ from . import (  # noqa: E402  (they use the names above)
     nn,
     optim,
     random,
+    serialization,
     signal,
     special,
     testing,
@@ -94,6 +95,7 @@ from .amp import (  # noqa: E402
     set_autocast_enabled,
 )
 from .compiling import compile  # noqa: E402
+from .serialization import load, save  # noqa: E402
 from .switches import *  # noqa: E402, F403
 
 globals().update(lazy.public)
@@ -159,6 +161,7 @@ __all__ = [
     "is_inference_mode_enabled",
     "lazy",
     "linalg",
+    "load",
     "lowering",
     "map",
     "masked",
@@ -174,6 +177,8 @@ __all__ = [
     "register_backend",
     "result_type",
     "scan",
+    "save",
+    "serialization",
     "set_autocast_cache_enabled",
     "set_autocast_dtype",
     "set_autocast_enabled",
