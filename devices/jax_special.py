@@ -16,7 +16,6 @@ from . import special_tables as t
 
 # --- what JAX has -----------------------------------------------------------------------------------------------
 
-i0, i0e, i1, i1e = special.i0, special.i0e, special.i1, special.i1e
 ndtr, ndtri, entr = special.ndtr, special.ndtri, special.entr
 
 
@@ -28,9 +27,32 @@ def gammaincc(a: Any, x: Any) -> Any:
     return lax.igammac(a, x)
 
 
+def _bessel(f: Callable[[Any], Any], derivative: Callable[[Any], Any]) -> Any:
+    """A modified Bessel function with a derivative that holds at 0, too."""
+    own = jax.custom_jvp(lambda x: f(x))
+    own.defjvp(lambda primals, tangents: (own(*primals), derivative(*primals) * tangents[0]))
+    return own
+
+
+def _slope(y: Any, x: Any) -> Any:
+    """y / x, of a y that is x / 2 near 0."""
+    zero = x == 0
+    return jnp.where(zero, 0.5, y / jnp.where(zero, 1, x))
+
+
+i0 = _bessel(special.i0, lambda x: i1(x))
+i1 = _bessel(special.i1, lambda x: i0(x) - _slope(i1(x), x))
+i0e = _bessel(special.i0e, lambda x: i1e(x) - jnp.sign(x) * i0e(x))
+i1e = _bessel(special.i1e, lambda x: i0e(x) - jnp.sign(x) * i1e(x) - _slope(i1e(x), x))
+
+
 @jax.custom_jvp
 def zeta(x: Any, q: Any) -> Any:
-    return lax.zeta(x, q)
+    """Hurwitz's; infinite at x = 1 and at the poles q = 0, -1, -2...; NaN for x < 1 and powers of negative numbers."""
+    whole = q == jnp.floor(q)
+    y = jnp.where((q <= 0) & whole, jnp.inf, lax.zeta(x, q))
+    y = jnp.where((q <= 0) & ~whole & (x != jnp.floor(x)), jnp.nan, y)
+    return jnp.where(x < 1, jnp.nan, jnp.where(x == 1, jnp.inf, y))
 
 
 @partial(zeta.defjvp, symbolic_zeros=True)

@@ -28,6 +28,9 @@ class DType:
         return self.category >= FLOAT
 
     def to_complex(self) -> DType:
+        """The complex type of this precision (complex64 for the half ones); RuntimeError where there is none."""
+        if self.category < FLOAT or self.itemsize == 1:
+            raise RuntimeError(f"Unknown Complex ScalarType for {self.name}")
         return complex128 if self in (float64, complex128) else complex64
 
     def to_real(self) -> DType:
@@ -161,7 +164,7 @@ class finfo:
         self.bits, self.dtype = d.itemsize * 8, d.name
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
-        self.resolution = float(info.resolution)
+        self.resolution = 1.0 if d.itemsize == 1 else float(f"1e-{info.precision}")
 
     def __repr__(self) -> str:
         return (
@@ -180,4 +183,4 @@ class iinfo:
         self.bits, self.dtype, self.min, self.max = dtype.itemsize * 8, dtype.name, int(info.min), int(info.max)
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

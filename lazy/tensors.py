@@ -14,7 +14,7 @@ from . import dtypes, printing, views
 from . import record as rec
 from .dtypes import DType
 from .graph import Aval, HostValue, Node
-from .hooks import HookHandle
+from .hooks import RemovableHandle, add
 from .record import GradNode, Leaf, mode, user_line, wrap
 from .replay.state import S, entry_point, opaque
 from .size import Size, of_dim
@@ -313,21 +313,21 @@ class Tensor(_Added):
     def retains_grad(self) -> bool:
         return self._meta is not None and self._meta.retains
 
-    def register_hook(self, hook: Callable[[Any], Any]) -> HookHandle:
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
         """Call ``hook(grad)`` when this tensor's gradient is known; what it returns (not None) takes its place."""
         opaque("a hook on a gradient")
         if self._node is None:
             self._refresh()
         if self._edge is None:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        return HookHandle.add(self._edge, "hooks", hook)
+        return add(self._edge, "hooks", hook)
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> HookHandle:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> RemovableHandle:
         """Call ``hook(tensor)`` after a backward has added to this leaf's ``.grad``."""
         opaque("a hook on a gradient")
         if type(self._edge) is not Leaf:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        return HookHandle.add(self._edge, "post_hooks", hook)
+        return add(self._edge, "post_hooks", hook)
 
     def detach(self) -> Tensor:
         """The same memory without gradient history."""
@@ -497,4 +497,4 @@ class Tensor(_Added):
 
 _detached = entry_point(views.detached)
 rec._tensor_type = Tensor
-__all__ = ["HookHandle", "Size", "Tensor", "wrap"]
+__all__ = ["RemovableHandle", "Size", "Tensor", "wrap"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..autograd import Function
 from ..lazy import Tensor
+from ..lazy.hooks import RemovableHandle
 
 
 class Hook(NamedTuple):
@@ -19,36 +19,17 @@ class Hook(NamedTuple):
     always_call: bool = False
 
 
-_keys = itertools.count()
-
-
-class RemovableHandle:
-    """What registering a hook returns: ``remove()`` takes it out again; a context manager that does so."""
-
-    def __init__(self, table: dict[int, Any], key: int) -> None:
-        self.table, self.id = table, key
-
-    def remove(self) -> None:
-        self.table.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.remove()
-
-
 def register(table: dict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
     """Put a hook at the end (or the front) of a table."""
-    key = next(_keys)
+    handle = RemovableHandle(table)
     if prepend:
         others = dict(table)
         table.clear()
-        table[key] = hook
+        table[handle.id] = hook
         table.update(others)
     else:
-        table[key] = hook
-    return RemovableHandle(table, key)
+        table[handle.id] = hook
+    return handle
 
 
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

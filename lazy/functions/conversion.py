@@ -32,6 +32,12 @@ def convert(x: Tensor, dtype: DType) -> Tensor:
         return x if x.dtype is dtype else ops.convert(x, dtype=dtype)
     if dtype is dtypes.bool_:
         return ops.compare(x, full_like_type(x, 0), direction="NE")
+    if dtype is dtypes.float8_e4m3fn:  # which has no infinity: what is too large becomes the largest, as in PyTorch
+        x = x if source.is_floating_point else ops.convert(x, dtype=dtypes.float32)
+        if x.dtype is not dtypes.float8_e5m2:
+            x = ops.maximum(ops.minimum(x, full_like_type(x, 448)), full_like_type(x, -448))
+        else:
+            return convert(ops.convert(x, dtype=dtypes.float32), dtype)
     return ops.convert(x, dtype=dtype)
 
 
@@ -123,7 +129,9 @@ def _combine(higher: DType | None, lower: DType | None) -> DType | None:
         return higher
     if higher.is_floating_point:
         return higher.to_complex() if lower.is_complex else higher
-    return lower if higher is dtypes.bool_ or lower.is_inexact else higher
+    if lower.is_complex:
+        return lower
+    return promote_types(higher, lower) if higher is dtypes.bool_ or lower.is_inexact else higher
 
 
 def result_dtype(*operands: Any) -> DType:

@@ -34,13 +34,27 @@ def _finished(t: Tensor, requires_grad: bool) -> Tensor:
     return t.requires_grad_() if requires_grad else t
 
 
+def _unsigned(data: Any) -> np.ndarray:
+    """Whole numbers as uint64 where all are such and fit; other data as NumPy takes it."""
+    exact = np.array(data, dtype=object)
+    if exact.size and all(type(v) is int for v in exact.flat):
+        if not all(0 <= v < 1 << 64 for v in exact.flat):
+            raise RuntimeError(f"value cannot be converted to type uint64 without overflow  (tensor() at {user_line()})")
+        return exact.astype(np.uint64)
+    return np.array(data)
+
+
 def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
     """Nested sequences and numbers as an array of the type that PyTorch infers."""
     if isinstance(data, np.ndarray | np.generic):
         array = np.asarray(data)
     else:
+        narrow = dtype is dtypes.float8_e4m3fn
         try:
-            array = np.array(data, dtype=dtype.numpy if dtype is not None and dtype.category != dtypes.INT else None)
+            if dtype is dtypes.uint64:  # NumPy makes floats of what int64 cannot hold
+                array = _unsigned(data)
+            else:
+                array = np.array(data, dtype=None if dtype is None or dtype.category == dtypes.INT or narrow else dtype.numpy)
         except (ValueError, TypeError) as e:
             raise type(e)(f"tensor(): the data is not a rectangle of numbers: {e}  ({user_line()})") from None
         if array.dtype.kind == "O" and (data is None or (isinstance(data, (list, tuple)) and None in data)):
@@ -55,6 +69,8 @@ def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
             kind = {"f": float, "c": complex, "b": bool}.get(array.dtype.kind)
             if kind is not None:
                 array = array.astype(dtypes.of_python(kind).numpy)
+    if dtype is dtypes.float8_e4m3fn and array.dtype.kind in "fiu":
+        array = np.clip(array, -448, 448).astype(dtype.numpy)  # as ``convert``
     if array.dtype.kind in "US":
         raise TypeError(f"tensor(): new(): invalid data type 'str'  ({user_line()})")
     found = dtypes.of_numpy(array.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -38,14 +39,20 @@ def lowest(dtype: np.dtype) -> Any:
     """The value that a maximum starts from."""
     if dtype.kind == "b":
         return False
-    return np.iinfo(dtype).min if dtype.kind in "iu" else dtype.type(-np.inf)
+    return np.iinfo(dtype).min if dtype.kind in "iu" else -_top(dtype)
 
 
 def highest(dtype: np.dtype) -> Any:
     """The value that a minimum starts from."""
     if dtype.kind == "b":
         return True
-    return np.iinfo(dtype).max if dtype.kind in "iu" else dtype.type(np.inf)
+    return np.iinfo(dtype).max if dtype.kind in "iu" else _top(dtype)
+
+
+def _top(dtype: np.dtype) -> Any:
+    """Infinity, or the largest number of a type that has none."""
+    infinite = dtype.type(np.inf)
+    return ml_dtypes.finfo(dtype).max if np.isnan(infinite) else infinite
 
 
 reduce_sum = define("reduce_sum", _reduce("ifc"), _meaning(np.sum), "Sum along axes.", ("axes",))

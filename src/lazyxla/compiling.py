@@ -9,13 +9,13 @@ from . import lazy
 from .nn import Module
 
 
-class CompiledModule(Module):
-    """A module whose calls run as a program. It shares all of ``_orig_mod``: parameters, buffers, modes, state dict."""
+class SharingModule(Module):
+    """A module that shares all of ``_orig_mod``: parameters, buffers, modes, attributes, state dict."""
 
-    def __init__(self, module: Module, dynamic: Mapping[str, int] | None = None) -> None:
+    def __init__(self, module: Module) -> None:
         super().__init__()
         self._orig_mod = module
-        module.compile(dynamic=dynamic)
+        self.training = module.training
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self._orig_mod(*args, **kwargs)
@@ -36,6 +36,14 @@ class CompiledModule(Module):
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
         return self._orig_mod.load_state_dict(*args, **kwargs)
+
+
+class CompiledModule(SharingModule):
+    """A module whose calls run as a program."""
+
+    def __init__(self, module: Module, dynamic: Mapping[str, int] | None = None) -> None:
+        super().__init__(module)
+        module.compile(dynamic=dynamic)
 
 
 def compile(

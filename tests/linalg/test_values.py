@@ -359,3 +359,20 @@ def test_empty_batches():
     assert tuple(LA.inv(a).shape) == (0, 3, 3)
     assert tuple(LA.svd(a).S.shape) == (0, 3)
     assert LA.det(lx.ones(0, 0)).item() == 1
+
+
+def test_empty_matrices_and_zeroth_powers():
+    empty, square = (lx.tensor(numbers(*s), requires_grad=True) for s in ((2, 0, 0), (2, 3, 3)))
+    inverse, info = LA.inv_ex(empty)
+    factor, places = LA.cholesky_ex(empty)
+    assert inverse.shape == factor.shape == (2, 0, 0) and info.tolist() == places.tolist() == [0, 0]
+    assert LA.matrix_rank(lx.zeros(0, 3)).item() == 0 and LA.matrix_rank(lx.zeros(2, 0, 3)).tolist() == [0, 0]
+    assert LA.pinv(lx.zeros(2, 0, 3)).shape == (2, 3, 0) and LA.det(empty).tolist() == [1, 1]
+    assert LA.vander(lx.tensor(3.0), N=3).tolist() == [[1, 3, 9]]
+    (LA.det(empty).sum() + LA.pinv(empty).sum()).backward()
+    power = LA.matrix_power(square, 0)
+    power.sum().backward()
+    assert empty.grad.shape == (2, 0, 0) and square.grad.abs().max().item() == 0
+    np.testing.assert_array_equal(power.detach().numpy(), np.stack([np.eye(3)] * 2))
+    small = lx.tensor([[0.5, 0.25], [0.0, 1.0]], dtype=lx.bfloat16)
+    np.testing.assert_allclose(LA.matrix_exp(small).float().numpy(), scipy.linalg.expm(small.float().numpy()), rtol=1e-2)

@@ -184,3 +184,24 @@ def test_reductions():
 def test_refused(call, kind, words):
     with pytest.raises(kind, match=rf"{words}.*test_special.py:\d+"):
         call()
+
+
+def test_bessel_slopes_also_at_zero():
+    at = np.array([0.0, -1.5, 0.3, 12.0])
+    near = np.where(at == 0, 1.0, at)
+    half = np.where(at == 0, 0.5, sp.i1(at) / near)
+    tight = np.where(at == 0, 0.5, sp.i1e(at) / near)
+    wanted = {
+        "i0": sp.i1(at), "i1": sp.i0(at) - half, "i0e": sp.i1e(at) - np.sign(at) * sp.i0e(at),
+        "i1e": sp.i0e(at) - np.sign(at) * sp.i1e(at) - tight,
+    }  # fmt: skip
+    for name, slope in wanted.items():
+        x = lx.tensor(at, requires_grad=True)
+        getattr(lx.special, name)(x).sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), slope, rtol=1e-6, err_msg=name)
+
+
+def test_zeta_at_its_poles_and_outside():
+    got = lx.special.zeta(lx.tensor([2.0, 1.0, 0.5, 2.0, 2.0, 2.5, 3.0]), lx.tensor([1.0, 2.0, 1.0, 0.0, -3.0, -0.5, 2.0]))
+    np.testing.assert_allclose(got.numpy(), [np.pi**2 / 6, np.inf, np.nan, np.inf, np.inf, np.nan, sp.zeta(3, 2)],
+        rtol=1e-6)  # fmt: skip

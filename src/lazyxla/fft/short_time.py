@@ -109,11 +109,10 @@ def istft(
         raise RuntimeError(f"cannot have onesided output if window or input is complex  ({user_line()})")
     norm = "ortho" if normalized else None
     count = x.shape[-1]
-    if half:
-        frames = transforms.irfft(x.mT, n_fft, norm=norm)
-    else:
+    if return_complex:
         frames = transforms.ifft(x.mT, norm=norm)
-        frames = frames if return_complex else frames.real
+    else:
+        frames = transforms.irfft(x[:, : n_fft // 2 + 1].mT, n_fft, norm=norm)
     total = n_fft + hop * (count - 1)
     signal = _added(frames * frame, hop, total)
     weight = _added((frame * frame).expand(1, count, n_fft), hop, total)

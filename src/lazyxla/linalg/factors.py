@@ -64,7 +64,10 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> CholeskyExResult:
     """``cholesky``, and for each matrix 0 or the order of the first leading minor that is not positive-definite."""
     square("linalg.cholesky_ex", A)
-    info = _cholesky_info((adjoint(A) if upper else A).detach())
+    if A.shape[-1] == 0:
+        info = zeros(tuple(A.shape[:-2]), dtype=int32, device=A.device)
+    else:
+        info = _cholesky_info((adjoint(A) if upper else A).detach())
     if check_errors:
         checked("linalg.cholesky", info, INDEFINITE)
     return CholeskyExResult(cholesky(A, upper=upper), info)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..lazy import Tensor
 from ..lazy import public as lx
-from ..lazy.dtypes import int64
-from ..lazy.functions.conversion import promote, to_inexact
+from ..lazy.dtypes import float32, int64
+from ..lazy.functions.conversion import flat, promote, to_inexact
 from ..lazy.record import user_line
 from ._common import jax_op, square
 from .systems import inv
@@ -19,6 +19,8 @@ matmul = lx["matmul"]
 
 def matrix_exp(A: Tensor) -> Tensor:
     """e to the power of square matrices, by scaling and squaring (to a 1-norm of about 300,000; NaN beyond)."""
+    if A.ndim >= 2 and A.dtype.is_floating_point and A.dtype.itemsize == 2:
+        return matrix_exp(A.to(float32)).to(A.dtype)
     square("linalg.matrix_exp", A)
     return _matrix_exp(A) if A.numel() else A.clone()
 
@@ -30,7 +32,8 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
             f"linalg.matrix_power: A must be batches of square matrices, but they are {list(A.shape)}  ({user_line()})"
         )
     if n == 0:
-        return lx["eye"](A.shape[-1], dtype=A.dtype, device=A.device).expand(A.shape).clone()
+        one = lx["eye"](A.shape[-1], dtype=A.dtype, device=A.device).expand(A.shape).clone()
+        return flat(lambda _: one, A)
     base, out = inv(A) if n < 0 else A, None
     for bit in reversed(bin(abs(n))[2:]):
         if bit == "1":
@@ -104,9 +107,8 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
-    """The powers 0 to N - 1 (n - 1, for x: [..., n]) of the elements, [..., n, N]."""
-    if x.ndim < 1:
-        raise RuntimeError(f"linalg.vander: x must have at least one dimension  ({user_line()})")
+    """The powers 0 to N - 1 (n - 1, for x: [..., n]) of the elements, [..., n, N]; a number is a vector of one."""
+    x = x if x.ndim else x.unsqueeze(0)
     count = x.shape[-1] if N is None else N
     if count <= 1 and N is not None and count < 1:
         raise RuntimeError(f"N must be greater than 1, got {N}  ({user_line()})")

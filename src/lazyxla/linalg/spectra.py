@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..lazy import Tensor, public
 from ..lazy.dtypes import finfo, int64
-from ..lazy.functions.conversion import broadcast_to, lift
+from ..lazy.functions.conversion import broadcast_to, flat, lift
 from ..lazy.functions.creation import empty, zeros
 from ..lazy.record import user_line
 from ._common import adjoint, inexact, jax_op, matrix, one_batch, same_type, square
@@ -113,7 +113,7 @@ def pinv(A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = Fal
     """Moore and Penrose's pseudoinverse [..., n, m]; singular values up to max(atol, rtol * the largest) count as 0."""
     (square if hermitian else matrix)("linalg.pinv", A)
     if A.numel() == 0:
-        return empty(*A.shape[:-2], A.shape[-1], A.shape[-2], dtype=A.dtype, device=A.device)
+        return A.mT.clone()
     return _pinv(A, *tolerances(A, atol, rtol), symmetric=bool(hermitian))
 
 
@@ -123,7 +123,7 @@ def matrix_rank(A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: boo
     if tol is not None:
         atol, rtol = tol, 0.0
     if A.numel() == 0:
-        return zeros(*A.shape[:-2], dtype=int64, device=A.device)
+        return zeros(tuple(A.shape[:-2]), dtype=int64, device=A.device)
     s = eigvalsh(A).abs() if hermitian else svdvals(A)
     absolute, relative = tolerances(A, atol, rtol)
     return (s > public["maximum"](absolute, relative * s.amax(-1)).unsqueeze(-1)).sum(-1)
@@ -169,7 +169,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     cutoff = finfo(A.dtype.to_real()).eps * max(m, n) if rcond is None else rcond
     x = pinv(a, rtol=cutoff) @ b
     none = empty(0, dtype=A.dtype.to_real(), device=A.device)
-    residuals = ((a @ x - b).abs() ** 2).sum(-2) if m > n and driver != "gelsy" else none
+    residuals = ((a @ x - b).abs() ** 2).sum(-2) if m > n and driver != "gelsy" else flat(lambda *_: none, a, b)
     rank = empty(0, dtype=int64, device=A.device) if driver == "gels" else matrix_rank(a.detach(), rtol=cutoff)
     values = svdvals(a.detach()) if driver in ("gelsd", "gelss") else none
     return LstsqResult(x.squeeze(-1) if vector else x, residuals, rank, values)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from .. import lazy
 from ..lazy import Tensor
-from ..lazy.functions.creation import eye, zeros
+from ..lazy.functions.conversion import flat
+from ..lazy.functions.creation import eye, ones, zeros
 from ..lazy.record import user_line
 from ._common import adjoint, checked, jax_op, matrix, one_batch, same_type, square
 
@@ -40,6 +41,9 @@ UNSOLVABLE = "The solver failed because the input matrix is singular."
 def det(A: Tensor) -> Tensor:
     """The determinants of square matrices [..., n, n]."""
     square("linalg.det", A)
+    if A.shape[-1] == 0:
+        one = ones(tuple(A.shape[:-2]), dtype=A.dtype, device=A.device)
+        return flat(lambda _: one, A)
     return _det(A)
 
 
@@ -57,6 +61,8 @@ def inv(A: Tensor) -> Tensor:
 
 def singular(A: Tensor) -> Tensor:
     """int32 [...]: the place, from 1, of the first zero on the diagonal of U; 0 where there is none."""
+    if A.shape[-1] == 0 or A.shape[-2] == 0:
+        return zeros(tuple(A.shape[:-2]), dtype=lazy.dtypes.int32, device=A.device)
     packed = _lu(A.detach())[0]
     zero = packed.diagonal(0, -2, -1) == 0
     place = zero.to(lazy.dtypes.int32).argmax(-1) + 1

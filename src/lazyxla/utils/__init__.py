@@ -1,5 +1,5 @@
 """Helpers beside the core."""
 
-from . import checkpoint
+from . import checkpoint, hooks, model_zoo
 
-__all__ = ["checkpoint"]
+__all__ = ["checkpoint", "hooks", "model_zoo"]
