@@ -62,11 +62,13 @@ class Graph:
 
 
 _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
-_lock = threading.RLock()
+_lock = devices.forks.renewed(threading.RLock())
 
 
 def execute(roots: list[Node], cause: str) -> Again | None:
     """Give each of ``roots`` (nodes of one device) its buffer; nothing is waited for. Gives what ran."""
+    if devices.forks.forked:
+        devices.forks.refuse()
     with _lock:
         if any(n.buffer is None for n in roots):  # no other thread has run them meanwhile
             return _execute(roots, cause)
