@@ -7,8 +7,6 @@ has not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,18 +25,18 @@ _PARTS = {ops.constant, ops.iota, ops.broadcast_in_dim, ops.reshape, ops.convert
 _HEAVY = {ops.convolution, ops.dot_general, ops.reduce_window_sum, ops.jax_function}
 
 
-@contextmanager
-def on_host() -> Iterator[None]:
+class on_host:
     """Inside, this thread's operations on CPU tensors are computed at once by NumPy, those on others at once by XLA; the
     program outside does not take them for a part of its step."""
-    if S.capture is not None:
-        S.capture.opaque("a batch of a DataLoader")  # raises
-    eager, mode.eager, was = mode.eager, rec.HOST, S.enter()
-    try:
-        yield
-    finally:
-        S.leave(was)
-        mode.eager = eager
+
+    def __enter__(self) -> None:
+        if S.capture is not None:
+            S.capture.opaque("a batch of a DataLoader")  # raises
+        self._eager, mode.eager, self._was = mode.eager, rec.HOST, S.enter()
+
+    def __exit__(self, *_: Any) -> None:
+        S.leave(self._was)
+        mode.eager = self._eager
 
 
 def alone() -> None:

@@ -1,6 +1,7 @@
 """Worker processes: what they send, and every way in which they end."""
 
 import glob
+import itertools
 import multiprocessing
 import os
 import signal
@@ -66,7 +67,7 @@ def test_heavy_operations_in_a_worker(method):
 
 def test_iterable_data_sets_are_shared_out():
     found = [b.tolist() for b in DataLoader(Shared(), 4, **WORKERS)]
-    assert sorted(sum(found, [])) == list(range(21))
+    assert sorted(itertools.chain(*found)) == list(range(21))
     assert found[:2] == [[0, 2, 4, 6], [1, 3, 5, 7]]
 
 
@@ -74,7 +75,7 @@ def test_iterable_data_sets_are_shared_out():
 def test_an_exception_keeps_its_class_and_traceback(method):
     with pytest.raises(KeyError, match=r"Caught KeyError in DataLoader worker process 0") as e:
         indices(DataLoader(Examples(fault="raise"), 8, multiprocessing_context=method, **WORKERS))
-    assert "kit.py" in str(e.value) and "no such\nkey" in str(e.value)
+    assert "kit.py" in str(e.value) and "no such" in str(e.value) and "\n" in repr(e.value)
 
 
 def test_an_exception_of_worker_init_fn():
@@ -105,7 +106,7 @@ def test_timeout():
 
 def test_an_iterator_given_up_leaves_nothing():
     before = set(glob.glob("/dev/shm/psm_*"))
-    batches = iter(DataLoader(Examples(400), 4, multiprocessing_context="fork", **WORKERS))
+    batches = iter(DataLoader(Examples(400), 8, multiprocessing_context="fork", **WORKERS))
     for _ in range(9):
         next(batches)
     mapped = [s for own in batches.workers.segments for s in own.segments.values()]
@@ -132,10 +133,11 @@ def test_persistent_workers_stay_and_an_epoch_left_early_is_forgotten():
 
 
 def test_out_of_order():
-    assert sorted(sum(indices(DataLoader(Examples(), 8, in_order=False, **WORKERS)), [])) == list(range(48))
+    assert sorted(itertools.chain(*indices(DataLoader(Examples(), 8, in_order=False, **WORKERS)))) == list(range(48))
 
 
 def test_what_cannot_be_sent_is_forked_or_refused():
+    before = set(multiprocessing.active_children())
     batch = {"collate_fn": lambda examples: examples, "num_workers": 1}
     assert list(DataLoader([3, 4], 2, **batch)) == [[3, 4]]
     with pytest.raises(Exception, match="lambda") as e:
@@ -143,7 +145,7 @@ def test_what_cannot_be_sent_is_forked_or_refused():
     assert "importable by name" in e.value.__notes__[0]
     with pytest.raises(RuntimeError, match="a tensor on xla:0 is not sent to or from a worker process"):
         iter(DataLoader(TensorDataset(lx.ones(4, device="xla")), num_workers=1))
-    assert not [p for p in multiprocessing.active_children() if p.name.startswith("lazyxla-data")]
+    assert set(multiprocessing.active_children()) <= before
 
 
 FORKED = """
@@ -175,6 +177,19 @@ def run(code, *, stop=None):
     return p, out, err
 
 
+def running(group):
+    """The processes of a group that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(pgrp) == group and state not in "ZX":
+            found.append(stat.parent.name)
+    return found
+
+
 def test_a_forked_child_that_computes_is_told_why_not():
     assert run(FORKED)[1].strip() == "7"
 
@@ -191,9 +206,10 @@ def test_ctrl_c_ends_all():
     before = set(glob.glob("/dev/shm/psm_*"))
     p, _, err = run(INTERRUPTED, stop=signal.SIGINT)
     assert "KeyboardInterrupt" in err and "leaked" not in err and err.count("Traceback") == 1
-    time.sleep(0.2)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(p.pid, 0)
+    deadline = time.monotonic() + 10
+    while running(p.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not running(p.pid)
     assert not set(glob.glob("/dev/shm/psm_*")) - before
 
 
@@ -223,4 +239,4 @@ def test_a_script_without_a_guard_and_an_iterator_kept_to_the_end(tmp_path):
     assert done.stderr == "" and done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[:2] == ["2.0", "[[[1], [2]], [[3], [4]]]"]
-    assert "would come to" in lines[2] and "script.py:11 again" in lines[2] and "if __name__ == '__main__'" in lines[4 - 1]
+    assert "would come to" in lines[2] and "script.py:11 again" in lines[2] and "if __name__ == '__main__'" in lines[3]

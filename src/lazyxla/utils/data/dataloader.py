@@ -120,7 +120,7 @@ class DataLoader(Generic[T_co]):
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
         self.persistent_workers = persistent_workers
         self._workers_iterator: Any = None
-        self._warned_of_length = False
+        self._length_said: int | None = None
         self.__initialized = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -152,9 +152,10 @@ class DataLoader(Generic[T_co]):
         if self._dataset_kind == _DatasetKind.Map:
             return len(self._index_sampler)
         n = len(self.dataset)
-        if self.batch_size is None:
-            return n
-        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+        if self.batch_size is not None:
+            n = n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+        self._length_said = n
+        return n
 
     def __iter__(self) -> Iterator[Any]:
         if self.num_workers == 0:
@@ -202,12 +203,11 @@ class _Iterator:
     def count(self) -> None:
         self.given += 1
         loader = self.loader
-        if not self.iterable or loader._warned_of_length or not hasattr(loader.dataset, "__len__"):
-            return
-        if self.given > len(loader):
-            loader._warned_of_length = True
+        said = loader._length_said
+        if said is not None and self.given > said:
+            loader._length_said = None
             warnings.warn(
-                f"Length of IterableDataset {type(loader.dataset).__name__} was reported to be {len(loader)} batches, but "
+                f"Length of IterableDataset {type(loader.dataset).__name__} was reported to be {said} batches, but "
                 f"{self.given} were fetched." + (
                     " With several workers, each iterates over a copy: share the examples out by get_worker_info()."
                     if loader.num_workers > 1 else ""
