@@ -4,16 +4,20 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from ._jaxlib import RuntimeFailure
+from . import forks
+from ._jaxlib import RuntimeFailure, cpu_only
 from .device import Device, canonical, devices, get_default_device, register_backend, set_default_device
-from .transfer import HostArray, from_dlpack, move, put, put_small, to_numpy, wait
+from .transfer import HostArray, aligned, from_dlpack, move, put, put_small, to_numpy, wait
 
 __all__ = [
     "Device",
     "HostArray",
     "RuntimeFailure",
+    "aligned",
     "canonical",
+    "cpu_only",
     "devices",
+    "forks",
     "from_dlpack",
     "get_default_device",
     "move",

@@ -24,6 +24,7 @@ __all__ = [
     "array_from_device_copy",
     "compile_module",
     "compile_only",
+    "cpu_only",
     "deserialize",
     "func",
     "host_copy",
@@ -34,6 +35,7 @@ __all__ = [
     "register_plugin",
     "runtime_version",
     "stablehlo",
+    "started",
     "topology_devices",
     "tpu_is_attached",
 ]
@@ -61,6 +63,18 @@ def local_devices(platform: str) -> list[Any]:
         return list(jax.local_devices(backend=platform))
     except RuntimeError:
         return []
+
+
+def started() -> bool:
+    """Whether XLA runs in this process, with its threads."""
+    from jax._src import xla_bridge
+
+    return xla_bridge.backends_are_initialized()
+
+
+def cpu_only() -> None:
+    """Let this process, in which XLA has not started, leave accelerators to others."""
+    jax.config.update("jax_platforms", "cpu")
 
 
 def from_dlpack(x: Any) -> Any:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from . import _jaxlib
+from . import _jaxlib, forks
 from .device import Device
 
 Array = _jaxlib.Array
 _HOST = 1  # kDLCPU
+_ALIGNMENT = 64  # bytes, from which XLA on the CPU shares memory
 
 
 class HostArray:
@@ -31,6 +32,17 @@ class HostArray:
             array = self.array if self.array.flags.c_contiguous else np.ascontiguousarray(self.array)
             self.placed = device, _jaxlib.host_share(array, device.pjrt)
         return self.placed[1]
+
+
+def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array to be filled, whose memory XLA can share."""
+    dtype = np.dtype(dtype)
+    size = dtype.itemsize
+    for n in shape:
+        size *= n
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def put(array: np.ndarray, device: Device) -> Any:
@@ -61,10 +73,16 @@ def from_dlpack(x: Any) -> Any:
 
 def to_numpy(buffer: Any) -> np.ndarray:
     """The values (waited for) as a NumPy array: a read-only view of the buffer on the CPU, a copy from elsewhere."""
-    return buffer.array if isinstance(buffer, HostArray) else np.asarray(buffer)
+    if isinstance(buffer, HostArray):
+        return buffer.array
+    if forks.forked:
+        forks.check(buffer)
+    return np.asarray(buffer)
 
 
 def wait(buffer: Any) -> None:
     """Until the values are there. Raises where computing them failed: to read such a buffer would end the process."""
     if not isinstance(buffer, HostArray):
+        if forks.forked:
+            forks.check(buffer)
         buffer.block_until_ready()

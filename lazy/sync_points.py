@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..devices import forks
 from . import metrics, ops
 from . import record as rec
 from .graph import Aval, HostValue, Node, Op, Signature
@@ -25,7 +26,7 @@ REPEATS = 12  # how often a piece must have come back to count as a loop
 PIECE = 100  # about so many ops of a repeating program are compiled together
 REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
 rec.LIMIT[0] = BASE_LIMIT
-lock = threading.RLock()  # one thread at a time collects and runs; recording goes on in the others
+lock = forks.renewed(threading.RLock())  # one thread at a time collects and runs; recording goes on in the others
 
 # Ops whose result is cheaper to make again than to keep for the backward pass.
 _FREE: frozenset[Op] = frozenset({ops.broadcast_in_dim, ops.reshape, ops.iota, ops.constant, ops.convert})

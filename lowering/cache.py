@@ -11,7 +11,7 @@ from typing import Any
 
 from ..devices import Device, RuntimeFailure, compiler
 from ..lazy import metrics
-from . import blocks, disk, explain, fingerprint, stored
+from . import blocks, disk, explain, fingerprint, profiling, stored
 from .emit import Plan
 from .outline import Outline, outlined
 from .passes import lowered
@@ -116,7 +116,7 @@ def _module(module: Any) -> tuple[bytes, Any, str]:
 
 def _compiled(module: Any, text: str, plan: Plan, device: Device) -> Any:
     try:
-        found = compiler.compile_module(module, device.pjrt, outputs_of(plan))
+        found = profiling.compiled(compiler.compile_module, module, device.pjrt, outputs_of(plan))
     except RuntimeFailure as e:
         raise explain.compile_failure(e, plan) from None
     found.recipe = blocks.recipe(module, text, found, device)

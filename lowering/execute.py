@@ -21,7 +21,7 @@ from ..lazy import metrics, precision
 from ..lazy.graph import HostValue, Node, argument, scalar
 from ..lazy.record import sockets
 from ..lazy.replay import starts
-from . import cache, explain
+from . import cache, explain, profiling
 from .emit import Plan
 from .structure import structure
 
@@ -62,11 +62,13 @@ class Graph:
 
 
 _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
-_lock = threading.RLock()
+_lock = devices.forks.renewed(threading.RLock())
 
 
 def execute(roots: list[Node], cause: str) -> Again | None:
     """Give each of ``roots`` (nodes of one device) its buffer; nothing is waited for. Gives what ran."""
+    if devices.forks.forked:
+        devices.forks.refuse()
     with _lock:
         if any(n.buffer is None for n in roots):  # no other thread has run them meanwhile
             return _execute(roots, cause)
@@ -97,8 +99,9 @@ def _run(graph: Graph, order: list[Node], cause: str) -> None:
     device = order[graph.roots[0]].sig.aval.device
     arguments = [_on(order[i].buffer, device) for i in graph.leaves]
     arguments += _packed(variant, {i: order[i].value for i in graph.hosts}, device)  # type: ignore[attr-defined]
+    last = order[graph.roots[-1]]
     try:
-        results = variant.executable.run(arguments)
+        results = profiling.run(variant.executable, arguments, last.sig, last.code, last.lasti)
     except devices.RuntimeFailure as e:
         raise explain.execution_failure(e, graph, order, variant) from None
     for i, buffer in zip(graph.roots, results):
@@ -205,7 +208,7 @@ class Again:
     def run(self, variant: Variant, arguments: list[Any]) -> dict[int, Node]:
         """Nodes with the computed buffers, by the number of who wants them."""
         try:
-            results = variant.executable.run(arguments)
+            results = profiling.run(variant.executable, arguments, *self.made[-1])
         except devices.RuntimeFailure as e:
             raise explain.replay_failure(e, self.made, arguments, variant) from None
         found: dict[int, Node] = {}

@@ -114,7 +114,7 @@ def _permuted(values: Any, dims: Ints) -> tuple[Any, ...]:
 def _transposed(n: Node, order: Ints) -> Node:
     """The node with its dims in another order: made anew where that is no work."""
     at = n.sig.keyword
-    if n.sig.op is ops.broadcast_in_dim:
+    if n.sig.op is ops.broadcast_in_dim and n.buffer is None:
         places = _places(order)
         shape = tuple([at["shape"][d] for d in order])
         dims = [places[d] for d in at["dims"]]

@@ -1,9 +1,10 @@
-"""``DataParallel`` on one device: the module itself."""
+"""``DataParallel`` and ``DistributedDataParallel`` on one device: the module itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .distributed import DistributedDataParallel
 from .module import Module
 
 
@@ -29,4 +30,4 @@ def data_parallel(
     return module(*(inputs if isinstance(inputs, tuple) else (inputs,)), **(module_kwargs or {}))
 
 
-__all__ = ["DataParallel", "data_parallel"]
+__all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]

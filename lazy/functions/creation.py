@@ -14,7 +14,7 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..dtypes import DType
 from ..graph import Aval, leaf
-from ..record import number, user_line, wrap
+from ..record import mode, number, user_line, wrap
 from ..replay.state import S
 from ..tensors import Tensor
 from ._register import function, method
@@ -26,8 +26,10 @@ SMALL = 4096  # elements up to which values made on the host are constants of th
 
 def from_host(array: np.ndarray, device: Device) -> Tensor:
     """A computed tensor with a copy of the array."""
-    dtype = dtypes.of_numpy(array.dtype)
-    return wrap(leaf(Aval(array.shape, dtype, device), devices.put(array, device)))
+    aval = Aval(array.shape, dtypes.of_numpy(array.dtype), device)
+    if mode.eager is rec.HOST and device.type == "cpu":
+        return wrap(leaf(aval, devices.HostArray(np.array(array, order="C"))))
+    return wrap(leaf(aval, devices.put(array, device)))
 
 
 def _finished(t: Tensor, requires_grad: bool) -> Tensor:

@@ -73,6 +73,7 @@ from . import (  # noqa: E402  (they use the names above)
     nested,
     nn,
     optim,
+    profiler,
     random,
     serialization,
     signal,
@@ -81,6 +82,7 @@ from . import (  # noqa: E402  (they use the names above)
     utils,
     version,
 )
+from . import autograd_profiler as _old_profiler  # noqa: E402, F401
 from .amp import (  # noqa: E402
     autocast,
     clear_autocast_cache,
@@ -176,6 +178,7 @@ __all__ = [
     "no_grad",
     "no_sync",
     "optim",
+    "profiler",
     "promote_types",
     "random",
     "register_backend",

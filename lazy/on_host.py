@@ -1,0 +1,98 @@
+"""``on_host``: where data is loaded, operations on CPU tensors are computed at once, by NumPy, apart from the program.
+
+An example is a few small operations, with other sizes and places than the one before: nothing to compile a program for. So
+they are neither part of the step that is being recorded or followed, nor do they need XLA, whose threads a forked process
+has not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import devices
+from . import ops
+from . import record as rec
+from .graph import Aval, HostValue, Node
+from .record import mode, sockets
+from .replay import starts
+from .replay.state import S
+
+# What is never left pending: part of an operand, made without being recorded.
+_PARTS = {ops.constant, ops.iota, ops.broadcast_in_dim, ops.reshape, ops.convert}
+# What XLA does much faster than the NumPy meaning; a forked process has only that.
+_HEAVY = {ops.convolution, ops.dot_general, ops.reduce_window_sum, ops.jax_function}
+
+
+class on_host:
+    """Inside, this thread's operations on CPU tensors are computed at once by NumPy, those on others at once by XLA; the
+    program outside does not take them for a part of its step."""
+
+    def __enter__(self) -> None:
+        if S.capture is not None:
+            S.capture.opaque("a batch of a DataLoader")  # raises
+        self._eager, mode.eager, self._was = mode.eager, rec.HOST, S.enter()
+
+    def __exit__(self, *_: Any) -> None:
+        S.leave(self._was)
+        mode.eager = self._eager
+
+
+def alone() -> None:
+    """Make of this process one that only loads data: nothing is followed, and nothing is pending from its parent."""
+    starts.enabled[0] = False
+    S.set_player(None)
+    S.inside, S.active = False, None
+    rec.log.clear()
+    rec.live.clear()
+
+
+def _compute(nodes: list[Node]) -> None:
+    """Give the results of one op, just recorded, their values."""
+    for node in reversed(nodes):
+        if rec.log and rec.log[-1] is node.sig:
+            rec.log.pop()
+            rec.live.pop()
+    first = nodes[0]
+    op = first.sig.op if first.sig.op is not ops.result else first.inputs[0].sig.op
+    heavy = op in _HEAVY and not (devices.forks.forked and op is not ops.jax_function)
+    if heavy or first.sig.aval.device.type != "cpu":
+        sockets.execute(nodes, "eager")
+        return
+    known: dict[Node, Any] = {}
+    for node in nodes:
+        value = _value(node, known)
+        node.buffer = devices.HostArray(np.asarray(value, node.sig.aval.dtype.numpy))
+    for node in nodes:
+        node.inputs = ()
+
+
+def _value(wanted: Node, known: dict[Node, Any]) -> Any:
+    stack = [wanted]
+    while stack:
+        node = stack[-1]
+        if node in known:
+            stack.pop()
+        elif isinstance(node, HostValue):
+            known[node] = node.value
+        elif node.buffer is not None or not _is_part(node, wanted):
+            if node.buffer is None:
+                sockets.execute([node], "a dataset's tensor")
+            devices.wait(node.buffer)
+            known[node] = devices.to_numpy(node.buffer)
+        else:
+            missing = [x for x in node.inputs if x not in known]
+            stack.extend(missing)
+            if not missing:
+                with np.errstate(all="ignore"):
+                    known[node] = node.sig.op.meaning(*(known[x] for x in node.inputs), **node.sig.keyword)
+    return known[wanted]
+
+
+def _is_part(node: Node, wanted: Node) -> bool:
+    """Whether a node is to be computed here, and not a tensor of the program's that is pending still."""
+    return node is wanted or node.sig.op in _PARTS or type(node.sig.aval) is not Aval
+
+
+rec.by_numpy = _compute
