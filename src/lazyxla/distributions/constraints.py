@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ._ops import Tensor, cholesky_ex, eigvalsh, error, finfo, lx
+from ._ops import Tensor, cholesky_ex, dtypes, eigvalsh, error, finfo, lx
 
 __all__ = [
     "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property",
@@ -346,7 +346,7 @@ class _Square(Constraint):
     event_dim = 2
 
     def check(self, value: Tensor) -> Any:
-        return lx.full(value.shape[:-2], value.shape[-2] == value.shape[-1], dtype=lx.bool, device=value.device)
+        return lx.full(value.shape[:-2], value.shape[-2] == value.shape[-1], dtype=dtypes.bool_, device=value.device)
 
 
 class _Symmetric(_Square):

@@ -25,11 +25,12 @@ class Uniform(Distribution):
 
     def __init__(self, low: Value, high: Value, validate_args: bool | None = None) -> None:
         self.low, self.high = broadcast_all(low, high)
-        super().__init__(self.low.shape, validate_args=validate_args)
-        if self._validate_args:
-            above = Check(self, None, self.high, constraints.greater_than(self.low))
+        if self._validate_args if validate_args is None else validate_args:
+            low, high = (t.__dict__.get("_made_of", t) for t in (self.low, self.high))
+            above = Check(self, None, high, constraints.greater_than(low))
             above.message = "Uniform is not defined when low >= high"
             require([above], now=validate_args is True)
+        super().__init__(self.low.shape, validate_args=validate_args)
 
     @property
     def mean(self) -> Tensor:
