@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import devices
 from ..devices import Device
-from . import dtypes, printing, views
+from . import checks, dtypes, printing, views
 from . import record as rec
 from .dtypes import DType
 from .graph import Aval, HostValue, Node
@@ -93,6 +93,7 @@ class Tensor(_Added):
 
     def _buffer(self, cause: str) -> Any:
         """The computed buffer, waited for. Raises where computing it failed."""
+        there = self._node is not None and self._node.buffer is not None
         node = self._dispatched(cause)
         try:
             devices.wait(node.buffer)
@@ -101,6 +102,7 @@ class Tensor(_Added):
                 f"{cause} finds no value: the run that was to compute it, as the result of {node.sig!r} recorded at "
                 f"{rec.where_text(node.code, node.lasti)}, failed: {' '.join(str(e).split())[:400]}"
             ) from None
+        checks.look(only_ready=there)
         return node.buffer
 
     # --- what it is ---
@@ -275,9 +277,7 @@ class Tensor(_Added):
             if not isinstance(value, Tensor):
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
             if value.shape != self.shape:
-                raise RuntimeError(
-                    f"assigned grad has data of a different size: {list(value.shape)} for {list(self.shape)}"
-                )
+                raise RuntimeError(f"assigned grad has data of a different size: {list(value.shape)} for {list(self.shape)}")
             if value.device is not self.device:
                 raise RuntimeError(f"assigned grad is on {value.device}, the tensor on {self.device}")
         if S.capture is not None:
