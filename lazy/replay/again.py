@@ -31,7 +31,7 @@ class Again:
     def make(self, k: int, call: Call) -> None:
         if call.direct:
             if self._writing():
-                self.recorder.calls.append(call)
+                self.recorder.found_again(call)
             return
         args = tuple([self._value(x, k) for x in call.args])
         kwargs = {name: self._value(x, k) for name, x in call.kwargs.items()}

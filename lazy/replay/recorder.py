@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable
 from threading import get_ident
@@ -105,6 +106,10 @@ class Recorder:
     def _add(self, call: Call) -> None:
         call.leaves = len(self.leaves)
         self.calls.append(call)
+
+    def found_again(self, call: Call) -> None:
+        """A call of another script that computed nothing: it takes no leaves of this one."""
+        self._add(copy.copy(call))
 
     # --- operands ---
 
