@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from sys import getrefcount
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import devices
 from ..devices import HostArray
-from ..lazy import metrics, precision
+from ..lazy import metrics, ops, precision
 from ..lazy.graph import HostValue, Node, argument, scalar
 from ..lazy.record import sockets
 from ..lazy.replay import starts
@@ -26,6 +26,7 @@ from .emit import Plan
 from .structure import structure
 
 MAX_GRAPHS = 2048
+FEW_STARTS = 4
 _OUR_REFERENCES = 3  # to a leaf that is asked about: the list, the argument, the call
 _REFERENCES = 2  # what `map(getrefcount, order)` itself holds of each node: the list and the call
 
@@ -259,7 +260,7 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
         if variant.donated.keys() <= dying and all(values[i] == v for i, v in variant.baked.items()):
             metrics.count("cache_hits")
             return variant
-    lifted, why = _to_lift(graph, values, cause)
+    lifted, why = _to_lift(graph, order, values, cause)
     packed: dict[Any, list[int]] = {}
     for i in graph.hosts:
         if order[i].sig.op is argument or i in lifted:
@@ -280,19 +281,53 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     return variant
 
 
-def _to_lift(graph: Graph, values: dict[int, bytes], cause: str) -> tuple[frozenset[int], str]:
+def _to_lift(graph: Graph, order: list[Node], values: dict[int, bytes], cause: str) -> tuple[frozenset[int], str]:
     """Which numbers become arguments, and why."""
     if cause == "repeats":
         return frozenset(graph.scalars), "" if not graph.variants else "a repeated piece changed"
     if not graph.variants:
-        return frozenset(), ""
+        return _likely_to_vary(graph, order), ""
     nearest = graph.variants[0]
     varying = {i for i, v in nearest.baked.items() if values[i] != v}
     if not varying:
         return nearest.lifted, ""
+    sites = {site for _, site in _sites(order, varying)}
+    if len(_varied) > MAX_GRAPHS:
+        _varied.clear()
+    _varied.update(sites)
     if nearest.lifted:
         return frozenset(graph.scalars), "more numbers of the program vary; all of them are arguments now"
     return nearest.lifted | varying, f"{len(varying)} number(s) of the program vary and become arguments"
+
+
+_varied: set[tuple[Any, int]] = set()  # places in the user's program at which a number was seen to vary
+
+
+def _likely_to_vary(graph: Graph, order: list[Node]) -> frozenset[int]:
+    """The numbers that are arguments from the start: those at places where one varied in a known graph, and where a slice
+    of a computed value begins (``data[i : i + n]``), unless there are many, as in a loop over time."""
+    if not graph.scalars:
+        return frozenset()
+    likely = {i for i, site in _sites(order, graph.scalars) if site in _varied} if _varied else set()
+    starts = [
+        x.mark for n in order if n.sig.op is ops.dynamic_slice and n.inputs and n.inputs[0].buffer is not None
+        for x in n.inputs[1:] if x.sig.op is scalar
+    ]  # fmt: skip
+    return frozenset(likely.union(starts) if len(starts) <= FEW_STARTS else likely)
+
+
+def _sites(order: list[Node], numbers: Iterable[int]) -> list[tuple[int, tuple[Any, int]]]:
+    """Each of the numbers with the places in the user's program where it is used; what the library puts between (a
+    broadcast) has no place of its own."""
+    found = []
+    reached: dict[int, list[int]] = {i: [i] for i in numbers}  # by node without a place: the numbers it is made from
+    for n in order:  # operands come first
+        sources = reached.get(n.mark) or [i for x in n.inputs for i in reached.get(x.mark, ())]
+        if sources and n.code is not None:
+            found += [(i, (n.code, n.lasti)) for i in sources]
+        elif sources:
+            reached[n.mark] = sources
+    return found
 
 
 def _successors(graph: Graph, order: list[Node], dying: frozenset[int]) -> dict[int, int]:
@@ -338,6 +373,7 @@ def clear_cache() -> None:
     """Forget every graph and executable held in memory."""
     with _lock:
         _graphs.clear()
+        _varied.clear()
         cache.clear()
         starts.forget()
 

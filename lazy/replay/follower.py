@@ -43,7 +43,7 @@ class Follower:
         self.handles: list[Any] = []  # weak references, in the order of the script's results
         self.bound: list[Any] = [None] * len(script.leaves)
         self.nodes: list[Any] = [None] * len(script.leaves)
-        self.changed: list[tuple[Any, ...]] = []  # (tensor, its node, edge, versions) before it was first written
+        self.changed: list[tuple[Any, ...]] = []  # (tensor or a weak reference, its node, edge, version) before a write
         self.aliases: list[tuple[Any, Result]] = []  # others that a write has changed
         self.keys: list[Any] = []
         self.numbers: dict[int, Any] = {}  # call -> a number other than the script's
@@ -225,7 +225,9 @@ class Follower:
         others = full_aliases(t)
         self.aliases += [(_ref(m), slot) for m in others]
         for m in (t, *others):
-            self.changed.append((m, m._node, m._edge, None if m._meta is None else m._meta.version))
+            # What this segment made lives only as long as the program holds it: a value kept here would be a result more.
+            owner = m if m._node is not None else _ref(m)
+            self.changed.append((owner, m._node, m._edge, None if m._meta is None else m._meta.version))
             m._node = None  # type: ignore[assignment]
             m._slot = slot
         meta = t.metadata()
@@ -286,7 +288,7 @@ class Follower:
         for t in self.bound:
             if t is not None and type(t._slot) is Leaf:
                 t._slot = None
-        old = {id(t) for t, *_ in self.changed if isinstance(t, Tensor)}
+        old = {id(_owner(t)) for t, *_ in self.changed}
         for slot, t in held:
             t._node, t._slot = computed[slot.index], None
             if id(t) not in old:
@@ -396,7 +398,10 @@ class Follower:
             return
         metrics.count("replays_given_up")
         self.script.failures += 1
-        for owner, node, edge, version in reversed(self.changed):
+        for changed, node, edge, version in reversed(self.changed):
+            owner = _owner(changed)
+            if owner is None:
+                continue
             owner._node = node
             if isinstance(owner, Storage):
                 owner.version = version
@@ -425,6 +430,10 @@ class Follower:
             if mode.cast is not cast:
                 again.autocast.resume(cast)
             S.forced = []
+
+
+def _owner(changed: Any) -> Any:
+    return changed() if type(changed) is weakref.ref else changed
 
 
 def _pending(a: Any) -> bool:
