@@ -1,4 +1,4 @@
-"""Nodes that passes make: like recorded ones, at the line of one that was recorded; and the op that only a pass makes."""
+"""Nodes that passes make: like recorded ones, at the line of one that was recorded; and the ops that only passes make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..lazy import ops
+from ..lazy import dtypes, ops
 from ..lazy.graph import Aval, HostValue, Node, Op, leaf_signature, scalar, signature
 
 Ints = tuple[int, ...]
@@ -48,3 +48,14 @@ def _convolution_last(x: Aval, w: Aval, **attributes: Any) -> Aval:
 CONVOLUTION_LAST = Op.__new__(Op)  # not in the table: it is never recorded, only made of ``ops.convolution``
 CONVOLUTION_LAST.name, CONVOLUTION_LAST.attributes = "convolution_last", ops.convolution.attributes
 CONVOLUTION_LAST.rule, CONVOLUTION_LAST.signatures = _convolution_last, {}
+
+
+def _into_int32(x: Aval, y: Aval, **attributes: Any) -> Aval:
+    """A product of int8 operands, added up in int32."""
+    found = ops.dot_general.rule(x, y, **attributes)
+    return Aval(found.shape, dtypes.int32, found.device)
+
+
+DOT_INTO_INT32 = Op.__new__(Op)  # nor is this one: it is made of ``ops.dot_general`` of what was int8
+DOT_INTO_INT32.name, DOT_INTO_INT32.attributes = "dot_into_int32", ops.dot_general.attributes
+DOT_INTO_INT32.rule, DOT_INTO_INT32.signatures = _into_int32, {}

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable
 from ...lazy import ops
 from ...lazy.graph import Node
 from .pads import as_concatenation
-from .products import without_transposes
+from .products import of_int8, without_transposes
 
 
 def chosen(order: Iterable[Node], given: Container[Node]) -> dict[Node, Node]:
@@ -22,6 +22,7 @@ def chosen(order: Iterable[Node], given: Container[Node]) -> dict[Node, Node]:
             continue
         if n.sig.op is ops.dot_general:
             other = without_transposes(n, given)
+            other = of_int8(other or n, given) or other
         elif n.sig.op is ops.add:
             other = as_concatenation(n, pads, given)
         else:

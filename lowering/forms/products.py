@@ -1,11 +1,12 @@
-"""Products of transposed operands as products of the operands themselves: which dim is contracted says the same."""
+"""Products of transposed operands as products of the operands themselves, and products of int8 numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Container
 
-from ...lazy import ops
+from ...lazy import dtypes, ops
 from ...lazy.graph import Node, signature
+from ..nodes import DOT_INTO_INT32, make
 
 
 def without_transposes(n: Node, given: Container[Node]) -> Node | None:
@@ -29,6 +30,18 @@ def without_transposes(n: Node, given: Container[Node]) -> Node | None:
     if not changed:
         return None
     return _product(n, inputs, tuple(contracts), tuple(batches))
+
+
+def of_int8(n: Node, given: Container[Node]) -> Node | None:
+    """The int32 product ``n`` of what are both int8 numbers as one that takes them as they are: backends have units for it."""
+    inputs = []
+    for x in n.inputs:
+        if x.sig.op is not ops.convert or x in given or x.sig.aval.dtype is not dtypes.int32:
+            return None
+        if x.inputs[0].sig.aval.dtype is not dtypes.int8:
+            return None
+        inputs.append(x.inputs[0])
+    return make(DOT_INTO_INT32, inputs, n, **n.sig.keyword)
 
 
 def contracted_otherwise(n: Node, which: int, transposed: Node) -> Node:

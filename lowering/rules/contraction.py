@@ -9,12 +9,13 @@ from ...devices.compiler import ir, stablehlo
 from ...lazy import dtypes, ops, precision
 from ...lazy.graph import Aval, Signature
 from ..emit import Builder, Value, rule
-from ..nodes import CONVOLUTION_LAST
+from ..nodes import CONVOLUTION_LAST, DOT_INTO_INT32
 
 PAGE, LINE = 4096, 64  # bytes
 LEAST = 32  # rows, of products that are worth a copy of their operand
 
 
+@rule(DOT_INTO_INT32)
 @rule(ops.dot_general)
 def _dot(b: Builder, sig: Signature, x: Value, y: Value, *, contract: Any, batch: Any) -> Value:
     """As one plain matrix product, or one for each of one batch dim: the form that every backend is fast at.
@@ -36,7 +37,8 @@ def _dot(b: Builder, sig: Signature, x: Value, y: Value, *, contract: Any, batch
     )  # fmt: skip
     shape = left.shape[:n] + (left.free, right.free)
     exactly = _precision(b, x_aval)
-    if b.platform == "cpu" and not n and _strides_collide(left, x_aval) and right.free >= LEAST:
+    narrow = x_aval.dtype is not sig.aval.dtype  # products of int8 are another kernel's
+    if b.platform == "cpu" and not n and not narrow and _strides_collide(left, x_aval) and right.free >= LEAST:
         product = _with_odd_rows(b, left, right, sig.aval, numbers, exactly)
     else:
         product = b.op(

@@ -37,6 +37,18 @@ def test_the_script_notices_torn_files(tmp_path, monkeypatch):
         list(torn.flips(10, str(tmp_path), 0))
 
 
+def test_a_hidden_bar_takes_no_lock_that_processes_share(tmp_path, monkeypatch):
+    def shown(**options):
+        raise RuntimeError("a bar was made")
+
+    monkeypatch.setattr(lx.serialization.own, "tqdm", shown)
+    lx.save({"a": 1}, tmp_path / "x.pt")
+    lx.save({"a": 2}, tmp_path / "x.pt", progress=False)
+    with pytest.raises(RuntimeError, match="a bar was made"):
+        lx.save({"a": 3}, tmp_path / "x.pt", progress=True)
+    assert lx.load(tmp_path / "x.pt") == {"a": 2}
+
+
 def test_stale_files_go_and_a_living_writers_stay(tmp_path):
     from lazyxla.serialization.files import Saving, _host
 

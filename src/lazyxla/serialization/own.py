@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -145,9 +145,15 @@ def byte_count(given: int | str) -> int:
     return found
 
 
-def _bar(total: int, progress: bool | None, name: str) -> Any:
-    shown = total >= LARGE and sys.stderr.isatty() if progress is None else progress
-    return tqdm(total=total, unit="B", unit_scale=True, desc=name, disable=not shown)
+@contextmanager
+def _bar(total: int, progress: bool | None, name: str) -> Iterator[Callable[[int], Any]]:
+    """What is told of bytes written. A hidden bar is not even made: tqdm's lock is shared with forked processes, and
+    where one of them is killed while it holds that lock, the others would wait for ever."""
+    if total >= LARGE and sys.stderr.isatty() if progress is None else progress:
+        with tqdm(total=total, unit="B", unit_scale=True, desc=name) as bar:
+            yield bar.update
+    else:
+        yield lambda n: None
 
 
 def _metadata(structure: dict[str, Any]) -> dict[str, str]:
@@ -172,14 +178,14 @@ def write_path(
         with open(path, "wb") as f:
             write_stream(f.write, structure or {}, pieces)
         return
-    with replacing(path, index_names) as saving, _bar(total, progress, os.path.basename(path)) as bar:
+    with replacing(path, index_names) as saving, _bar(total, progress, os.path.basename(path)) as advance:
         if len(shards) == 1:
-            container.write(saving.file.write, ((p.name, p.fetch()) for p in pieces), meta, bar.update)
+            container.write(saving.file.write, ((p.name, p.fetch()) for p in pieces), meta, advance)
             return
         places, files = {}, {}
         for number, shard in enumerate(shards, 1):
             with saving.piece(number, len(shards)) as (name, f):
-                files[name] = container.write(f.write, ((p.name, p.fetch()) for p in shard), {}, bar.update)
+                files[name] = container.write(f.write, ((p.name, p.fetch()) for p in shard), {}, advance)
             places.update({p.name: name for p in shard})
         index = {
             **container.blank(INDEX), "metadata": {"total_size": total, **meta}, "files": files, "weight_map": places
