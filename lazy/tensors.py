@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import devices
 from ..devices import Device
-from . import checks, dtypes, printing, views
+from . import checks, dtypes, levels, printing, views
 from . import record as rec
 from .dtypes import DType
 from .graph import Aval, HostValue, Node
@@ -452,6 +452,9 @@ class Tensor(_Added):
 
     def _text(self) -> str:
         shape = tuple(self.shape)
+        level = levels.varying(self)
+        if level is not None:
+            return f"<{self._aval()!r}, another for each of {level.size} examples of {level.name}>"
         array = None
         if printing.needs_summary(shape) and self.device.platform != "cpu":
             array = self.detach()[tuple(printing.edge_slices(shape))]._array("print")
