@@ -322,6 +322,27 @@ def _root(tensor: Any, gradient: Any, name: str) -> tuple[Any, Tensor]:
     return tensor._edge, gradient.to(tensor.dtype)
 
 
+def _many_roots(outputs: Sequence[Any], gradients: Sequence[Any]) -> list[tuple[Any, Tensor]]:
+    """As ``_root``, for gradients with many along dim 0."""
+    found = []
+    sizes = {g.shape[0] if isinstance(g, Tensor) and g.ndim else None for g in gradients}
+    if len(sizes) != 1 or sizes <= {None, 0}:
+        raise RuntimeError(
+            f"grad: is_grads_batched=True expects grad_outputs that all have the same number along dim 0, got {len(sizes)} "
+            f"kinds of them: {sorted(map(str, sizes))}  ({user_line()})"
+        )
+    for t, g in zip(outputs, gradients, strict=True):
+        if tuple(g.shape[1:]) != tuple(t.shape):
+            raise RuntimeError(
+                f"grad: is_grads_batched=True, Mismatch in shape: grad_output has a shape of {list(g.shape)}, its output one "
+                f"of {list(t.shape)}, with one more dim in front expected  ({user_line()})"
+            )
+        if not t.requires_grad:
+            raise RuntimeError(f"element 0 of tensors does not require grad and does not have a grad_fn  ({user_line()})")
+        found.append((t._edge, g.to(t.dtype)))
+    return found
+
+
 def _sequence(x: Any) -> tuple[Any, ...]:
     return tuple(x) if isinstance(x, (list, tuple)) else (x,)
 
@@ -363,18 +384,25 @@ def grad(
     """The derivatives of the sum of ``outputs`` (times ``grad_outputs``) with respect to each of ``inputs``.
 
     With ``create_graph`` they can be differentiated in turn. An input that the outputs do not depend on is an error
-    unless ``allow_unused`` (then None) or ``materialize_grads`` (then zeros).
+    unless ``allow_unused`` (then None) or ``materialize_grads`` (then zeros). With ``is_grads_batched`` there are many
+    ``grad_outputs`` along a dim 0, and so are the results, all in one computation.
     """
     outs, ins = _sequence(outputs), _sequence(inputs)
     gradients = _sequence(grad_outputs) if grad_outputs is not None else (None,) * len(outs)
-    if is_grads_batched:
-        raise NotImplementedError("is_grads_batched is not supported")
     for i, t in enumerate(ins):
         if not t.requires_grad:
             raise RuntimeError(f"One of the differentiated Tensors does not require grad: input {i}  ({user_line()})")
-    roots = [_root(t, g, "grad") for t, g in zip(outs, gradients, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
-    caught = run(roots, keep, create_graph, {id(t._edge) for t in ins}, accumulate=False)
+    targets = {id(t._edge) for t in ins}
+    if is_grads_batched:
+        from .batching import batched_gradients
+
+        many = _many_roots(outs, gradients)
+        opaque("a gradient with is_grads_batched")
+        caught = batched_gradients(many, keep, create_graph, targets)
+    else:
+        roots = [_root(t, g, "grad") for t, g in zip(outs, gradients, strict=True)]
+        caught = run(roots, keep, create_graph, targets, accumulate=False)
     found = [caught.get(id(t._edge)) for t in ins]
     for i, (t, g) in enumerate(zip(ins, found)):
         if g is None:

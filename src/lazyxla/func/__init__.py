@@ -2,8 +2,10 @@
 
 from .functional_call import functional_call
 from .reverse import grad, grad_and_value, value_and_grad, vjp
+from .vmap import vmap
 from .whole import hessian, jacfwd, jacrev, jvp, linearize
 
 __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "value_and_grad", "vjp",
+    "vmap",
 ]  # fmt: skip
