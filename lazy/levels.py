@@ -3,8 +3,9 @@ value cannot do."""
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
 from typing import Any, NoReturn
@@ -97,6 +98,19 @@ def varying(t: Any) -> Level | None:
     return next((level for level in reversed(here()) if level.varies(node)), None)
 
 
+def printed(text: Callable[[Any], str]) -> Callable[[Any], str]:
+    """The text of a tensor; of one that differs from example to example, that it does."""
+
+    @functools.wraps(text)
+    def found(t: Any) -> str:
+        level = varying(t)
+        if level is None:
+            return text(t)
+        return f"<{t._node.sig.aval!r}, another for each of {level.size} examples of {level.name}>"
+
+    return found
+
+
 def check_read(t: Any, cause: str) -> None:
     """RuntimeError for a read of a value that differs from example to example."""
     level = varying(t)
@@ -145,5 +159,6 @@ def escaped(node: Node) -> NoReturn:
 
 
 __all__ = [
-    "Level", "active", "check_backward", "check_random", "check_read", "check_write", "escaped", "here", "runs", "varying",
+    "Level", "active", "check_backward", "check_random", "check_read", "check_write", "escaped", "here", "printed", "runs",
+    "varying",
 ]  # fmt: skip

@@ -450,11 +450,9 @@ class Tensor(_Added):
     def __repr__(self) -> str:
         return self._text()
 
+    @levels.printed
     def _text(self) -> str:
         shape = tuple(self.shape)
-        level = levels.varying(self)
-        if level is not None:
-            return f"<{self._aval()!r}, another for each of {level.size} examples of {level.name}>"
         array = None
         if printing.needs_summary(shape) and self.device.platform != "cpu":
             array = self.detach()[tuple(printing.edge_slices(shape))]._array("print")

@@ -8,7 +8,7 @@ import pytest
 import lazyxla as lx
 from lazyxla import nn
 from lazyxla.autograd.batching import BATCHING
-from lazyxla.func import functional_call, grad, hessian, vmap
+from lazyxla.func import functional_call, grad, hessian, stack_module_state, vmap
 from lazyxla.lazy import ops
 from lazyxla.lazy.graph import LEAVES, Op
 from tests.lazy.cases import CASES, KINDS
@@ -161,7 +161,7 @@ def test_gradients_of_examples_are_one_program(metrics):
     metrics.reset()
     got = vmap(grad(loss), (None, 0, 0))(params, x, y)
     lx.sync()
-    assert metrics.compile_count() == 1
+    assert metrics.report(as_dict=True)["compiles"] == 1
     for k in params:
         assert_close(got[k].numpy(), expected[k], factor=20)
 
@@ -207,6 +207,43 @@ def test_batched_gradients():
         lx.autograd.grad(y, x, lx.ones(3, 2), is_grads_batched=True)
     with pytest.raises(RuntimeError, match="same number along dim 0"):
         lx.autograd.grad(y, x, None, is_grads_batched=True)
+
+
+def test_jacobians_as_one_batch():
+    x, w = t(3), t(3, seed=5)
+
+    def f(a, b):
+        return lx.outer(a.sin(), b), a.sum(), b * 2
+
+    for got, expected in zip(
+        lx.autograd.functional.jacobian(f, (x, w), vectorize=True), lx.autograd.functional.jacobian(f, (x, w))
+    ):
+        for g, e in zip(got, expected):
+            same(g, e)
+    one = lx.autograd.functional
+    same(one.hessian(lambda a: a.sin().prod(), x, vectorize=True), one.hessian(lambda a: a.sin().prod(), x))
+    with pytest.raises(RuntimeError, match="not supported together"):
+        one.jacobian(lx.sin, x, strict=True, vectorize=True)
+
+
+def test_an_ensemble():
+    models = [nn.Linear(3, 2) for _ in range(4)]
+    params, buffers = stack_module_state(models)
+    x = t(5, 3)
+    got = vmap(lambda p, b: functional_call(models[0], (p, b), (x,)))(params, buffers)
+    same(got.detach(), lx.stack([m(x) for m in models]).detach())
+    got.sum().backward()
+    assert params["weight"].grad.shape == (4, 2, 3)
+    modes, classes = [models[0], nn.Linear(3, 2).eval()], [models[0], nn.Tanh()]
+    for wrong, message in (([], "at least one"), (modes, "mode"), (classes, "class")):
+        with pytest.raises(RuntimeError, match=message):
+            stack_module_state(wrong)
+
+
+def test_what_an_example_prints():
+    texts = []
+    vmap(lambda a: texts.append(repr(a)) or a)(X)
+    assert "another for each of 2 examples" in texts[0]
 
 
 def test_in_a_compiled_function():
