@@ -452,8 +452,7 @@ class Tensor(_Added):
 
     @levels.printed
     def _text(self) -> str:
-        shape = tuple(self.shape)
-        array = None
+        shape, array = tuple(self.shape), None
         if printing.needs_summary(shape) and self.device.platform != "cpu":
             array = self.detach()[tuple(printing.edge_slices(shape))]._array("print")
         else:
