@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..lazy import Tensor
+from ..lazy import Tensor, levels
 from ..lazy import record as rec
 from ..lazy.functions.conversion import constant, full_like_type
 from ..lazy.graph import Signature
@@ -139,15 +139,17 @@ def _check_saved(entry: GradNode) -> None:
             node = node.inputs[0] if passed_on else None
 
 
-def _reachable(edges: Sequence[Any], targets: set[int] | None) -> dict[int, bool]:
-    """By id, the tape entries behind the edges, and whether any target lies behind each (all do if None)."""
+def _reachable(edges: Sequence[Any], targets: set[int] | None, ends: Collection[int]) -> dict[int, bool]:
+    """By id, the tape entries behind the edges, no further than ``ends``, and whether any target lies behind each (all do if
+    None)."""
     found: dict[int, GradNode] = {}
     stack = [e for e in edges if type(e) is GradNode]
     while stack:
         entry = stack.pop()
         if id(entry) not in found:
             found[id(entry)] = entry
-            stack.extend(e for e in entry.edges if type(e) is GradNode)
+            if id(entry) not in ends:
+                stack.extend(e for e in entry.edges if type(e) is GradNode)
     if targets is None:
         return dict.fromkeys(found, True)
     needed: dict[int, bool] = {}
@@ -159,11 +161,13 @@ def _reachable(edges: Sequence[Any], targets: set[int] | None) -> dict[int, bool
 
 
 def run(
-    roots: Sequence[tuple[Any, Tensor]], keep: bool, create_graph: bool, targets: set[int] | None, accumulate: bool
-) -> dict[int, Tensor]:
+    roots: Sequence[tuple[Any, Tensor]], keep: bool, create_graph: bool, targets: set[int] | None, accumulate: bool,
+    ends: Collection[int] = (),
+) -> dict[int, Tensor]:  # fmt: skip
     """Flow from (edge, gradient) roots. Returns the gradients at the target edges, by id; with ``accumulate``, adds to
-    the ``.grad`` of leaves instead (of the target leaves only, if given)."""
-    needed = _reachable([e for e, _ in roots], targets)
+    the ``.grad`` of leaves instead (of the target leaves only, if given). Targets in ``ends`` are where the flow ends: what
+    arrives there goes on elsewhere, hooks and all."""
+    needed = _reachable([e for e, _ in roots], targets, ends)
     flow: Any = _OnTensors if create_graph or mode.eager else _OnNodes
     pending: dict[int, Any] = {}
     entries: dict[int, Any] = {}
@@ -190,6 +194,9 @@ def run(
         while heap:
             _, key = heapq.heappop(heap)
             entry, g = entries.pop(key), pending.pop(key)
+            if key in ends:
+                caught[key] = flow.tensor(g)
+                continue
             mode.site = (entry.code, entry.lasti) if entry.code is not None else saved_site
             if entry.hooks:
                 g = flow.of(_hooked(entry, flow.tensor(g)))
@@ -229,7 +236,7 @@ def run(
         mode.site = saved_site
         leaves = [(entries[k], flow.tensor(g)) for k, g in pending.items()]
         for leaf, g in leaves:
-            g = _hooked(leaf, g)
+            g = g if id(leaf) in ends else _hooked(leaf, g)
             if targets is not None and id(leaf) in targets:
                 caught[id(leaf)] = g
             if accumulate and (targets is None or id(leaf) in targets):
@@ -315,6 +322,27 @@ def _root(tensor: Any, gradient: Any, name: str) -> tuple[Any, Tensor]:
     return tensor._edge, gradient.to(tensor.dtype)
 
 
+def _many_roots(outputs: Sequence[Any], gradients: Sequence[Any]) -> list[tuple[Any, Tensor]]:
+    """As ``_root``, for gradients with many along dim 0."""
+    found = []
+    sizes = {g.shape[0] if isinstance(g, Tensor) and g.ndim else None for g in gradients}
+    if len(sizes) != 1 or sizes <= {None, 0}:
+        raise RuntimeError(
+            f"grad: is_grads_batched=True expects grad_outputs that all have the same number along dim 0, got {len(sizes)} "
+            f"kinds of them: {sorted(map(str, sizes))}  ({user_line()})"
+        )
+    for t, g in zip(outputs, gradients, strict=True):
+        if tuple(g.shape[1:]) != tuple(t.shape):
+            raise RuntimeError(
+                f"grad: is_grads_batched=True, Mismatch in shape: grad_output has a shape of {list(g.shape)}, its output one "
+                f"of {list(t.shape)}, with one more dim in front expected  ({user_line()})"
+            )
+        if not t.requires_grad:
+            raise RuntimeError(f"element 0 of tensors does not require grad and does not have a grad_fn  ({user_line()})")
+        found.append((t._edge, g.to(t.dtype)))
+    return found
+
+
 def _sequence(x: Any) -> tuple[Any, ...]:
     return tuple(x) if isinstance(x, (list, tuple)) else (x,)
 
@@ -328,6 +356,7 @@ def backward(
     Raises RuntimeError where nothing requires grad, for a graph already freed, and where a value that the derivative
     needs was overwritten in place.
     """
+    levels.check_backward()
     outputs = _sequence(tensors)
     gradients = _sequence(grad_tensors) if grad_tensors is not None else (None,) * len(outputs)
     backward_begins()
@@ -355,18 +384,25 @@ def grad(
     """The derivatives of the sum of ``outputs`` (times ``grad_outputs``) with respect to each of ``inputs``.
 
     With ``create_graph`` they can be differentiated in turn. An input that the outputs do not depend on is an error
-    unless ``allow_unused`` (then None) or ``materialize_grads`` (then zeros).
+    unless ``allow_unused`` (then None) or ``materialize_grads`` (then zeros). With ``is_grads_batched`` there are many
+    ``grad_outputs`` along a dim 0, and so are the results, all in one computation.
     """
     outs, ins = _sequence(outputs), _sequence(inputs)
     gradients = _sequence(grad_outputs) if grad_outputs is not None else (None,) * len(outs)
-    if is_grads_batched:
-        raise NotImplementedError("is_grads_batched is not supported")
     for i, t in enumerate(ins):
         if not t.requires_grad:
             raise RuntimeError(f"One of the differentiated Tensors does not require grad: input {i}  ({user_line()})")
-    roots = [_root(t, g, "grad") for t, g in zip(outs, gradients, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
-    caught = run(roots, keep, create_graph, {id(t._edge) for t in ins}, accumulate=False)
+    targets = {id(t._edge) for t in ins}
+    if is_grads_batched:
+        from .batching import batched_gradients
+
+        many = _many_roots(outs, gradients)
+        opaque("a gradient with is_grads_batched")
+        caught = batched_gradients(many, keep, create_graph, targets)
+    else:
+        roots = [_root(t, g, "grad") for t, g in zip(outs, gradients, strict=True)]
+        caught = run(roots, keep, create_graph, targets, accumulate=False)
     found = [caught.get(id(t._edge)) for t in ins]
     for i, (t, g) in enumerate(zip(ins, found)):
         if g is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..lazy import Tensor
 from ..lazy.functions.conversion import full_like_type
+from ..lazy.functions.creation import eye
 from ..lazy.functions.joining import stack
 from ..lazy.record import user_line
 from .engine import grad
@@ -117,20 +118,39 @@ def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
     return _unwrapped(_plain(outputs, create_graph), several_out), _unwrapped(_plain(found, create_graph), several_out)
 
 
+def _all_rows(y: Tensor, inputs: Tensors, create_graph: bool) -> Tensors:
+    """The derivatives of each element of ``y``, as one batch."""
+    found: Any = (None,) * len(inputs)
+    n = y.numel()
+    if n and y.requires_grad:
+        units = eye(n, dtype=y.dtype, device=y.device).reshape((n, *y.shape))
+        found = grad(
+            y, inputs, units, retain_graph=True, create_graph=create_graph, allow_unused=True, is_grads_batched=True
+        )
+    shapes = [(*y.shape, *x.shape) for x in inputs]
+    return tuple(x.new_zeros(s) if g is None else g.reshape(s) for g, s, x in zip(found, shapes, inputs))
+
+
 def jacobian(
     func: Function, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
     """All derivatives: for each output, for each input, a tensor of the output's shape followed by the input's.
 
-    One backward an output element, all recorded into one program; ``vectorize`` and ``strategy`` change nothing.
+    One backward an output element, all recorded into one program, or with ``vectorize`` one backward for all elements of an
+    output at once, which is a smaller program; ``strategy`` changes nothing.
     """
+    if strict and vectorize:
+        raise RuntimeError(f"jacobian: strict=True and vectorize=True are not supported together  ({user_line()})")
     with enable_grad():
         given, several = _sequence(inputs, "inputs of", "jacobian")
         leaves = _leaves(given, create_graph)
         outputs, several_out = _called(func, leaves, "jacobian")
         table = []
         for y in outputs:
+            if vectorize:
+                table.append(_unwrapped(_plain(_all_rows(y, leaves, create_graph), create_graph), several))
+                continue
             flat = y.reshape(-1)
             rows = []
             for i in range(flat.shape[0]):
@@ -169,7 +189,7 @@ def hessian(
     def gradient(*x: Tensor) -> Any:
         return _derivatives((number(*x),), x, (None,), True, strict, "hessian")
 
-    found = jacobian(gradient, inputs, create_graph, strict)
+    found = jacobian(gradient, inputs, create_graph, strict, vectorize)
     return found if several else found[0]
 
 

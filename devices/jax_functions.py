@@ -78,6 +78,18 @@ class JaxFunction:
             )
         return found
 
+    def over_batch(self, varies: tuple[bool, ...]) -> JaxFunction:
+        """For many at once: the operands that vary, and all results, with the many along a new dim 0."""
+        found = self._derived.get(varies)
+        if found is None:
+            axes = tuple(0 if v else None for v in varies)
+
+            def many(*operands: Any) -> Any:
+                return jax.vmap(lambda *xs: tuple(self.f(*xs)), in_axes=axes)(*operands)
+
+            found = self._derived[varies] = JaxFunction(many, self.name, self.wide)
+        return found
+
     def split(self, types: Types, wanted: tuple[int, ...]) -> Split | None:
         """Taken apart for the gradients of the ``wanted`` operands; None where its parts do not hang together by plain
         arrays. Raises what JAX raises for a function without a derivative."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices
-from . import dtypes, metrics, precision
+from . import dtypes, levels, metrics, precision
 from . import record as rec
 from .record import mode, user_line
 from .replay import starts
@@ -45,8 +45,10 @@ class Compiled:
         return self if owner is None else functools.partial(self, owner)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(S.player, (Capture, Inlay)) or mode.eager or S.inside or not starts.enabled[0]:
+        if isinstance(S.player, (Capture, Inlay)) or mode.eager or S.inside or levels.active:
             return self.fn(*args, **kwargs)  # part of another recording, or to be looked at op by op
+        if not starts.enabled[0]:
+            return self.fn(*args, **kwargs)
         if getattr(S.player, "owner", None) not in (None, threading.get_ident()):
             return self.fn(*args, **kwargs)  # another thread is in the middle of a segment
         with lock:

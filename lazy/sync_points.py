@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..devices import forks
-from . import metrics, ops
+from . import levels, metrics, ops
 from . import record as rec
 from .graph import Aval, HostValue, Node, Op, Signature
 from .graph import _serial as serial_numbers
@@ -46,6 +46,7 @@ def step_boundary() -> None:
 
 def sync_for(t: Any, cause: str) -> None:
     """Dispatch what is pending, the value of ``t`` among it."""
+    levels.check_read(t, cause)
     _run_all(f"{cause} at {user_line()}", t)
     _new_step()
 
@@ -166,7 +167,7 @@ def live_roots() -> list[Node]:
     metrics.count("ops_recorded", logged)
     del rec.log[:logged]
     rec.live[: len(tracked)] = alive
-    return found
+    return [n for n in found if levels.runs(n)] if levels.active else found
 
 
 def _residuals(edge: GradNode, found: list[Node]) -> None:

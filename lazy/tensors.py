@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import devices
 from ..devices import Device
-from . import checks, dtypes, printing, views
+from . import checks, dtypes, levels, printing, views
 from . import record as rec
 from .dtypes import DType
 from .graph import Aval, HostValue, Node
@@ -450,9 +450,9 @@ class Tensor(_Added):
     def __repr__(self) -> str:
         return self._text()
 
+    @levels.printed
     def _text(self) -> str:
-        shape = tuple(self.shape)
-        array = None
+        shape, array = tuple(self.shape), None
         if printing.needs_summary(shape) and self.device.platform != "cpu":
             array = self.detach()[tuple(printing.edge_slices(shape))]._array("print")
         else:

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from . import levels
 from . import record as rec
 from .dtypes import can_cast
 from .graph import Aval, Node
@@ -167,6 +168,8 @@ def assign(t: Any, new: Any, name: str, begun: int | None = None) -> Any:
     if found is not aval:
         new = _fit(t, new, aval, found, name)
         fresh = new._node
+    if levels.active:
+        levels.check_write(t, fresh, name)
     tracked = mode.grad and (new._edge is not None or t._edge is not None)
     edge = new._edge
     if tracked and edge is None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..devices import compiler
-from ..lazy.graph import LEAVES, Aval, HostValue, Node, Op, Signature, site_of
+from ..lazy import levels
+from ..lazy.graph import LEAVES, Aval, HostValue, Node, Op, Signature, placeholder, site_of
 from ..lazy.ops import result
 from . import forms
 
@@ -204,6 +205,8 @@ def fill(b: Builder, order: Sequence[Node], values: dict[Node, Any]) -> None:
 def _value(b: Builder, node: Node, values: dict[Node, Any]) -> Any:
     if isinstance(node, HostValue):
         return b.dense(node.value, node.sig.aval)
+    if node.sig.op is placeholder:
+        levels.escaped(node)
     if node.sig.op in LEAVES:
         raise RuntimeError(f"internal error: {node!r} has no value")
     operands = [values[n] for n in node.inputs]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import devices
 from ...devices import Device
-from .. import dtypes, ops
+from .. import dtypes, levels, ops
 from ..dtypes import DType
 from ..graph import Aval
 from ..record import run_time_value, user_line
@@ -69,6 +69,8 @@ class Generator:
 
     def next_key(self, device: Device) -> Tensor:
         """The key of the next draw, an argument of the program that uses it."""
+        if levels.active:
+            levels.check_random()
         key = run_time_value(S.forced.pop(0) if S.forced else self.next_words(), dtypes.uint32, device)
         if S.draws is not None:
             S.draws.append((self, key._node))

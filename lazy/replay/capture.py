@@ -153,7 +153,7 @@ class Capture(Recorder):
         S.capture = S.numbers = None
 
 
-_HARMLESS = {"an autograd.Function", "a hook on a gradient", "a second backward() before a step", "retain_grad()"}
+_HARMLESS = {"an autograd.Function", "a hook on a gradient", "a second backward() before a step", "retain_grad()", "vmap"}
 
 
 def _restore(state: dict[Any, Any], copy: dict[Any, Any]) -> None:

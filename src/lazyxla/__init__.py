@@ -101,6 +101,7 @@ from .amp import (  # noqa: E402
     set_autocast_enabled,
 )
 from .compiling import compile  # noqa: E402
+from .func import vmap  # noqa: E402
 from .serialization import load, save  # noqa: E402
 from .switches import *  # noqa: E402, F403
 
@@ -204,5 +205,6 @@ __all__ = [
     "testing",
     "utils",
     "version",
+    "vmap",
     "while_loop",
 ]

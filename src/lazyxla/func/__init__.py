@@ -1,9 +1,11 @@
 """Derivatives of functions as functions, as ``torch.func``: they nest, and take trees of tensors."""
 
-from .functional_call import functional_call
+from .functional_call import functional_call, stack_module_state
 from .reverse import grad, grad_and_value, value_and_grad, vjp
+from .vmap import vmap
 from .whole import hessian, jacfwd, jacrev, jvp, linearize
 
 __all__ = [
-    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "value_and_grad", "vjp",
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "stack_module_state",
+    "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

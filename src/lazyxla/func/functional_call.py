@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..lazy import Tensor
+from ..lazy import public as lx
 from ..lazy.record import user_line
 from ..nn import Module
 
@@ -54,4 +55,35 @@ def functional_call(
             table[last] = t
 
 
-__all__ = ["functional_call"]
+def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """(parameters, buffers) of modules of one class, by name, each stacked along a new dim 0: what ``vmap`` over
+    ``functional_call`` takes for an ensemble. The parameters are new leaves.
+
+    Raises RuntimeError for no models, models of several classes, and some in training mode and some not.
+    """
+    if not models:
+        raise RuntimeError(f"stack_module_state: Expected at least one model, got 0.  ({user_line()})")
+    if len({m.training for m in models}) != 1:
+        raise RuntimeError(
+            f"stack_module_state: Expected all models to have the same training/eval mode.  ({user_line()})"
+        )
+    if len({type(m) for m in models}) != 1:
+        raise RuntimeError(f"stack_module_state: Expected all models to be of the same class.  ({user_line()})")
+    parameters = [dict(m.named_parameters()) for m in models]
+    buffers = [dict(m.named_buffers()) for m in models]
+    return (
+        {k: _stacked(k, [p[k] for p in parameters]) for k in parameters[0]},
+        {k: _stacked(k, [b[k] for b in buffers]) for k in buffers[0]},
+    )
+
+
+def _stacked(name: str, tensors: Sequence[Tensor]) -> Tensor:
+    needs = {t.requires_grad for t in tensors}
+    if len(needs) != 1:
+        raise RuntimeError(
+            f"stack_module_state: Expected {name} from each model to have the same .requires_grad  ({user_line()})"
+        )
+    return lx["stack"]([t.detach() for t in tensors]).requires_grad_(needs.pop())  # type: ignore[no-any-return]
+
+
+__all__ = ["functional_call", "stack_module_state"]
