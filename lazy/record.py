@@ -189,7 +189,6 @@ log: list[Signature] = []  # the signatures recorded since then, in order: shows
 LIMIT = [2000]  # pending ops at which `overflow` looks for a place to cut
 overflow: Callable[[], None] = lambda: None  # set by sync_points.py
 by_numpy: Callable[[list[Node]], None] = lambda nodes: None  # set by on_host.py
-by_numpy: Callable[[list[Node]], None]  # set by on_host.py
 
 _ref = weakref.ref
 _getframe = sys._getframe
