@@ -40,10 +40,10 @@ def _slope(y: Any, x: Any) -> Any:
     return jnp.where(zero, 0.5, y / jnp.where(zero, 1, x))
 
 
-i0 = _bessel(special.i0, lambda x: i1(x))
-i1 = _bessel(special.i1, lambda x: i0(x) - _slope(i1(x), x))
-i0e = _bessel(special.i0e, lambda x: i1e(x) - jnp.sign(x) * i0e(x))
-i1e = _bessel(special.i1e, lambda x: i0e(x) - jnp.sign(x) * i1e(x) - _slope(i1e(x), x))
+i0 = _bessel(special.i0, lambda x: i1(x))  # type: ignore[has-type]
+i1 = _bessel(special.i1, lambda x: i0(x) - _slope(i1(x), x))  # type: ignore[has-type]
+i0e = _bessel(special.i0e, lambda x: i1e(x) - jnp.sign(x) * i0e(x))  # type: ignore[has-type]
+i1e = _bessel(special.i1e, lambda x: i0e(x) - jnp.sign(x) * i1e(x) - _slope(i1e(x), x))  # type: ignore[has-type]
 
 
 @jax.custom_jvp

@@ -139,7 +139,7 @@ def _while(*operands: Aval, loop: Loop) -> Several:
     expect(results[: loop.carried] == tuple(carried), f"{results[: loop.carried]} cannot be carried on as {tuple(carried)}")
     expect(loop.trips is not None or len(results) == len(carried), "rows are kept of a known number of trips only")
     expect(loop.trips is not None or loop.test is not None, "a loop without an end")
-    kept = [a.with_shape((loop.trips, *a.shape)) for a in results[loop.carried :]]
+    kept = [a.with_shape((loop.trips, *a.shape)) for a in results[loop.carried :]]  # type: ignore[arg-type]
     if loop.test is not None:
         expect(loop.test.types == (number, *carried, *rest), f"the test takes {loop.test.types}")
         expect(loop.test.results == (Aval((), bool_, device),), f"the test gives {loop.test.results}, not one bool")
@@ -158,7 +158,7 @@ def evaluated(region: Region, arrays: Iterable[Any]) -> list[Any]:
 def _while_meaning(*operands: Any, loop: Loop) -> tuple[Any, ...]:
     bound, carried, sliced, rest = loop.split(operands)
     trips = loop.trips if bound is None else min(int(bound), loop.trips or 0)
-    stacks = [np.zeros((loop.trips, *a.shape), a.dtype.numpy) for a in loop.body.results[loop.carried :]]
+    stacks = [np.zeros((loop.trips, *a.shape), a.dtype.numpy) for a in loop.body.results[loop.carried :]]  # type: ignore[type-var]
     t = 0
     while (trips is None or t < trips) and (
         loop.test is None or evaluated(loop.test, [np.int32(t), *carried, *rest])[0]

@@ -123,7 +123,7 @@ def _gumbel(p: Any, q: Any) -> Tensor:
 
 
 _row(Geometric, Geometric, lambda p, q: -p.entropy() - (-q.probs).log1p() / p.probs - q.logits)
-_row(HalfNormal, HalfNormal, lambda p, q: _normal(p.base_dist, q.base_dist))
+_row(HalfNormal, HalfNormal, lambda p, q: _normal(p.base_dist, q.base_dist))  # type: ignore[has-type]
 
 
 @register_kl(Laplace, Laplace)
@@ -148,7 +148,7 @@ def _gaussians(p: Any, q: Any) -> Tensor:
     mine, other = p.scale_tril if mine is None else mine, q.scale_tril if other is None else other
     n = p.event_shape[0]
     batch = lx.broadcast_shapes(mine.shape[:-2], other.shape[:-2])
-    ratio = solve_triangular(other.expand(*batch, n, n), mine.expand(*batch, n, n), upper=False)
+    ratio = solve_triangular(other.expand(*batch, n, n), mine.expand(*batch, n, n), upper=False)  # type: ignore[misc]
     trace, distance = ratio.pow(2).sum((-2, -1)), _whitened(other, q.loc - p.loc).pow(2).sum(-1)
     return _half_log_det(other) - _half_log_det(mine) + 0.5 * (trace + distance - n)  # type: ignore[no-any-return]
 
@@ -202,7 +202,7 @@ def _to_normal(p: Any, q: Any) -> Tensor:
     return 0.5 * (_LOG_2PI + square.log()) + (p.variance + (p.mean - q.loc).pow(2)) / (2 * square) - p.entropy()  # type: ignore[no-any-return]
 
 
-for _a in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Uniform):
+for _a in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Uniform):  # type: ignore[assignment]
     _row(_a, Normal, _to_normal)
 
 
@@ -215,7 +215,7 @@ def _to_exponential(p: Any, q: Any) -> Tensor:
     return q.rate * p.mean - q.rate.log() - p.entropy()  # type: ignore[no-any-return]
 
 
-for _a in (Beta, ContinuousBernoulli, Gamma, Pareto):  # a Pareto mean is infinite where the divergence is
+for _a in (Beta, ContinuousBernoulli, Gamma, Pareto):  # type: ignore[assignment]  # a Pareto mean is infinite where the divergence is
     _row(_a, Exponential, _to_exponential)
 
 

@@ -53,7 +53,7 @@ class Check:
         """With the value, which is read."""
         if self.message:
             return ValueError(f"{self.message}  ({user_line()})")
-        return ValueError(f"{_words(*self.said(), self.owner)}:\n{self.value}  ({user_line()})")
+        return ValueError(f"{_words(*self.said(), self.owner)}:\n{self.value}  ({user_line()})")  # type: ignore[call-arg]
 
     def said(self) -> tuple[Any, ...]:
         """What it is about, without a tensor in it."""
@@ -114,7 +114,7 @@ def require(wanted: Sequence[Check], now: bool) -> None:
             if not ok.item():
                 raise check.error()
         return
-    said = [c.message or _words(*c.said(), type(c.owner).__name__) for c in later]
+    said = [c.message or _words(*c.said(), type(c.owner).__name__) for c in later]  # type: ignore[call-arg]
     checks.defer(
         found[0] if len(found) == 1 else lx.stack(found),
         lambda i, line: ValueError(f"{said[i]}  (checked at {line}, seen at {user_line()})"),

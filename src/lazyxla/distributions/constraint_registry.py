@@ -55,7 +55,7 @@ for _to in (biject_to, transform_to):
     _to.register(constraints.real, lambda c: transforms.identity_transform)
     _to.register(
         constraints.independent,
-        lambda c, to=_to: transforms.IndependentTransform(to(c.base_constraint), c.reinterpreted_batch_ndims),
+        lambda c, to=_to: transforms.IndependentTransform(to(c.base_constraint), c.reinterpreted_batch_ndims),  # type: ignore[misc]
     )
     for _c in (constraints.greater_than, constraints.greater_than_eq):
         _to.register(
@@ -70,8 +70,8 @@ for _to in (biject_to, transform_to):
     for _c in (constraints.interval, constraints.half_open_interval):
         _to.register(_c, _between)
     _to.register(constraints.corr_cholesky, lambda c: transforms.CorrCholeskyTransform())
-    _to.register(constraints.cat, lambda c, to=_to: transforms.CatTransform([to(x) for x in c.cseq], c.dim, c.lengths))
-    _to.register(constraints.stack, lambda c, to=_to: transforms.StackTransform([to(x) for x in c.cseq], c.dim))
+    _to.register(constraints.cat, lambda c, to=_to: transforms.CatTransform([to(x) for x in c.cseq], c.dim, c.lengths))  # type: ignore[misc]
+    _to.register(constraints.stack, lambda c, to=_to: transforms.StackTransform([to(x) for x in c.cseq], c.dim))  # type: ignore[misc]
 biject_to.register(constraints.simplex, lambda c: transforms.StickBreakingTransform())
 transform_to.register(constraints.simplex, lambda c: transforms.SoftmaxTransform())
 transform_to.register(constraints.lower_cholesky, lambda c: transforms.LowerCholeskyTransform())

@@ -364,7 +364,7 @@ class _PositiveSemidefinite(_Symmetric):
     def check(self, value: Tensor) -> Any:
         if value.shape[-2] != value.shape[-1]:
             return super().check(value)
-        return super().check(value) & (eigvalsh(value) >= 0).all(-1)
+        return super().check(value) & (eigvalsh(value) >= 0).all(-1)  # type: ignore[misc]
 
 
 class _PositiveDefinite(_Symmetric):
@@ -373,7 +373,7 @@ class _PositiveDefinite(_Symmetric):
     def check(self, value: Tensor) -> Any:
         if value.shape[-2] != value.shape[-1]:
             return super().check(value)
-        return super().check(value) & (cholesky_ex(value).info == 0)
+        return super().check(value) & (cholesky_ex(value).info == 0)  # type: ignore[misc]
 
 
 dependent, dependent_property = _Dependent(), _DependentProperty

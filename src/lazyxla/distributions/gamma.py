@@ -69,7 +69,7 @@ class Gamma(ExponentialFamily):
     def cdf(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        return gammainc(self.concentration, self.rate * value)  # type: ignore[no-any-return]
+        return gammainc(self.concentration, self.rate * value)  # type: ignore[misc, no-any-return]
 
 
 def _not_zero(value: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ __all__ = ["LowRankMultivariateNormal"]
 def _capacitance(w: Tensor, d: Tensor) -> Tensor:
     """The Cholesky factor of 1 + w^T d^-1 w."""
     eye = lx.eye(w.shape[-1], dtype=w.dtype, device=w.device)
-    return cholesky(eye + (w.mT / d.unsqueeze(-2)) @ w)  # type: ignore[no-any-return]
+    return cholesky(eye + (w.mT / d.unsqueeze(-2)) @ w)  # type: ignore[misc, no-any-return]
 
 
 def _batch_lowrank_logdet(w: Tensor, d: Tensor, capacitance: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class LowRankMultivariateNormal(Distribution):
     @lazy_property
     def scale_tril(self) -> Tensor:
         w, d = self._parts()
-        return cholesky(w @ w.mT + d.diag_embed()).expand(self._square())  # type: ignore[no-any-return]
+        return cholesky(w @ w.mT + d.diag_embed()).expand(self._square())  # type: ignore[misc, no-any-return]
 
     @lazy_property
     def precision_matrix(self) -> Tensor:
@@ -108,7 +108,7 @@ class LowRankMultivariateNormal(Distribution):
         a = w.mT / d.unsqueeze(-2)
         batch = lx.broadcast_shapes(self._capacitance_tril.shape[:-2], a.shape[:-2])
         m = a.shape[-2]
-        a = solve_triangular(self._capacitance_tril.expand(*batch, m, m), a.expand(*batch, *a.shape[-2:]), upper=False)
+        a = solve_triangular(self._capacitance_tril.expand(*batch, m, m), a.expand(*batch, *a.shape[-2:]), upper=False)  # type: ignore[misc]
         return (d.reciprocal().diag_embed() - a.mT @ a).expand(self._square())
 
     def rsample(self, sample_shape: Sequence[int] = Size()) -> Tensor:

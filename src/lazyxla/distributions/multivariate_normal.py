@@ -24,7 +24,7 @@ def _whitened(tril: Tensor, x: Tensor) -> Tensor:
     """tril^-1 x, for tril [*, n, n] and x [*, n] of batches that broadcast."""
     batch = lx.broadcast_shapes(tril.shape[:-2], x.shape[:-1])
     n = x.shape[-1]
-    return solve_triangular(tril.expand(*batch, n, n), x.expand(*batch, n).unsqueeze(-1), upper=False).squeeze(-1)  # type: ignore[no-any-return]
+    return solve_triangular(tril.expand(*batch, n, n), x.expand(*batch, n).unsqueeze(-1), upper=False).squeeze(-1)  # type: ignore[misc, no-any-return]
 
 
 def _batch_mahalanobis(tril: Tensor, x: Tensor) -> Tensor:
@@ -38,9 +38,9 @@ def _half_log_det(tril: Tensor) -> Tensor:
 
 def _precision_to_scale_tril(p: Tensor) -> Tensor:
     """The lower factor of p^-1: from the factor of p read backwards, so that no matrix is inverted twice."""
-    upper = cholesky(p.flip(-2, -1)).flip(-2, -1)  # p = upper upper^T
+    upper = cholesky(p.flip(-2, -1)).flip(-2, -1)  # type: ignore[misc]  # p = upper upper^T
     eye = lx.eye(p.shape[-1], dtype=p.dtype, device=p.device).expand(p.shape)
-    return solve_triangular(upper, eye, upper=True).mT  # type: ignore[no-any-return]
+    return solve_triangular(upper, eye, upper=True).mT  # type: ignore[misc, no-any-return]
 
 
 class ByMatrix(Distribution):
@@ -67,7 +67,7 @@ class ByMatrix(Distribution):
             self._unbroadcasted_scale_tril = matrix
         else:
             self._unbroadcasted_scale_tril = (
-                cholesky(matrix) if name == "covariance_matrix" else _precision_to_scale_tril(matrix)
+                cholesky(matrix) if name == "covariance_matrix" else _precision_to_scale_tril(matrix)  # type: ignore[misc]
             )
 
     def _square(self) -> Size:

@@ -363,7 +363,7 @@ class PositiveDefiniteTransform(_Plain):
         return factor @ factor.mT
 
     def _inverse(self, y: Tensor) -> Tensor:
-        return LowerCholeskyTransform().inv(cholesky(y))  # type: ignore[no-any-return]
+        return LowerCholeskyTransform().inv(cholesky(y))  # type: ignore[misc, no-any-return]
 
 
 class _OfPieces(Transform):

@@ -27,7 +27,7 @@ class Uniform(Distribution):
         self.low, self.high = broadcast_all(low, high)
         if self._validate_args if validate_args is None else validate_args:
             low, high = (t.__dict__.get("_made_of", t) for t in (self.low, self.high))
-            above = Check(self, None, high, constraints.greater_than(low))
+            above = Check(self, None, high, constraints.greater_than(low))  # type: ignore[arg-type]
             above.message = "Uniform is not defined when low >= high"
             require([above], now=validate_args is True)
         super().__init__(self.low.shape, validate_args=validate_args)

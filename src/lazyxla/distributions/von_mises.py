@@ -34,7 +34,7 @@ class VonMises(Distribution):
         if self._validate_args:
             self._validate_sample(value)
         k = self.concentration
-        return k * ((value - self.loc).cos() - 1) - math.log(2 * math.pi) - i0e(k).log()  # type: ignore[no-any-return]
+        return k * ((value - self.loc).cos() - 1) - math.log(2 * math.pi) - i0e(k).log()  # type: ignore[misc, no-any-return]
 
     def sample(self, sample_shape: Sequence[int] = Size()) -> Tensor:
         shape = self._extended_shape(sample_shape)
@@ -54,4 +54,4 @@ class VonMises(Distribution):
     @lazy_property
     def variance(self) -> Tensor:  # type: ignore[override]
         """The circular variance."""
-        return 1 - i1e(self.concentration) / i0e(self.concentration)  # type: ignore[no-any-return]
+        return 1 - i1e(self.concentration) / i0e(self.concentration)  # type: ignore[misc, no-any-return]

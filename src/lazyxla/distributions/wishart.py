@@ -53,7 +53,7 @@ class Wishart(ByMatrix, ExponentialFamily):
         n = matrix.shape[-1]
         self.__dict__[name] = expanded(matrix, batch + matrix.shape[-2:])
         self._event_shape = Size((n, n))
-        enough = Check(self, "df", df, constraints.greater_than(n - 1))
+        enough = Check(self, "df", df, constraints.greater_than(n - 1))  # type: ignore[arg-type]
         enough.message = f"Value of df expected to be greater than ndim - 1 = {n - 1}."
         require([enough], now=False)
         super().__init__(batch, (n, n), validate_args=validate_args)
@@ -63,14 +63,14 @@ class Wishart(ByMatrix, ExponentialFamily):
     def _chi2(self) -> Chi2:
         n = self._event_shape[-1]
         return Chi2(
-            self.df.unsqueeze(-1) - lx.arange(n, dtype=self.df.dtype, device=self.df.device), validate_args=False
+            self.df.unsqueeze(-1) - lx.arange(n, dtype=self.df.dtype, device=self.df.device), validate_args=False  # type: ignore[union-attr]
         )
 
     def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
         new = self._get_checked_instance(Wishart, _instance)
         shape = Size(batch_shape) + self.event_shape
         new._unbroadcasted_scale_tril = self._unbroadcasted_scale_tril.expand(shape)
-        new.df = self.df.expand(batch_shape)
+        new.df = self.df.expand(batch_shape)  # type: ignore[union-attr]
         for name in _MATRICES:
             if name in self.__dict__:
                 new.__dict__[name] = self.__dict__[name].expand(shape)
@@ -79,7 +79,7 @@ class Wishart(ByMatrix, ExponentialFamily):
         return new
 
     def _df(self) -> Tensor:
-        return self.df.unsqueeze(-1).unsqueeze(-1)
+        return self.df.unsqueeze(-1).unsqueeze(-1)  # type: ignore[union-attr]
 
     @property
     def mean(self) -> Tensor:
@@ -115,14 +115,14 @@ class Wishart(ByMatrix, ExponentialFamily):
         trace = solved.diagonal(0, -2, -1).sum(-1)
         return (  # type: ignore[no-any-return]
             -nu * (p * math.log(2) / 2 + _half_log_det(tril)) - lx.mvlgamma(nu / 2, p)
-            + (nu - p - 1) / 2 * slogdet(value)[1] - trace / 2
+            + (nu - p - 1) / 2 * slogdet(value)[1] - trace / 2  # type: ignore[misc]
         )  # fmt: skip
 
     def entropy(self) -> Tensor:
         nu, p = self.df, self._event_shape[-1]
         return (  # type: ignore[no-any-return]
             (p + 1) * (p * math.log(2) / 2 + _half_log_det(self._unbroadcasted_scale_tril)) + lx.mvlgamma(nu / 2, p)
-            - (nu - p - 1) / 2 * _mvdigamma(nu / 2, p) + nu * p / 2
+            - (nu - p - 1) / 2 * _mvdigamma(nu / 2, p) + nu * p / 2  # type: ignore[arg-type]
         )  # fmt: skip
 
     @property
@@ -132,4 +132,4 @@ class Wishart(ByMatrix, ExponentialFamily):
     def _log_normalizer(self, x: Any, y: Any) -> Any:
         p = self._event_shape[-1]
         half = y + (p + 1) / 2
-        return half * (p * math.log(2) - slogdet(-2 * x)[1]) + lx.mvlgamma(half, p)
+        return half * (p * math.log(2) - slogdet(-2 * x)[1]) + lx.mvlgamma(half, p)  # type: ignore[misc]

@@ -122,7 +122,7 @@ def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_sh
 
 
 for _f in (save, load):
-    _f.refused = "TorchScript archives"  # type: ignore[attr-defined]  # tests/coverage.py reads it
+    _f.refused = "TorchScript archives"  # type: ignore[attr-defined, union-attr]  # tests/coverage.py reads it
 
 __all__ = ["RecursiveScriptModule", "ScriptFunction", "ScriptModule", "freeze", "load",
     "optimize_for_inference", "save", "script", "script_if_tracing"]  # fmt: skip

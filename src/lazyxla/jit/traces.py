@@ -23,7 +23,7 @@ class _Recorded:
     def __init__(self, fn: Callable[..., Any]) -> None:
         functools.update_wrapper(self, fn.forward if isinstance(fn, Module) else fn)
         # compile() looks here for the names that the function reads
-        self.__wrapped__ = getattr(self.__wrapped__, "__func__", self.__wrapped__)
+        self.__wrapped__ = getattr(self.__wrapped__, "__func__", self.__wrapped__)  # type: ignore[has-type]
         self.fn = fn
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -124,5 +124,5 @@ def trace_module(
         for name, given in examples.items():
             pair = (mod, made) if name == "forward" else (getattr(mod, name), getattr(made, name))
             args = _arguments(given)
-            _check(*pair, args, {}, check_tolerance) if check_trace else pair[1](*args)
+            _check(*pair, args, {}, check_tolerance) if check_trace else pair[1](*args)  # type: ignore[call-arg]
     return made

@@ -126,7 +126,7 @@ def _state(f: Any, mapped: bool, check: bool, stack: ExitStack, ready: Callable[
             return torch_files.state_of(source, start, _allowed, ready)
     if own.is_index(start) and not path:
         raise ValueError("load(): an index of shards is loaded by its path, beside which they lie")
-    return own.state_of(*own.opened(path, mapped, stack, source), check)
+    return own.state_of(*own.opened(path, mapped, stack, source), check)  # type: ignore[call-arg]
 
 
 def _looks_like_ours(source: Source) -> bool:

@@ -34,13 +34,13 @@ COMPLEX = {np.dtype(np.complex64): np.dtype(np.float32), np.dtype(np.complex128)
 
 def flat_bytes(array: np.ndarray) -> memoryview:
     """An array's bytes in row-major order; of a contiguous one, without a copy."""
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))  # type: ignore[arg-type]
 
 
 def plain(array: np.ndarray) -> np.ndarray:
     """Complex numbers as pairs of real ones in a last dim, which every reader of the format knows."""
     real = COMPLEX.get(array.dtype)
-    return array if real is None else np.ascontiguousarray(array).view(real).reshape(*array.shape, 2)
+    return array if real is None else np.ascontiguousarray(array).view(real).reshape(*array.shape, 2)  # type: ignore[call-overload]
 
 
 def seal_of(data: bytes, key: str, what: str) -> str:
@@ -148,7 +148,7 @@ class Container:
         e = self.entries[name]
         dtype = e.dtype(self.source.name)
         data = self.source.take(self.start + e.start, e.end - e.start)
-        if check and self.seal is not None and f"{zlib.crc32(memoryview(data)):08x}" != self.sums.get(name):
+        if check and self.seal is not None and f"{zlib.crc32(memoryview(data)):08x}" != self.sums.get(name):  # type: ignore[arg-type]
             raise DamagedFileError(f"{self.source.name}: damaged: the values of '{name}' are not those that were written")
         if data.ctypes.data % dtype.itemsize:
             data = data.copy()

@@ -51,7 +51,7 @@ class Source:
         skip = -room.ctypes.data % _ALIGNMENT
         out = room[skip : skip + count]
         self.file.seek(start)
-        got = self.file.readinto(memoryview(out)) if count else 0
+        got = self.file.readinto(memoryview(out)) if count else 0  # type: ignore[arg-type]
         if got != count:
             raise DamagedFileError(f"{self.name}: damaged: it ends {count - got} bytes early")
         return out

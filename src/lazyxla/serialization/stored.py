@@ -234,7 +234,7 @@ def replaced(obj: Any, make: Callable[[Stored], Any]) -> Any:
         busy.add(id(x))
         if kind in _MAPPINGS:
             items = [(go(k), go(v)) for k, v in x.items()]
-            out: Any = defaultdict(x.default_factory, items) if kind is defaultdict else kind(dict(items))
+            out: Any = defaultdict(x.default_factory, items) if kind is defaultdict else kind(dict(items))  # type: ignore[call-overload]
         else:
             out = kind([go(v) for v in x])
         done[id(x)] = out

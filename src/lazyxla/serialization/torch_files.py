@@ -223,7 +223,7 @@ def old_state(source: Source, find: Callable[[str], Any]) -> Any:
     obj = machine.run()
     machine.memo = {}
     keys = machine.run()
-    at, whole = machine.at, memoryview(data)
+    at, whole = machine.at, memoryview(data)  # type: ignore[arg-type]
     for key in keys:
         if key not in storages or at + 8 > len(whole):
             raise DamagedFileError(f"{where}: damaged: storage '{key}' is unknown, or missing")

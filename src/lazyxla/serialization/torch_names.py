@@ -126,7 +126,7 @@ def _scalar(dtype: Any, data: Any) -> Any:
 
 
 def _from_buffer(data: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
-    return np.array(np.frombuffer(data, dtype.value).reshape(tuple(shape), order=order))
+    return np.array(np.frombuffer(data, dtype.value).reshape(tuple(shape), order=order))  # type: ignore[call-overload]
 
 
 # --- the table --------------------------------------------------------------------------------------------------

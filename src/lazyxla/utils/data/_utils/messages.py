@@ -19,7 +19,7 @@ PLAIN = 1 << 16  # bytes up to which all arrays of a batch go through the pipe
 
 
 def tensor_of(array: np.ndarray, requires_grad: bool) -> Tensor:
-    t = from_numpy(array)
+    t = from_numpy(array)  # type: ignore[misc]
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
 
 

@@ -49,8 +49,8 @@ def _taken(t: Tensor, places: np.ndarray) -> Tensor:
         array = t._array("a batch of a TensorDataset")
         out = devices.aligned((len(places), *array.shape[1:]), array.dtype)
         np.take(array, places, 0, out, mode="clip")  # within bounds, as was checked; "raise" would copy once more
-        return from_numpy(out)
-    index = from_numpy(places)
+        return from_numpy(out)  # type: ignore[misc]
+    index = from_numpy(places)  # type: ignore[misc]
     return t[index if t.device.type == "cpu" else index.to(t.device)]
 
 
