@@ -115,7 +115,7 @@ def main(argv):
 if __name__ == "__main__":
     flags.DEFINE_string("device", "xla", "Where to train: cpu, cuda (or gpu), tpu, or xla, the best that is there.")
     flags.DEFINE_integer("episodes", 400, "Episodes to play.", lower_bound=1)
-    flags.DEFINE_float("lr", 1e-2, "Adam's learning rate.", lower_bound=0.0)
+    flags.DEFINE_float("lr", 3e-3, "Adam's learning rate.", lower_bound=0.0)
     flags.DEFINE_float("gamma", 0.99, "What a point is worth one step later.", lower_bound=0.0, upper_bound=1.0)
     flags.DEFINE_integer("seed", 0, "Seeds the weights, the actions and the cart.")
     app.run(main)
