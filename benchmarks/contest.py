@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from tqdm import tqdm
 
 from .timing import interleaved, quiet
 from .workloads import ALL, Workload
+
+SETTLING = 40  # steps of each contestant before any is timed
 
 
 class Outcome(NamedTuple):
@@ -71,6 +74,16 @@ def _agree(workload: Workload, losses: dict[str, list[float]]) -> None:
             raise ValueError(f"{workload.name}: {name} arrives at the losses {found}, {reference} at {expected}")
 
 
+def _settle(step: Callable[[int], Any]) -> None:
+    """As many steps as it takes until nobody compiles anything better beside the running program."""
+    for i in range(SETTLING):
+        loss = step(i)
+    loss.item()
+    for thread in threading.enumerate():
+        if thread.name == "lazyxla-blocks":
+            thread.join()
+
+
 def _contestant(workload: str, name: str, device: str, pipe: Any) -> None:
     """Says its first losses and the seconds of its first call; then for each number of steps asked of it, the seconds.
 
@@ -84,6 +97,7 @@ def _contestant(workload: str, name: str, device: str, pipe: Any) -> None:
         losses = [step(0).item()]
         first = time.perf_counter() - start
         losses += [step(i).item() for i in range(1, found.checked)]
+        _settle(step)
     except ImportError as e:
         pipe.send(f"not installed ({e})")
         return
