@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,14 @@ from .tensors import Tensor
 
 def interpret(tensor: Tensor) -> np.ndarray:
     """The value of ``tensor`` by NumPy alone; runs nothing on a device and leaves the tensor pending."""
+    return interpret_all([tensor])[0]
+
+
+def interpret_all(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """The values of ``tensors``, as ``interpret`` finds each; what they share is evaluated once."""
     values: dict[Node, Any] = {}
-    stack = [tensor._node or tensor._refresh()]
+    roots: list[Node] = [t._node or t._refresh() for t in tensors]
+    stack = list(roots)
     while stack:
         node = stack[-1]
         if node in values:
@@ -29,4 +36,4 @@ def interpret(tensor: Tensor) -> np.ndarray:
             if not missing:
                 with np.errstate(all="ignore"):
                     values[node] = node.sig.op.meaning(*(values[x] for x in node.inputs), **node.sig.keyword)
-    return np.asarray(values[tensor._node])
+    return [np.asarray(values[node]) for node in roots]

@@ -23,15 +23,15 @@ NUMBERS = (bool, int, float, complex)
 
 
 def convert(x: Tensor, dtype: DType) -> Tensor:
-    """The same numbers in another type (imaginary parts dropped on the way to a real one)."""
+    """The same numbers in another type (imaginary parts dropped on the way to a real one; bool: whether not 0)."""
     source = x.dtype
     if source is dtype:
         return x
+    if dtype is dtypes.bool_:
+        return ops.compare(x, full_like_type(x, 0), direction="NE")
     if source.category == COMPLEX and dtype.category != COMPLEX:
         x = ops.real(x)
         return x if x.dtype is dtype else ops.convert(x, dtype=dtype)
-    if dtype is dtypes.bool_:
-        return ops.compare(x, full_like_type(x, 0), direction="NE")
     if dtype is dtypes.float8_e4m3fn:  # which has no infinity: what is too large becomes the largest, as in PyTorch
         x = x if source.is_floating_point else ops.convert(x, dtype=dtypes.float32)
         if x.dtype is not dtypes.float8_e5m2:

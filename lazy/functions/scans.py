@@ -61,7 +61,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     if not input.dtype.is_inexact:
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
     d = normal_dim(dim, input.ndim)
-    if input.ndim == 0:
+    if input.ndim == 0 or input.shape[d] <= 1:
         return ops.copy(input)
     work = input if input.dtype.itemsize > 2 else convert(input, dtypes.float32)
     return convert(_doubling((work,), d, (-math.inf,), lambda a, b: (log_add(a[0], b[0]),))[0], input.dtype)
@@ -74,7 +74,7 @@ def _running(name: str, direction: str) -> None:
         if input.dtype.is_complex:
             raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'  ({user_line()})')
         d = normal_dim(dim, input.ndim)
-        if input.ndim == 0:
+        if input.ndim == 0 or input.shape[d] <= 1:
             return ValuesIndices(ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
         x = input.detach()
         x = convert(x, dtypes.uint8) if x.dtype is dtypes.bool_ else x

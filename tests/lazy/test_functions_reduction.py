@@ -164,3 +164,23 @@ def test_values_are_read_only_where_the_size_depends_on_them(metrics):
         before = metrics.report(as_dict=True)["syncs"]
         f(n * 1)
         assert metrics.report(as_dict=True)["syncs"] == before + 1
+
+
+def test_imaginary_numbers_are_true():
+    a = np.array([[0j, 1j], [2 + 0j, 0j]])
+    t = lx.tensor(a)
+    assert t.bool().tolist() == a.astype(bool).tolist()
+    assert t.any(0).tolist() == a.any(0).tolist()
+    assert t.all(1).tolist() == a.all(1).tolist()
+    assert t.logical_not().tolist() == np.logical_not(a).tolist()
+    assert t.count_nonzero().item() == np.count_nonzero(a)
+
+
+@pytest.mark.parametrize("scan", [lx.cummax, lx.cummin, lx.logcumsumexp])
+def test_a_scan_along_one_element_is_no_alias(scan):
+    t = lx.tensor([[1.0], [2.0]])
+    y = scan(t, 1)
+    y = y if isinstance(y, lx.Tensor) else y.values
+    assert y.tolist() == [[1.0], [2.0]]
+    y.add_(5)
+    assert t.tolist() == [[1.0], [2.0]]
