@@ -6,6 +6,7 @@ is used several times. Each of its terms is as large as the weight; what they ar
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Container
@@ -40,17 +41,18 @@ def merged(plan: Plan) -> Plan:
         readers.update(n.inputs)
         if n.sig.op is ops.add:
             inner.update(x for x in n.inputs if x.sig.op is ops.add)
-    now: dict[Node, Node] = {}
+    now: dict[Node, Node] = {}  # what stands for a node, where that is another
     changed = False
     for n in plan.order:
-        if n in given or n.sig.op in LEAVES or (n in inner and readers[n] == 1 and n.sig.op is ops.add):
+        if n in given or n.sig.op in LEAVES:
             continue
-        found = _sum(n, now, readers, given) if n.sig.op is ops.add else None
-        if found is None:
-            found = _again(n, now)
-        else:
-            changed = True
-        if found is not n:
+        found = None
+        if n.sig.op is ops.add and not (n in inner and readers[n] == 1):
+            found = _sum(n, now, readers, given)
+            changed = changed or found is not None
+        if found is None and any(x in now for x in n.inputs):
+            found = Node(n.sig, tuple([now.get(x, x) for x in n.inputs]), n.code, n.lasti)
+        if found is not None:
             now[n] = found
     if not changed:
         return plan
@@ -58,25 +60,14 @@ def merged(plan: Plan) -> Plan:
     return plan_of(plan, arguments, [now.get(plan.order[i], plan.order[i]) for i in plan.roots])
 
 
-def _again(n: Node, now: dict[Node, Node]) -> Node:
-    """The node over what stands for its inputs now; sums that were passed over are made on the way."""
-    inputs = []
-    for x in n.inputs:
-        found = now.get(x)
-        if found is None and x.sig.op is ops.add and any(y in now for y in x.inputs):
-            found = now[x] = _again(x, now)
-        inputs.append(found or x)
-    return n if all(x is y for x, y in zip(inputs, n.inputs)) else Node(n.sig, tuple(inputs), n.code, n.lasti)
-
-
 def _sum(n: Node, now: dict[Node, Node], readers: Counter[Node], given: Container[Node]) -> Node | None:
     """The sum with those of its terms merged for which it pays; None where there are none."""
     terms: list[Node] = []
-    left = [n]
-    while left:
-        x = left.pop()
+    stack = [n]
+    while stack:
+        x = stack.pop()
         if x is n or (x.sig.op is ops.add and readers[x] == 1 and x not in given):
-            left += reversed(x.inputs)
+            stack += reversed(x.inputs)
         else:
             terms.append(x)
     groups: dict[tuple[object, ...], list[tuple[Node, _Term]]] = {}
@@ -86,7 +77,8 @@ def _sum(n: Node, now: dict[Node, Node], readers: Counter[Node], given: Containe
             free = [y.sig.aval.shape[found.dims :] for y in found.product.inputs]
             chain: list[Signature] = [c.sig for c in found.chain]
             groups.setdefault((*chain, *free, found.product.sig.aval), []).append((x, found))
-    instead: dict[Node, Node | None] = {}
+    instead: dict[Node, Node] = {}  # of merged terms the first, and what they come to
+    merged_terms: set[Node] = set()
     for group in groups.values():
         group.sort(key=lambda pair: _operands(pair[1]))
         most = total = 0
@@ -96,17 +88,13 @@ def _sum(n: Node, now: dict[Node, Node], readers: Counter[Node], given: Containe
                 most = count + 1
         if most > 1:
             chosen = {x: found for x, found in group[:most]}
-            first = next(x for x in terms if x in chosen)
-            instead |= dict.fromkeys(chosen)
-            instead[first] = _product([chosen[x] for x in terms if x in chosen], now)
+            ordered = [x for x in terms if x in chosen]
+            instead[ordered[0]] = _product([chosen[x] for x in ordered], now)
+            merged_terms |= chosen.keys()
     if not instead:
         return None
-    total_node: Node | None = None
-    for x in terms:
-        value = instead.get(x, now.get(x, x)) if x in instead else now.get(x, x)
-        if value is not None:
-            total_node = value if total_node is None else make(ops.add, [total_node, value], n)
-    return total_node
+    left = [instead.get(x) or now.get(x, x) for x in terms if x in instead or x not in merged_terms]
+    return functools.reduce(lambda x, y: make(ops.add, [x, y], n), left)
 
 
 def _term(x: Node, readers: Counter[Node], given: Container[Node]) -> _Term | None:

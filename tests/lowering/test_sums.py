@@ -54,6 +54,15 @@ def test_a_product_that_is_read_elsewhere_stays():
     np.testing.assert_allclose(made.numpy(), outer(a, b) + outer(c, d), rtol=1e-5, atol=1e-5)
 
 
+def test_what_reads_a_merged_sum_through_other_sums_reads_the_merged_one():
+    (a, b), (c, d), e = (rows(1, 40), rows(1, 30)), (rows(2, 40), rows(2, 30)), rows(40, 30)
+    both = a.T @ b + c.T @ d
+    made = ((both.tanh() + e) + 1) + both
+    assert products(made, both) == 1
+    expected = outer(a, b) + outer(c, d)
+    np.testing.assert_allclose(made.numpy(), np.tanh(expected) + e.numpy() + 1 + expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_random_sums_keep_their_value(seed, monkeypatch):
     rng = np.random.default_rng(seed)
