@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,15 @@ def interpret(tensor: Tensor) -> np.ndarray:
 
 def interpret_all(tensors: Sequence[Tensor]) -> list[np.ndarray]:
     """The values of ``tensors``, as ``interpret`` finds each; what they share is evaluated once."""
-    values: dict[Node, Any] = {}
     roots: list[Node] = [t._node or t._refresh() for t in tensors]
+    values = evaluated(roots, lambda n: None if n.buffer is None else devices.to_numpy(n.buffer))
+    return [np.asarray(values[node]) for node in roots]
+
+
+def evaluated(roots: Sequence[Node], known: Callable[[Node], Any]) -> dict[Node, Any]:
+    """By the NumPy meanings of their ops, the values of nodes and of what they are computed from, beginning with those that
+    are numbers or that ``known`` gives (for others: None)."""
+    values: dict[Node, Any] = {}
     stack = list(roots)
     while stack:
         node = stack[-1]
@@ -28,12 +35,12 @@ def interpret_all(tensors: Sequence[Tensor]) -> list[np.ndarray]:
             stack.pop()
         elif isinstance(node, HostValue):
             values[node] = node.value
-        elif node.buffer is not None:
-            values[node] = devices.to_numpy(node.buffer)
+        elif (value := known(node)) is not None:
+            values[node] = value
         else:
             missing = [x for x in node.inputs if x not in values]
             stack.extend(missing)
             if not missing:
                 with np.errstate(all="ignore"):
                     values[node] = node.sig.op.meaning(*(values[x] for x in node.inputs), **node.sig.keyword)
-    return [np.asarray(values[node]) for node in roots]
+    return values

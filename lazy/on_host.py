@@ -14,7 +14,8 @@ import numpy as np
 from .. import devices
 from . import ops
 from . import record as rec
-from .graph import Aval, HostValue, Node
+from .graph import Aval, Node
+from .interpret import evaluated
 from .record import mode, sockets
 from .replay import starts
 from .replay.state import S
@@ -60,39 +61,24 @@ def _compute(nodes: list[Node]) -> None:
     if heavy or first.sig.aval.device.type != "cpu":
         sockets.execute(nodes, "eager")
         return
-    known: dict[Node, Any] = {}
+    values = evaluated(nodes, lambda n: None if n in nodes or _is_part(n) else _read(n))
     for node in nodes:
-        value = _value(node, known)
-        node.buffer = devices.HostArray(np.asarray(value, node.sig.aval.dtype.numpy))
+        node.buffer = devices.HostArray(np.asarray(values[node], node.sig.aval.dtype.numpy))
     for node in nodes:
         node.inputs = ()
 
 
-def _value(wanted: Node, known: dict[Node, Any]) -> Any:
-    stack = [wanted]
-    while stack:
-        node = stack[-1]
-        if node in known:
-            stack.pop()
-        elif isinstance(node, HostValue):
-            known[node] = node.value
-        elif node.buffer is not None or not _is_part(node, wanted):
-            if node.buffer is None:
-                sockets.execute([node], "a dataset's tensor")
-            devices.wait(node.buffer)
-            known[node] = devices.to_numpy(node.buffer)
-        else:
-            missing = [x for x in node.inputs if x not in known]
-            stack.extend(missing)
-            if not missing:
-                with np.errstate(all="ignore"):
-                    known[node] = node.sig.op.meaning(*(known[x] for x in node.inputs), **node.sig.keyword)
-    return known[wanted]
+def _is_part(node: Node) -> bool:
+    """Whether a node is to be computed here, and not a tensor of the program's."""
+    return node.buffer is None and (node.sig.op in _PARTS or type(node.sig.aval) is not Aval)
 
 
-def _is_part(node: Node, wanted: Node) -> bool:
-    """Whether a node is to be computed here, and not a tensor of the program's that is pending still."""
-    return node is wanted or node.sig.op in _PARTS or type(node.sig.aval) is not Aval
+def _read(node: Node) -> np.ndarray:
+    """The value of a tensor of the program's, which may be pending still."""
+    if node.buffer is None:
+        sockets.execute([node], "a dataset's tensor")
+    devices.wait(node.buffer)
+    return devices.to_numpy(node.buffer)  # type: ignore[no-any-return]
 
 
 rec.by_numpy = _compute

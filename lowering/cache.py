@@ -82,7 +82,7 @@ def _parts(
         found = _remembered(device, digest)
         if found is not None:
             return [digest], [found], None
-        name = digest + f"{compiler.target_signature(device)}".encode()
+        name = digest + compiler.target_signature(device).encode()
         found = _from_disk(store, name, device)
         if found is not None:
             return [digest], [found], None

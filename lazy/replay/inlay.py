@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import dtypes, ops
 from .. import record as rec
-from ..graph import Aval, HostValue, Node, leaf_signature, placeholder
+from ..graph import Aval, HostValue, Node, after_inputs, leaf_signature, placeholder
 from ..graph import _serial as serial_numbers
 from ..ops.control import Region, numbers_in
 from ..record import GradNode, mode, user_line, wrap
@@ -174,7 +174,7 @@ class Inlay:
         outputs = [t._node or t._refresh() for _, ts in bodies for t in ts]
         standing = {s._node: t for t, s in self.stand_ins.values()}
         numbers = numbers_in(outputs, given)
-        used = _used(outputs)
+        used = set(after_inputs(outputs, lambda n: n.inputs))
         operands = [(t, s) for t, s in self.stand_ins.values() if s._node in used]
         shared = [s._node for _, s in operands] + list(numbers)
         for n in used:
@@ -214,18 +214,6 @@ def folded(key: Tensor, trip: Tensor) -> Tensor:
 
     mixed = ops.add(ops.multiply(key, fixed(1, 0x9E3779B1, 1, 1)), ops.multiply(number, fixed(0, 1, 0, 0)))
     return ops.add(mixed, fixed(0, 1, 0, 0))  # type: ignore[no-any-return]
-
-
-def _used(outputs: Sequence[Node]) -> set[Node]:
-    found: set[Node] = set()
-    stack = list(outputs)
-    while stack:
-        n = stack.pop()
-        if n not in found:
-            found.add(n)
-            if not isinstance(n, HostValue):
-                stack.extend(n.inputs)
-    return found
 
 
 __all__ = ["Inlay", "stand_in"]
