@@ -8,7 +8,7 @@ from typing import Any
 
 from . import constraints
 from ._odds import Odds
-from ._ops import F, Size, Tensor, Value, lx, no_grad
+from ._ops import F, Size, Tensor, Value, lx
 from .exp_family import ExponentialFamily
 from .utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs
 
@@ -66,10 +66,6 @@ class ContinuousBernoulli(Odds, ExponentialFamily):
         exact = p * (p - 1.0) / (1.0 - 2.0 * p).pow(2) + 1.0 / ((-p).log1p() - p.log()).pow(2)
         square = x * x
         return lx.where(far, exact, 1.0 / 12.0 - (1.0 / 15.0 - 128.0 / 945.0 * square) * square)  # type: ignore[no-any-return]
-
-    def sample(self, sample_shape: Sequence[int] = Size()) -> Tensor:
-        with no_grad():
-            return self.rsample(sample_shape)
 
     def rsample(self, sample_shape: Sequence[int] = Size()) -> Tensor:
         shape = self._extended_shape(sample_shape)

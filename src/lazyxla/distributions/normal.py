@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import constraints
-from ._ops import Size, Tensor, Value, lx, no_grad
+from ._ops import Size, Tensor, Value, lx
 from .exp_family import ExponentialFamily
 from .utils import _standard_normal, broadcast_all
 
@@ -44,10 +44,6 @@ class Normal(ExponentialFamily):
 
     def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
         return self._expanded(Normal, batch_shape, _instance, ("loc", "scale"))
-
-    def sample(self, sample_shape: Sequence[int] = Size()) -> Tensor:
-        with no_grad():
-            return self.rsample(sample_shape)
 
     def rsample(self, sample_shape: Sequence[int] = Size()) -> Tensor:
         shape = self._extended_shape(sample_shape)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from . import constraints
 from ._odds import Odds
 from ._ops import F, Size, Tensor, Value, lx
+from ._relaxed import Relaxed, log_of
 from .distribution import Distribution
-from .transformed_distribution import TransformedDistribution
 from .transforms import SigmoidTransform
 from .utils import broadcast_all, clamp_probs
 
@@ -46,37 +45,20 @@ class LogitRelaxedBernoulli(Odds, Distribution):
             self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         d = logits - value * self.temperature
-        t = self.temperature
-        return (t.log() if isinstance(t, Tensor) else math.log(t)) + d - 2 * F.softplus(d)  # type: ignore[no-any-return]
+        return log_of(self.temperature) + d - 2 * F.softplus(d)  # type: ignore[no-any-return]
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class RelaxedBernoulli(Relaxed):
     """Numbers in (0, 1) that come near to Bernoulli's as ``temperature`` falls."""
 
     arg_constraints: Any = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.unit_interval
-    has_rsample = True
 
     def __init__(
         self, temperature: Any, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
     ) -> None:
         base = LogitRelaxedBernoulli(temperature, probs, logits, validate_args=validate_args)
-        super().__init__(base, SigmoidTransform(), validate_args=False)
-        del self._validate_args
-        if validate_args is not None:
-            self._validate_args = validate_args
+        super().__init__(base, SigmoidTransform(), validate_args)
 
     def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
         return super().expand(batch_shape, self._get_checked_instance(RelaxedBernoulli, _instance))
-
-    @property
-    def temperature(self) -> Any:
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        return self.base_dist.logits  # type: ignore[no-any-return]
-
-    @property
-    def probs(self) -> Tensor:
-        return self.base_dist.probs  # type: ignore[no-any-return]

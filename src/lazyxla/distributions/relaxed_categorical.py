@@ -8,8 +8,8 @@ from typing import Any
 
 from . import constraints
 from ._ops import Size, Tensor, lx
+from ._relaxed import Relaxed, log_of
 from .one_hot_categorical import OverCategorical
-from .transformed_distribution import TransformedDistribution
 from .transforms import ExpTransform
 from .utils import broadcast_all, clamp_probs
 
@@ -42,37 +42,21 @@ class ExpRelaxedCategorical(OverCategorical):
         k = self.event_shape[0]
         logits, value = broadcast_all(self.logits, value)
         t = self.temperature
-        scale = math.lgamma(k) + (k - 1) * (t.log() if isinstance(t, Tensor) else math.log(t))
+        scale = math.lgamma(k) + (k - 1) * log_of(t)
         return (logits - value * t).log_softmax(-1).sum(-1) + scale
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(Relaxed):
     """Vectors of the simplex that come near to one-hot ones as ``temperature`` falls."""
 
     arg_constraints: Any = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.simplex
-    has_rsample = True
 
     def __init__(
         self, temperature: Any, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ) -> None:
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
-        super().__init__(base, ExpTransform(), validate_args=False)
-        del self._validate_args
-        if validate_args is not None:
-            self._validate_args = validate_args
+        super().__init__(base, ExpTransform(), validate_args)
 
     def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
         return super().expand(batch_shape, self._get_checked_instance(RelaxedOneHotCategorical, _instance))
-
-    @property
-    def temperature(self) -> Any:
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        return self.base_dist.logits  # type: ignore[no-any-return]
-
-    @property
-    def probs(self) -> Tensor:
-        return self.base_dist.probs  # type: ignore[no-any-return]
