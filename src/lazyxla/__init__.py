@@ -5,7 +5,7 @@ Tensors record a lazy graph; it is lowered to StableHLO, compiled by XLA and run
 """
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import devices
 
@@ -56,13 +56,13 @@ globals().update(lazy.dtypes.ALIASES)
 globals().update(lazy.public)
 
 from . import (  # noqa: E402  (they use the names above)
+    _draws,  # noqa: F401  (they put themselves among the public functions)
     accelerator,
     amp,
     array_api,
     backends,
     compiler,
     cuda,
-    distributions,
     fft,
     func,
     futures,
@@ -117,9 +117,13 @@ def typename(obj: Any) -> str:
     return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__name__}"
 
 
-if TYPE_CHECKING:
+def __getattr__(name: str) -> Any:
+    """``distributions`` is imported when it is first asked for: many programs never do, and it is a tenth of the import."""
+    if name == "distributions":
+        from .distributions import Distribution  # noqa: F401
 
-    def __getattr__(name: str) -> Any: ...
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
@@ -143,7 +147,7 @@ __all__ = [
     "default_generator",
     "device",
     "devices",
-    "distributions",
+    "distributions",  # noqa: F405  (by __getattr__)
     "dtype",
     "eager",
     "enable_grad",

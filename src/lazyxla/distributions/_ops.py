@@ -12,10 +12,8 @@ from ..lazy.dtypes import finfo
 from ..lazy.record import user_line
 from ..linalg import cholesky, cholesky_ex, eigvalsh, slogdet, solve_triangular
 from ..nn import functional as F
-from . import _draws
 
-lx: Any = SimpleNamespace(**public)  # with the draws, which put themselves there
-_ = _draws
+lx: Any = SimpleNamespace(**public)
 inf, nan, pi = math.inf, math.nan, math.pi
 Number = (int, float, bool)
 Value = Tensor | float  # a parameter as it may be given

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .._draws import von_mises
 from ..special import i0e, i1e
 from . import constraints
-from ._draws import von_mises
 from ._ops import Size, Tensor, Value, no_grad
 from .distribution import Distribution
 from .utils import broadcast_all, lazy_property

@@ -1,15 +1,15 @@
-"""Draws that ``lazyxla`` has as functions beside distributions: gamma, Dirichlet and binomial numbers, angles."""
+"""Draws that are functions of ``lazyxla`` and what distributions are made with: gamma, Dirichlet, binomial numbers, angles."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..autograd import from_jax_function
-from ..devices import jax_random
-from ..lazy import Generator, Tensor, default_generator, dtypes
-from ..lazy.functions._register import function
-from ..lazy.record import user_line
-from ..lazy.replay.state import entry_point
+from .autograd import from_jax_function
+from .devices import jax_random
+from .lazy import Generator, Tensor, default_generator, dtypes
+from .lazy.functions._register import function
+from .lazy.record import user_line
+from .lazy.replay.state import entry_point
 
 _log_gamma = from_jax_function(jax_random.log_gamma)
 _binomial = from_jax_function(jax_random.binomial)
