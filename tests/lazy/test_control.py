@@ -113,7 +113,7 @@ def test_the_program_is_one_loop_whatever_the_number_of_trips():
     assert texts[0].replace("5", "") == texts[1].replace("5000", "").replace("5", "")
 
 
-def test_a_number_that_varies_compiles_once_more_only():
+def test_a_number_that_varies_compiles_once_more_only(metrics):
     def f(k):
         return lx.scan(lambda c, x: (c * k + x, None), lx.tensor(0.0), lx.ones(3))[0].item()
 
