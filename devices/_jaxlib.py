@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.extend.backend as jax_backend
 import jaxlib
 import jaxlib._jax as _jax
 import numpy as np
-from jax.extend.mlir import ir as _ir
-from jax.extend.mlir.dialects import chlo, sdy
-from jax.extend.mlir.dialects import func as _func
-from jax.extend.mlir.dialects import stablehlo as _stablehlo
+
+# What jax.extend re-exports, taken from where it lies: the package imports Pallas, which is a fifteenth of our import.
+from jax._src.compiler import get_compile_options
+from jax._src.xla_bridge import backend_xla_version
 from jax.sharding import SingleDeviceSharding
+from jaxlib.mlir import ir as _ir
 from jaxlib.mlir._mlir_libs import _jax_mlir_ext
+from jaxlib.mlir.dialects import chlo, sdy
+from jaxlib.mlir.dialects import func as _func
+from jaxlib.mlir.dialects import stablehlo as _stablehlo
 
 __all__ = [
     "Array",
@@ -54,7 +57,7 @@ _shardings: dict[Any, SingleDeviceSharding] = {}
 
 def runtime_version() -> str:
     """The versions that decide whether a serialised executable can be loaded."""
-    return f"jax {jax.__version__}, jaxlib {jaxlib.__version__}, xla {jax_backend.backend_xla_version()}"
+    return f"jax {jax.__version__}, jaxlib {jaxlib.__version__}, xla {backend_xla_version()}"
 
 
 def local_devices(platform: str) -> list[Any]:
@@ -216,7 +219,7 @@ class Executable:
 
 
 def _options(device: Any, options: Mapping[str, int] | None = None) -> Any:
-    found = jax_backend.get_compile_options(
+    found = get_compile_options(
         num_replicas=1, num_partitions=1, device_assignment=np.array([[device.id]]), backend=device.client
     )
     found.env_option_overrides = list((options or {}).items())
@@ -239,7 +242,7 @@ def compile_module(
 
 def compile_only(module: Any, device: Any) -> Any:
     """Compile for a compile-only device; the result tells costs and memory but cannot run."""
-    options = jax_backend.get_compile_options(num_replicas=1, num_partitions=1)
+    options = get_compile_options(num_replicas=1, num_partitions=1)
     return device.client.compile(module, _jax.DeviceList((device,)), options)
 
 

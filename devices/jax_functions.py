@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.extend.core import jaxpr_as_fun
 
 Type = tuple[tuple[int, ...], np.dtype]  # shape and dtype of an array
 Types = tuple[Type, ...]
@@ -196,6 +195,8 @@ def _split(function: JaxFunction, types: Types, wanted: tuple[int, ...]) -> Spli
             residuals.append(place.setdefault(id(v), ("result", len(kept) - 1)))
         elif id(v) not in place:
             place[id(v)] = ("result", k)
+    from jax.extend.core import jaxpr_as_fun  # here, since the package imports Pallas
+
     everything = jaxpr_as_fun(closed)
 
     def forward(*operands: Any) -> Any:

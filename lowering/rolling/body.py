@@ -36,6 +36,7 @@ class Body:
         self.registers: dict[tuple[Any, ...], list[Node]] = {}  # (place, lag, initial) -> stand-ins, newest first
         self.first_values: dict[Node, Node] = {}  # a register's stand-in -> outer
         self.stacked: dict[Node, Node] = {}  # node of the body -> the promise of its stack
+        self.moved: dict[Node, Node] = {}  # node of the body -> its stack, made of another
         self.finals: dict[int, Node] = {}  # place -> the promise of its last value
         self.replaced: dict[int, Node] = {}  # place -> its last value, computed after the loop
         self.memo: dict[Node, Operand | None] = {}
@@ -91,10 +92,26 @@ class Body:
     def stack(self, node: Node) -> Node:
         if node in self.rows:  # it left the loop
             return self._picked(*self.rows[node])
+        if node in self.moved:
+            return self.moved[node]
+        moved = self._moved(node)
+        if moved is not None:
+            self.moved[node] = moved
+            return moved
         if node not in self.stacked:
             aval = node.sig.aval
             self.stacked[node] = self._promise(aval.with_shape((self.trips, *aval.shape)), ("stack", node))
         return self.stacked[node]
+
+    def _moved(self, node: Node) -> Node | None:
+        """The stack of what only moves elements, made of another stack or of what is outside: nothing is kept for it."""
+        if node.sig.op is ops.dynamic_slice:
+            found = self.for_all_trips(node)
+            return None if found is None or not found[1] else found[0]
+        if node.sig.op is not ops.reshape or node.inputs[0] in self.fixed or self._is_constant(node.inputs[0]):
+            return None
+        whole = self.stack(node.inputs[0])
+        return make(ops.reshape, [whole], node, shape=(self.trips, *node.sig.aval.shape))
 
     def _promise(self, aval: Aval, what: Any) -> Node:
         found = Node(leaf_signature(placeholder, aval), (self.loop,), None, 0)

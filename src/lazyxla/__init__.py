@@ -5,7 +5,8 @@ Tensors record a lazy graph; it is lowered to StableHLO, compiled by XLA and run
 """
 
 import math
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from . import devices
 
@@ -57,30 +58,23 @@ globals().update(lazy.public)
 
 from . import (  # noqa: E402  (they use the names above)
     _draws,  # noqa: F401  (they put themselves among the public functions)
+    _standard,  # noqa: F401  (and among the methods)
     accelerator,
     amp,
-    array_api,
     backends,
     compiler,
     cuda,
     fft,
     func,
-    futures,
-    hub,
-    jit,
     linalg,
-    masked,
     native,
     nested,
     nn,
     optim,
     profiler,
-    quantization,
     random,
-    serialization,
     signal,
     special,
-    testing,
     utils,
     version,
 )
@@ -102,7 +96,6 @@ from .amp import (  # noqa: E402
 )
 from .compiling import compile  # noqa: E402
 from .func import vmap  # noqa: E402
-from .serialization import load, save  # noqa: E402
 from .switches import *  # noqa: E402, F403
 
 globals().update(lazy.public)
@@ -117,13 +110,29 @@ def typename(obj: Any) -> str:
     return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__name__}"
 
 
-def __getattr__(name: str) -> Any:
-    """``distributions`` is imported when it is first asked for: many programs never do, and it is a tenth of the import."""
-    if name == "distributions":
-        from .distributions import Distribution  # noqa: F401
+# Imported when first asked for: many programs never do, and together they are a third of the import.
+_LATER = {
+    name: name
+    for name in (
+        "array_api", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization", "testing",
+    )
+} | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
-        return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from . import array_api, distributions, futures, hub, jit, masked, quantization, serialization, testing
+    from .serialization import load, save
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f".{_LATER[name]}", __name__)
+    globals()[name] = found = module if name == _LATER[name] else getattr(module, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 __all__ = [
@@ -147,7 +156,7 @@ __all__ = [
     "default_generator",
     "device",
     "devices",
-    "distributions",  # noqa: F405  (by __getattr__)
+    "distributions",
     "dtype",
     "eager",
     "enable_grad",

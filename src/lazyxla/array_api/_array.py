@@ -184,8 +184,8 @@ def _rmatmul(self: Any, other: Any, /) -> Any:
     return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
-def __array_namespace__(self: Tensor, /, *, api_version: str | None = None) -> Any:
-    """The standard's functions for this tensor: ``lazyxla.array_api``. ValueError for a version that it does not have."""
+def namespace(api_version: str | None = None) -> Any:
+    """``lazyxla.array_api``. ValueError for a version of the standard that it does not have."""
     if api_version is not None and api_version not in VERSIONS:
         raise ValueError(f"version {api_version!r} of the array API is not one of {', '.join(VERSIONS)}  ({user_line()})")
     return sys.modules[__package__]
@@ -200,5 +200,3 @@ def to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Any:
 
 setattr(Array, "__matmul__", _matmul)  # noqa: B010  (the class declares them for the type checker)
 setattr(Array, "__rmatmul__", _rmatmul)  # noqa: B010
-setattr(Tensor, "__array_namespace__", __array_namespace__)  # noqa: B010
-setattr(Tensor, "to_device", to_device)  # noqa: B010

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..autograd.batching import Batch
 from ..lazy import Tensor, default_generator, views
 from ..lazy import public as lx
 from ..lazy.record import user_line
 from ..lazy.replay.state import S, opaque
 from ..lazy.replay.trees import flatten, rebuild
+
+if TYPE_CHECKING:
+    from ..autograd.batching import Batch
 
 Dims = Any  # an int, None, or containers of these
 
@@ -91,6 +93,8 @@ class _Call:
 
     def once(self, leaves: Sequence[Any], size: int) -> Any:
         """All examples at once."""
+        from ..autograd.batching import Batch  # here, since its rules for every primitive are for those who use vmap
+
         level = Batch(max(size, 1), self.randomness, self.name)
         fronts = [None if d is None else t if d == 0 else t.movedim(d, 0) for t, d in zip(leaves, self.dims)]
         ones = [t if f is None else level.placeholder(_padded(f)) for t, f in zip(leaves, fronts)]
