@@ -27,7 +27,7 @@ RULES = {
     "absolute": "between rooms, imports are relative",
     "arrow": "a room imports only the rooms that the table allows it",
     "docstring": "a file opens with one sentence saying what it is for",
-    "dynamic": "what is imported is written out",
+    "dynamic": "what is imported is written out, or lies in the same package",
     "jax": "only devices/ imports jax and jaxlib",
     "length": "a file over 500 lines is asking to be two",
     "package": "every folder of modules has an __init__.py",
@@ -140,9 +140,15 @@ def _call(node: ast.Call, where: str) -> list[tuple[str, str]]:
         first = node.args[0] if node.args else None
         if isinstance(first, ast.Constant) and isinstance(first.value, str) and not first.value.startswith("."):
             found += _absolute(first.value, where)
-        else:
+        elif not _is_below(first):
             found.append(("dynamic", f"{name}: what is imported must be written out"))
     return found
+
+
+def _is_below(name: ast.AST | None) -> bool:
+    """Whether a name is f".{...}": a package may put off importing its own modules."""
+    start = name.values[0] if isinstance(name, ast.JoinedStr) else None
+    return isinstance(start, ast.Constant) and start.value == "."
 
 
 def _dotted(node: ast.AST) -> str:
@@ -254,6 +260,7 @@ PLANTED = {  # file -> source, and the rule that must be reported, once
     "eval": ("lazy/graph.py", "x = eval('1')", "unsafe"),
     "exec": ("lazy/graph.py", "exec('x = 1')", "unsafe"),
     "an import nobody can follow": ("lazy/graph.py", "import importlib\nimportlib.import_module(__name__)", "dynamic"),
+    "an import that climbs": ("lazy/graph.py", "import importlib\nimportlib.import_module(f'..{x}', x)", "dynamic"),
     "no opening sentence": ("lazy/graph.py", None, "docstring"),
     "a long file": ("lazy/graph.py", "x = 1\n" * LONGEST, "length"),
     "a long test": ("tests/test_x.py", "x = 1\n" * LONGEST, "length"),

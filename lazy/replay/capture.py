@@ -133,12 +133,14 @@ class Capture(Recorder):
     def step_begins(self, optimizer: Any) -> None:
         for state in (optimizer.state, *optimizer.state.values()):
             self.undo.append(functools.partial(_restore, state, dict(state)))
-        self.steps.append(OptimizerStep(optimizer))
-        S.numbers = []
+        step = OptimizerStep(optimizer)
+        self.steps.append(step)
+        S.numbers = Numbers(lambda: len(step.calls))
 
     def step_ends(self) -> None:
-        self.steps[-1].open = False
-        self.steps[-1].numbers = [_ref(n) for n in S.numbers or ()]
+        step, made = self.steps[-1], S.numbers
+        step.open = False
+        step.numbers, step.places = [_ref(n) for n in made], made.places
         S.numbers = None
 
     def take_back(self) -> None:
@@ -161,6 +163,18 @@ def _restore(state: dict[Any, Any], copy: dict[Any, Any]) -> None:
     state.update(copy)
 
 
+class Numbers(list[Any]):
+    """The numbers that an optimizer's step makes, and after how many of its calls on tensors each was made."""
+
+    def __init__(self, calls: Callable[[], int]) -> None:
+        super().__init__()
+        self.calls, self.places = calls, list[int]()
+
+    def append(self, node: Any) -> None:
+        super().append(node)
+        self.places.append(self.calls())
+
+
 class OptimizerStep:
     """A step of an optimizer. Its Python runs at every call: it counts steps and works out rates. Its calls on tensors
     must be those that were captured, and only hand out stand-ins."""
@@ -170,9 +184,11 @@ class OptimizerStep:
         self.open = True
         self.calls: list[Call] = []
         self.numbers: list[Any] = []  # weak references to the nodes of the numbers it made
+        self.places: list[int] = []  # and the calls before each
         self.grads = [
             (p, p.grad is not None) for group in optimizer.param_groups for p in group["params"]
         ]  # fmt: skip
+        self.course: Any = None  # a shorter way through the step, once it is known
 
     def add(
         self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor], result: Any
@@ -190,23 +206,29 @@ class OptimizerStep:
 
     def runs(self) -> list[Any]:
         """Do the bookkeeping of a step; gives the numbers of this one. ``Differs`` where it takes another course."""
-        player = Bookkeeper(self.calls)
-        saved, held = S.player, [(p, p._meta.grad if p._meta is not None else None) for p, _ in self.grads]
+        course = self.course if self.course is not None and self.course.holds() else None
+        player = Bookkeeper(self.calls if course is None else course.calls)
+        grads = self.grads if course is None else [(p, True) for p, *_ in course.leaders]
+        saved, held = S.player, [(p, p._meta.grad if p._meta is not None else None) for p, _ in grads]
         was, S.inside = S.inside, False
-        for p, there in self.grads:
+        for p, there in grads:
             p.metadata().grad = type_only(p._aval()) if there else None
         S.set_player(player)
-        S.numbers = []
+        S.numbers = made = Numbers(lambda: player.at)
         try:
-            self.optimizer.bookkeeping()
-            made = S.numbers
+            if course is None:
+                self.course = self.optimizer.bookkeeping(self.calls, lambda: player.at)
+            else:
+                course.run()
         finally:
             S.numbers = None
             S.inside = was
             S.set_player(saved)
             for p, grad in held:
                 p._meta.grad = grad
-        if player.at != len(self.calls):
+        # numbers made at other places are shared by other parameters; in a course, sharing more makes fewer
+        as_captured = made.places == self.places if course is None else len(made) == len(self.places)
+        if player.at != len(player.calls) or not as_captured:
             raise Differs
         return made
 

@@ -17,6 +17,7 @@ from ..autograd import enable_grad, no_grad
 from ..lazy import Tensor
 from ..lazy.replay.state import S
 from ..nn.hooks import RemovableHandle, register
+from .course import Course, Visit, course
 from .scalars import Scalars
 
 Params = Iterable[Any]
@@ -129,19 +130,27 @@ class Optimizer:
         """Update the parameters of a group that have a gradient."""
         shared = Scalars(group["lr"])
         for p in group["params"]:
-            g = p.grad
-            if g is None:
+            if p.grad is None:
                 continue
             state = self.state[p]
             if not state:
                 state.update(self._new_state(p, group))
-            if "step" in state:
-                state["step"] += 1
-            if p.dtype.is_complex and self._in_pairs:
-                pairs = {k: lx.view_as_real(v) if isinstance(v, Tensor) else v for k, v in state.items()}
-                self._update(lx.view_as_real(p), lx.view_as_real(g), pairs, group, shared)
+            if self._visits is None:
+                self._update_one(p, state, group, shared)
             else:
-                self._update(p, g, state, group, shared)
+                self._visits(p, state, group, shared)
+
+    def _update_one(self, p: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
+        """Count the step of a parameter and update it."""
+        if "step" in state:
+            state["step"] += 1
+        if p.dtype.is_complex and self._in_pairs:
+            pairs = {k: lx.view_as_real(v) if isinstance(v, Tensor) else v for k, v in state.items()}
+            self._update(lx.view_as_real(p), lx.view_as_real(p.grad), pairs, group, shared)
+        else:
+            self._update(p, p.grad, state, group, shared)
+
+    _visits: Callable[..., None] | None = None  # called for ``_update_one`` while a step's course is looked at
 
     _in_pairs = True  # whether a complex parameter is updated as pairs of real numbers (needless where all is linear)
 
@@ -153,10 +162,30 @@ class Optimizer:
         """Change ``p`` and the tensors of ``state`` in place, but not ``g``. All real if ``_in_pairs``."""
         raise NotImplementedError
 
-    def bookkeeping(self) -> None:
+    def bookkeeping(self, calls: list[Any], made: Callable[[], int]) -> Course | None:
         """A step's Python alone, for a compiled function that has the step's computations in its program: tensors are
-        stand-ins meanwhile, and step counts and rates move on."""
-        inspect.unwrap(type(self).step)(self)
+        stand-ins meanwhile, and step counts and rates move on.
+
+        ``calls`` are the step's calls on tensors, of which ``made()`` have been made. Gives a shorter course for the next
+        steps, where there is one.
+        """
+        step = inspect.unwrap(type(self).step)
+        if step is not _STEP or type(self)._step_group is not Optimizer._step_group:
+            step(self)
+            return None
+        visits: list[Visit] = []
+
+        def visit(p: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
+            begin, known = made(), len(shared.made)
+            self._update_one(p, state, group, shared)
+            visits.append(Visit(p, state, group, len(shared.made) > known, begin, made()))
+
+        self._visits = visit
+        try:
+            step(self)
+        finally:
+            self._visits = None
+        return course(self, visits, calls)
 
     # --- hooks ---
 
@@ -277,6 +306,7 @@ def _whole_step(step: Callable[..., Any]) -> Callable[..., Any]:
     return whole
 
 
+_STEP = Optimizer.step
 Optimizer.step = _whole_step(Optimizer.step)  # type: ignore[method-assign]
 
 

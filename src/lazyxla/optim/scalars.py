@@ -16,15 +16,15 @@ class Scalars:
 
     def __init__(self, lr: Any) -> None:
         self.lr = lr
-        self._made: dict[Any, Any] = {}
+        self.made: dict[Any, Any] = {}
 
     def __call__(self, name: str, p: Any, value: float, t: int = 0) -> Any:
         """``value`` as a 0-d tensor for use with ``p``. It must be decided by ``name`` and the step count ``t``: two
         quantities that happen to be equal must not become one, or the program would change where they meet."""
         key = (name, t, p.dtype, p.device)
-        found = self._made.get(key)
+        found = self.made.get(key)
         if found is None:
-            found = self._made[key] = lx.scalar(value, p.dtype.to_real(), p.device)
+            found = self.made[key] = lx.scalar(value, p.dtype.to_real(), p.device)
         return found
 
     def rate(self, p: Any, factor: float = 1.0, name: str = "lr", t: int = 0) -> Any:
@@ -32,10 +32,10 @@ class Scalars:
         if not isinstance(self.lr, Tensor):
             return self(name, p, self.lr * factor, t)
         key = (name, t, p.dtype, p.device)
-        found = self._made.get(key)
+        found = self.made.get(key)
         if found is None:
             lr = self.lr.detach().reshape(()).to(device=p.device, dtype=p.dtype.to_real())
-            found = self._made[key] = lr * self(name + " factor", p, factor, t)
+            found = self.made[key] = lr * self(name + " factor", p, factor, t)
         return found
 
     def kept(self, p: Any, decay: float) -> Any:
@@ -43,9 +43,9 @@ class Scalars:
         if not isinstance(self.lr, Tensor):
             return self("kept", p, 1 - self.lr * decay)
         key = ("kept", 0, p.dtype, p.device)
-        found = self._made.get(key)
+        found = self.made.get(key)
         if found is None:
-            found = self._made[key] = 1 - self.rate(p, decay, "decay")
+            found = self.made[key] = 1 - self.rate(p, decay, "decay")
         return found
 
 
