@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -14,13 +13,14 @@ import numpy as np
 
 from .. import devices
 from . import dtypes, levels, metrics, precision
-from . import record as rec
 from .record import mode, user_line
 from .replay import starts
-from .replay.capture import Capture
+from .replay.capture import Capture, settle
+from .replay.guards import guards_of
 from .replay.inlay import Inlay
+from .replay.linker import Linker, is_live
 from .replay.state import S
-from .replay.trace import Linker, Stale, Trace, is_live
+from .replay.trace import Stale, Trace
 from .replay.trees import flatten, rebuild
 from .sync_points import lock, run_compiled, run_recorded, sync
 from .tensors import Tensor
@@ -64,6 +64,8 @@ class Compiled:
         key = (structure, tuple(self._described(leaves)), mode.grad, mode.cast, *defaults, precision.current[0])
         if key in self.plain:
             return self.fn(*args, **kwargs)
+        for t in tensors:
+            settle(t)
         sync(f"call of {self.name}, which is compiled")
         known = self.traces.get(key, ())
         why = ""
@@ -104,6 +106,8 @@ class Compiled:
 
     def _record(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor], why: str) -> Any:
         why = why or self._difference(key)
+        flat: list[Any] = []
+        flatten((args, kwargs), flat)
         capture = Capture(self.name)
         for t in tensors:
             capture.meets(t)
@@ -118,12 +122,15 @@ class Compiled:
             S.set_player(None)  # what is pending belongs to no script
         results: list[Any] = []
         structure = flatten(out, results)
-        changed = [t for r, _ in capture.seen.values() if (t := r()) is not None]
+        changed = [t for seen in capture.seen.values() if (t := seen.tensor()) is not None]
         if any(is_live(t) for t in (*results, *changed)):
             self.plain.add(key)
             return out
         linker = Linker(capture, tensors, structure, results)
-        guards = guards_of(self.fn)
+        if linker.entangled:
+            self.plain.add(key)
+            return out
+        guards = guards_of(self.fn, (x for x in flat if not isinstance(x, Tensor)))
         trace = linker.after(run_recorded([n for n in linker.wanted if n.buffer is None]))
         trace.guards = guards
         self.traces[key] = [trace, *self.traces.get(key, [])][:SIGNATURES]
@@ -159,44 +166,6 @@ class Compiled:
                     return f"argument {i} is {a[0]!r} on {a[0].device}, was {b[0]!r} on {b[0].device}"
                 return f"argument {i} requires grad or not, or is another argument too"
         return "grad mode, autocast, default dtype, default device or precision of products is another"
-
-
-def guards_of(fn: Any) -> list[tuple[str, Callable[[], Any], Any]]:
-    """The globals and closed-over variables that a function, and those of the user's that it names, reads: numbers, strings
-    and tensors by them are part of what was captured, so another value means another recording."""
-    found: list[tuple[str, Callable[[], Any], Any]] = []
-    done: set[int] = set()
-    stack = [fn]
-    while stack:
-        f = stack.pop()
-        f = getattr(f, "__func__", f)
-        f = getattr(f, "__wrapped__", f) if not isinstance(f, types.FunctionType) else f
-        if not isinstance(f, types.FunctionType) or id(f) in done or rec.library[f.__code__.co_filename]:
-            continue
-        done.add(id(f))
-        names = set(f.__code__.co_names)
-        for code in f.__code__.co_consts:
-            if isinstance(code, types.CodeType):
-                names |= set(code.co_names)
-        readers: list[tuple[str, Callable[[], Any]]] = [
-            (n, functools.partial(f.__globals__.get, n)) for n in sorted(names) if n in f.__globals__
-        ]
-        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
-            readers.append((name, functools.partial(_content, cell)))
-        for name, read in readers:
-            value = read()
-            if isinstance(value, (int, float, str, bool, type(None), Tensor)):
-                found.append((f"{name}, which {f.__qualname__} reads,", read, value))
-            else:
-                stack.append(value)
-    return found
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None
 
 
 class Padding:

@@ -231,6 +231,13 @@ def leaf(aval: Aval, buffer: Any) -> Node:
     return node
 
 
+def computed_as(node: Node, buffer: Any) -> None:
+    """Give a recorded node its value: it is a leaf from then on, a constant too, which no program has built in any more."""
+    if not node.inputs:
+        node.sig = leaf_signature(computed, node.sig.aval)
+    node.buffer, node.inputs = buffer, ()
+
+
 def take_result(several: Several, *, index: int) -> Aval:
     return several.elements[index]
 

@@ -14,7 +14,7 @@ import numpy as np
 from .. import devices
 from . import ops
 from . import record as rec
-from .graph import Aval, Node
+from .graph import Aval, Node, computed_as
 from .interpret import evaluated
 from .record import mode, sockets
 from .replay import starts
@@ -63,9 +63,7 @@ def _compute(nodes: list[Node]) -> None:
         return
     values = evaluated(nodes, lambda n: None if n in nodes or _is_part(n) else _read(n))
     for node in nodes:
-        node.buffer = devices.HostArray(np.asarray(values[node], node.sig.aval.dtype.numpy))
-    for node in nodes:
-        node.inputs = ()
+        computed_as(node, devices.HostArray(np.asarray(values[node], node.sig.aval.dtype.numpy)))
 
 
 def _is_part(node: Node) -> bool:

@@ -104,6 +104,39 @@ def view(base: Any, step: Step) -> Any:
     return out
 
 
+def rewrite(t: Any, node: Node, edge: Any) -> None:
+    """``t`` takes a value that a program has computed for it; its aliases see it."""
+    meta = t.metadata()
+    if meta.domain is not None and meta.chain:
+        saved, mode.grad = mode.grad, False
+        try:
+            _write_alias(t, meta, wrap(node), False, "a compiled function", write_begins())
+        finally:
+            mode.grad = saved
+    elif meta.domain is not None:
+        storage = meta.domain.storage
+        storage._node = node
+        storage.version += 1
+        for ref in storage.members:
+            member = ref()
+            if member is not None:
+                member._node = node if member._meta.chain == () else None
+    else:
+        meta.version += 1
+    t._node = node
+    if edge is not None:
+        t._edge = edge
+
+
+def viewed(base: Any, steps: tuple[Step, ...], value: Any) -> Any:
+    """``value`` as the view of ``base`` that ``steps`` take, which it is the value of."""
+    domain, meta = share(base), base._meta
+    join(value, domain, (*meta.chain, *steps), meta.shape)
+    value._meta.base = meta.base if meta.base is not None else base
+    value._meta.untracked = value._edge is None and base._edge is not None
+    return value
+
+
 def detached(t: Any, counts: bool = True) -> Any:
     """An alias without gradient history (``detach()``; ``.data`` where writes are not to be ``counts``-ed)."""
     out = rec.track(wrap(t._node or t._refresh()))

@@ -18,7 +18,7 @@ import numpy as np
 from .. import devices
 from ..devices import HostArray
 from ..lazy import metrics, ops, precision
-from ..lazy.graph import HostValue, Node, argument, scalar
+from ..lazy.graph import HostValue, Node, argument, computed_as, scalar
 from ..lazy.record import sockets
 from ..lazy.replay import starts
 from . import cache, explain, profiling
@@ -106,9 +106,7 @@ def _run(graph: Graph, order: list[Node], cause: str) -> None:
     except devices.RuntimeFailure as e:
         raise explain.execution_failure(e, graph, order, variant) from None
     for i, buffer in zip(graph.roots, results):
-        node = order[i]
-        node.buffer = buffer
-        node.inputs = ()
+        computed_as(order[i], buffer)
     _count(graph, variant)
 
 

@@ -7,10 +7,14 @@ import sys
 import weakref
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+import numpy as np
+
+from ... import devices
+from .. import ops
 from .. import record as rec
-from ..graph import HostValue
+from ..graph import HostValue, computed_as
 from ..graph import _serial as serial_numbers
 from ..record import type_only, user_line
 from ..tensors import Tensor
@@ -25,6 +29,14 @@ class CannotReplay(RuntimeError):
     """A compiled function does something that cannot be done again without running it."""
 
 
+class Seen(NamedTuple):
+    """A tensor that was met: weak references to it and to its first value, and whether it is from outside."""
+
+    tensor: Any
+    first: Any
+    outside: bool
+
+
 class Capture(Recorder):
     """The player while a compiled function is recorded. Nothing runs meanwhile; a read is an error."""
 
@@ -32,9 +44,11 @@ class Capture(Recorder):
         super().__init__(None)
         self.name = name
         self.began = next(serial_numbers)
-        self.seen: dict[int, tuple[Any, Any]] = {}  # by id, weak references to each tensor met and to its first value
+        self.seen: dict[int, Seen] = {}  # by id
+        self.made: dict[int, Any] = {}  # by id, weak references to what the calls gave
         self.undo: list[Callable[[], None]] = []
         self.touched: dict[int, tuple[Any, bool]] = {}  # leaves whose .grad is set or read: and whether there was one
+        self.first_grads: dict[int, Any] = {}
         self.modules: dict[int, Any] = {}
         self.rebound: dict[tuple[int, str], tuple[Any, str, Any]] = {}
         self.steps: list[Any] = []
@@ -71,17 +85,25 @@ class Capture(Recorder):
             for t, _ in writes:
                 self.meets(t)
         self.draws += [(g, _ref(node)) for g, node in draws]
+        found: list[Tensor] = []
+        _tensors_in((result,), found)
+        self.made.update((id(t), _ref(t)) for t in found if id(t) not in self.seen or self.seen[id(t)].tensor() is not t)
         if self.steps and self.steps[-1].open:
             self.steps[-1].add(f, args, kwargs, tensors, result)
         return result
 
     def meets(self, t: Tensor) -> None:
         """Note a tensor, and the value that it has now."""
-        if id(t) in self.seen and self.seen[id(t)][0]() is t:
+        if id(t) in self.seen and self.seen[id(t)].tensor() is t:
             return
+        if t._slot is None and (t._node is None or t._node.serial < self.began):
+            settle(t)
         node = t._node
-        self.seen[id(t)] = (_ref(t), None if node is None else _ref(node))
-        if node is not None and (node.buffer is not None or isinstance(node, HostValue)):
+        made = self.made.get(id(t))
+        known = node is not None and (node.buffer is not None or isinstance(node, HostValue))
+        outside = known and (made is None or made() is not t)
+        self.seen[id(t)] = Seen(_ref(t), None if node is None else _ref(node), outside)
+        if outside and node is not None:
             edge, meta = t._edge, t._meta
             storage = None if meta is None or meta.domain is None else meta.domain.storage
             kept = None if storage is None else storage._node
@@ -110,7 +132,7 @@ class Capture(Recorder):
     def sees_grad(self, t: Tensor) -> None:
         """``t.grad`` is about to be asked for or set."""
         if id(t) not in self.touched:
-            grad = None if t._meta is None else t._meta.grad
+            grad = self.first_grads[id(t)] = None if t._meta is None else t._meta.grad
             self.touched[id(t)] = (_ref(t), grad is not None)
             self.undo.append(lambda: setattr(t.metadata(), "grad", grad))
 
@@ -132,13 +154,13 @@ class Capture(Recorder):
 
     def step_begins(self, optimizer: Any) -> None:
         for state in (optimizer.state, *optimizer.state.values()):
-            self.undo.append(functools.partial(_restore, state, dict(state)))
+            self.undo.append(functools.partial(restore, state, dict(state)))
         step = OptimizerStep(optimizer)
         self.steps.append(step)
         S.numbers = Numbers(lambda: len(step.calls))
 
     def step_ends(self) -> None:
-        step, made = self.steps[-1], S.numbers
+        step, made = self.steps[-1], cast(Numbers, S.numbers)
         step.open = False
         step.numbers, step.places = [_ref(n) for n in made], made.places
         S.numbers = None
@@ -155,10 +177,19 @@ class Capture(Recorder):
         S.capture = S.numbers = None
 
 
+def settle(t: Tensor) -> None:
+    """Bring a tensor from outside up to date; a constant, which no sync computes, gets a value that is an argument."""
+    node = t._node or t._refresh()
+    if node.buffer is None and node.sig.op is ops.constant:
+        aval = node.sig.aval
+        data = np.frombuffer(node.sig.keyword["data"], aval.dtype.numpy).reshape(aval.shape)
+        computed_as(node, devices.put(data, aval.device))
+
+
 _HARMLESS = {"an autograd.Function", "a hook on a gradient", "a second backward() before a step", "retain_grad()", "vmap"}
 
 
-def _restore(state: dict[Any, Any], copy: dict[Any, Any]) -> None:
+def restore(state: dict[Any, Any], copy: dict[Any, Any]) -> None:
     state.clear()
     state.update(copy)
 

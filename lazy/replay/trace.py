@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from ..graph import HostValue, Node
-from ..record import GradNode, wrap
+from ..record import wrap
 from ..tensors import Tensor
-from ..views import detached
-from .capture import CannotReplay, Capture, Differs
-from .recorder import full_aliases, is_spent, spent
+from ..views import detached, rewrite, viewed
+from .capture import Differs, restore
+from .guards import Guard, ModuleState
 from .script import Unsayable
 from .trees import rebuild
 
 Getter = Callable[[list[Tensor]], Any]  # from the tensors among the arguments of a call to one of interest
+Value = int | Callable[[list[Tensor]], Node]  # the number of what a program gives, or a value that was there before
+
+
+class Said(NamedTuple):
+    """How a call finds or makes something that the function gave.
+
+    ``kind``: 'host' (``what`` itself), 'old' (a tensor that was there: ``what`` is its getter), 'new' (of its own memory), 'again' (the
+    result at the place ``what``),
+    'view' (``what``: a getter of the base or the number of the result that it is; the steps; and for what is detached from
+    the base, whether writes to it count).
+    """
+
+    kind: str
+    what: Any = None
+    value: Value | None = None
+    history: Any = None
 
 
 class Stale(Exception):
@@ -30,25 +46,22 @@ class Trace:
         self.programs: list[Any] = []
         self.draws: list[Any] = []
         self.steps: list[Any] = []
-        self.outputs: list[tuple[Any, ...]] = []
+        self.outputs: list[Said] = []
         self.structure: Any = None
-        self.writes: list[tuple[Getter, int, Any]] = []  # whom, which result, its history from then on
-        self.gives: list[tuple[Callable[..., None], int | None, Any]] = []  # setters of new tensors
+        self.writes: list[tuple[Getter, Value, Any]] = []  # whom, what, its history from then on
+        self.gives: list[tuple[Callable[[Any], None], Said]] = []  # setters of gradients and of attributes of modules
         self.grads: list[tuple[Any, bool]] = []  # leaves whose .grad there must be, or not
-        self.modules: list[tuple[Any, bool, Any]] = []
-        self.guards: list[tuple[str, Callable[[], Any], Any]] = []
+        self.modules: list[ModuleState] = []
+        self.guards: list[Guard] = []
 
     def check(self, tensors: list[Tensor]) -> None:
         """``Stale`` where something that the function depends on, beside its arguments, is not as it was."""
-        for module, training, members in self.modules:
-            if module.training is not training:
-                raise Stale(f"{type(module).__name__}.training is {module.training} now")
-            if module_members(module) != members:
-                raise Stale(f"a parameter, buffer or submodule of {type(module).__name__} was replaced")
-        for name, value_now, value in self.guards:
-            now = value_now()
-            if now is not value and not (type(now) is type(value) and not isinstance(now, Tensor) and now == value):
-                raise Stale(f"{name} is another value now")
+        for state in self.modules:
+            if change := state.change():
+                raise Stale(change)
+        for guard in self.guards:
+            if not guard.holds():
+                raise Stale(f"{guard.what} is another value now")
         for p, there in self.grads:
             if (p._meta is not None and p._meta.grad is not None) is not there:
                 raise Stale("gradients are there that were not, or not there that were")
@@ -75,8 +88,7 @@ class Trace:
                 raise Stale("a number that is part of the program varies, or what it would consume is in use")
         except (Differs, Unsayable, Stale) as e:
             for state, copy in before:
-                state.clear()
-                state.update(copy)
+                restore(state, copy)
             for g, count in counts:
                 g._count = count
             raise Stale(str(e) or "the optimizer takes another course") from None
@@ -90,186 +102,49 @@ class Trace:
         found: Counter[int] = Counter()
         for get, _, _ in self.writes:
             t = get(tensors)
-            for m in (t, *full_aliases(t)):
-                found[id(m._node)] += 1
-            if t._meta is not None and t._meta.domain is not None:
-                found[id(t._meta.domain.storage._node)] += 1
+            found[id(t._node)] += 1
+            if t._meta is None or t._meta.domain is None or t._meta.chain:
+                continue
+            storage = t._meta.domain.storage
+            found[id(storage._node)] += 1
+            for ref in storage.members:
+                m = ref()
+                if m is not None and m is not t and not m._meta.chain:
+                    found[id(m._node)] += 1
         return found
 
     def _settle(self, tensors: list[Tensor], made: dict[int, Node]) -> Any:
-        for get, k, history in self.writes:
-            t = get(tensors)
-            others = full_aliases(t)
-            for m in (t, *others):
-                m._node = made[k]
-            if history is not None:
-                t._edge = history
-            meta = t.metadata()
-            if meta.domain is None:
-                meta.version += 1
-            else:
-                meta.domain.storage._node = made[k]
-                meta.domain.storage.version += 1
-        for put, where, history in self.gives:
-            put(None if where is None else wrap(made[where], history))
-        outputs = iter([self._output(o, tensors, made) for o in self.outputs])
-        return rebuild(self.structure, lambda: next(outputs))
+        def value(v: Value) -> Node:
+            return made[v] if type(v) is int else v(tensors)  # type: ignore[operator]
 
-    def _output(self, o: tuple[Any, ...], tensors: list[Tensor], made: dict[int, Node]) -> Any:
-        kind, what, history = o
-        if kind == "new":
-            return wrap(made[what], history)
-        if kind == "alias":
-            return detached(what(tensors))
-        return what(tensors) if kind == "old" else what
+        values = [value(v) for _, v, _ in self.writes]  # before anything is written, as are those below
+        outputs = [None if o.value is None else value(o.value) for o in self.outputs]
+        gives = [None if o.value is None else value(o.value) for _, o in self.gives]
+        for (get, _, history), node in zip(self.writes, values):
+            rewrite(get(tensors), node, history)
+        for (put, said), node in zip(self.gives, gives):
+            put(_tensor(said, node, tensors, ()))
+        found: list[Any] = []
+        for said, node in zip(self.outputs, outputs):
+            found.append(_tensor(said, node, tensors, found))
+        results = iter(found)
+        return rebuild(self.structure, lambda: next(results))
 
 
-def module_members(module: Any) -> Any:
-    own = module.__dict__
-    return [*map(id, own["_parameters"].values()), *map(id, own["_modules"].values()), *map(id, own["_buffers"].values())]
-
-
-# --- from a capture ---------------------------------------------------------------------------------------------
-
-
-def history_of(t: Tensor) -> Any:
-    """What is left of a tensor's history when the function has returned."""
-    return spent(t._edge) if type(t._edge) is GradNode else None
-
-
-def is_live(t: Any) -> bool:
-    """Whether a backward from outside may go through the tensor's history."""
-    return isinstance(t, Tensor) and type(t._edge) is GradNode and not is_spent(t._edge)
-
-
-class Linker:
-    """Makes a trace of a capture: in ``before`` it looks at who holds what, in ``after`` at the programs that ran."""
-
-    def __init__(self, capture: Capture, tensors: list[Tensor], structure: Any, results: list[Any]) -> None:
-        self.capture, self.trace = capture, Trace()
-        self.trace.structure = structure
-        self.wanted: dict[Node, list[int]] = {}
-        self.number = 0
-        self.places = {id(t): i for i, t in reversed(list(enumerate(tensors)))}
-        self.grads_of: dict[int, Any] = {}
-        self.owners: dict[int, Getter] = {}
-        self._before(results)
-
-    def _want(self, node: Node) -> int:
-        self.number += 1
-        self.wanted.setdefault(node, []).append(self.number)
-        return self.number
-
-    def getter(self, t: Tensor) -> Getter:
-        """How a call finds the tensor that this one is to the captured call."""
-        place = self.places.get(id(t))
-        if place is not None:
-            return lambda tensors: tensors[place]
-        return self.owners.get(id(t)) or (lambda tensors: t)
-
-    def _before(self, results: list[Any]) -> None:
-        capture, trace = self.capture, self.trace
-        for r, had_one in capture.touched.values():
-            p = r()
-            if p is not None:
-                trace.grads.append((p, had_one))
-        for module, name, old in capture.rebound.values():
-            self.owners[id(old)] = _attribute(module, name)
-        there: Any
-        seen = [(t, first) for r, first in capture.seen.values() if (t := r()) is not None]
-        grads = {id(t._meta.grad): t for t, _ in trace.grads if t._meta.grad is not None}
-        accumulated = set()
-        for t, first in seen:
-            there = first() if first is not None else None
-            if id(t) in grads and there is not None and t._node is not there:
-                owner = grads[id(t)]
-                self.owners[id(t)] = _grad_of(owner)
-                accumulated.add(id(t))
-        for t, first in seen:
-            old = first() if first is not None else t
-            if t._node is not old and not self._is_new(t, old):
-                trace.writes.append((self.getter(t), self._want(t._node), history_of(t)))
-        for p, _ in trace.grads:
-            grad = p._meta.grad
-            if grad is None:
-                trace.gives.append((_grad_setter(p), None, None))
-            elif id(grad) not in accumulated and grad._node.buffer is None:
-                trace.gives.append((_grad_setter(p), self._want(grad._node), None))
-        for module, name, _ in capture.rebound.values():
-            t = getattr(module, name)
-            trace.gives.append((_attribute_setter(module, name), self._want(t._node), history_of(t)))
-        known = {id(t) for t, _ in seen}
-        for r in results:
-            if not isinstance(r, Tensor):
-                trace.outputs.append(("value", r, None))
-            elif id(r) in self.places or (id(r) in known and r._node.buffer is not None):
-                trace.outputs.append(("old", self.getter(r), None))
-            elif any(id(t) == id(r) for t, f in seen if f is not None and f() is not None and f() is not t._node):
-                trace.outputs.append(("old", self.getter(r), None))
-            elif r._node.buffer is not None or isinstance(r._node, HostValue):
-                same = next((t for t, f in seen if f is not None and f() is r._node), None)
-                trace.outputs.append(("value", r, None) if same is None else ("alias", self.getter(same), None))
-            else:
-                trace.outputs.append(("new", self._want(r._node), history_of(r)))
-        trace.modules = [(m, m.training, module_members(m)) for m in capture.modules.values()]
-        trace.steps = capture.steps
-
-    def _is_new(self, t: Tensor, first: Node | None) -> bool:
-        """Whether a tensor was made by the function itself: its first value is no leaf."""
-        return first is None or (first.buffer is None and not isinstance(first, HostValue))
-
-    def after(self, ran: list[Any]) -> Trace:
-        """Link the programs that computed it. ``CannotReplay`` where they take a value that cannot be found again."""
-        trace, capture = self.trace, self.capture
-        firsts: dict[Node, Tensor] = {}
-        for r, first in capture.seen.values():
-            node, t = first() if first is not None else None, r()
-            if node is not None and t is not None:
-                firsts.setdefault(node, t)
-        numbers = [r for step in capture.steps for r in step.numbers]
-        leaves: dict[Node, int] = {}
-        for node in (n for program in ran for n in program.sources()):
-            if node in leaves:
-                continue
-            if node in firsts:
-                get, requires_grad = self.getter(firsts[node]), firsts[node].requires_grad
-            elif isinstance(node, HostValue) or node.serial < capture.began:
-                continue
-            else:  # made of host values by the function itself: a constant
-                get, requires_grad = _constant(wrap(node)), False
-            leaves[node] = len(trace.leaves)
-            trace.leaves.append((get, node.sig.aval, requires_grad))
-        for k, r in enumerate(numbers):
-            leaves[r()] = len(trace.leaves) + k
-        draws = {r(): i for i, (_, r) in enumerate(capture.draws)}
-        for program in ran:
-            if not program.link(leaves, draws, {}, self.wanted):
-                raise CannotReplay(
-                    f"{capture.name} takes a value that is made anew at each call without being one of its arguments, such "
-                    "as a tensor moved from another device: pass it in"
-                )
-        trace.programs, trace.draws = ran, [g for g, _ in capture.draws]
-        return trace
-
-
-def _grad_of(p: Tensor) -> Getter:
-    return lambda tensors: p._meta.grad  # type: ignore[union-attr]
-
-
-def _attribute(module: Any, name: str) -> Getter:
-    return lambda tensors: getattr(module, name)
-
-
-def _constant(t: Tensor) -> Getter:
-    return lambda tensors: t
-
-
-def _grad_setter(p: Tensor) -> Callable[[Any], None]:
-    def put(t: Any) -> None:
-        p.metadata().grad = t
-
-    return put
-
-
-def _attribute_setter(module: Any, name: str) -> Callable[[Any], None]:
-    return lambda t: module._put_back(name, t)
+def _tensor(said: Said, node: Node | None, tensors: list[Tensor], results: Sequence[Any]) -> Any:
+    """What a call gives: ``node`` is its value, ``results`` are those that it gave before."""
+    if said.kind == "new":
+        return wrap(node, said.history)
+    if said.kind == "old":
+        return said.what(tensors)
+    if said.kind == "host":
+        return said.what
+    if said.kind == "again":
+        return results[said.what]
+    base, steps, apart = said.what
+    t = base(tensors) if callable(base) else results[base]
+    if apart is not None:
+        t = detached(t, apart)
+        if not steps:
+            return t
+    return viewed(t, steps, wrap(node, said.history))

@@ -1,0 +1,199 @@
+"""Makes a trace of a capture: who holds what when the function has returned, and the programs that computed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..graph import HostValue, Node
+from ..record import GradNode, wrap
+from ..tensors import Tensor
+from .capture import CannotReplay, Capture
+from .guards import ModuleState
+from .recorder import is_spent, spent
+from .trace import Getter, Said, Trace, Value
+
+
+def history_of(t: Tensor) -> Any:
+    """What is left of a tensor's history when the function has returned."""
+    return spent(t._edge) if type(t._edge) is GradNode else None
+
+
+def is_live(t: Any) -> bool:
+    """Whether a backward from outside may go through the tensor's history."""
+    return isinstance(t, Tensor) and type(t._edge) is GradNode and not is_spent(t._edge)
+
+
+class Linker:
+    """Called before what was captured runs; ``after`` with the programs that ran.
+
+    ``entangled``: whether a result shares memory with another tensor in a way that a call cannot make again.
+    """
+
+    def __init__(self, capture: Capture, tensors: list[Tensor], structure: Any, results: list[Any]) -> None:
+        self.capture, self.trace = capture, Trace()
+        self.trace.structure = structure
+        self.wanted: dict[Node, list[int]] = {}
+        self.number = 0
+        self.entangled = False
+        self.places = {id(t): i for i, t in reversed(list(enumerate(tensors)))}
+        self.owners: dict[int, Getter] = {}
+        self.outside: list[tuple[Tensor, Node | None]] = []  # tensors from outside, and what is left of their first values
+        self.firsts: dict[Node, Tensor] = {}
+        for seen in capture.seen.values():
+            t, first = seen.tensor(), None if seen.first is None else seen.first()
+            if t is not None and seen.outside:
+                self.outside.append((t, first))
+                if first is not None:
+                    self.firsts.setdefault(first, t)
+        self._changes()
+        for i, r in enumerate(results):
+            self.trace.outputs.append(self._said(r, i, results))
+        self.trace.modules = [ModuleState(m) for m in capture.modules.values()]
+        self.trace.steps = capture.steps
+
+    def getter(self, t: Tensor) -> Getter:
+        """How a call finds the tensor that this one is to the captured call."""
+        place = self.places.get(id(t))
+        if place is not None:
+            return lambda tensors: tensors[place]
+        return self.owners.get(id(t)) or (lambda tensors: t)
+
+    def _value(self, node: Node) -> Value:
+        source = self.firsts.get(node)
+        if source is not None:
+            get = self.getter(source)
+            return lambda tensors: get(tensors)._node
+        if node.buffer is not None or isinstance(node, HostValue):
+            return lambda tensors: node
+        self.number += 1
+        self.wanted.setdefault(node, []).append(self.number)
+        return self.number
+
+    def _changes(self) -> None:
+        """What the function wrote, the gradients that it left, and the attributes that it set."""
+        capture, trace = self.capture, self.trace
+        trace.grads = [(p, had_one) for r, had_one in capture.touched.values() if (p := r()) is not None]
+        for module, name, old in capture.rebound.values():
+            self.owners[id(old)] = _attribute(module, name)
+        owners = {id(p._meta.grad): p for p, _ in trace.grads if p._meta.grad is not None}
+        written = [t for t, first in self.outside if t._node is None or t._node is not first]
+        for t in written:
+            if id(t) in owners:
+                self.owners[id(t)] = _grad_of(owners[id(t)])
+        for t in written:
+            if is_root(t):  # its views change with it
+                trace.writes.append((self.getter(t), self._value(t._node or t._refresh()), history_of(t)))
+            else:  # the base of a view may be another at each call
+                self.entangled |= not any(is_root(other) and share_memory(t, other) for other, _ in self.outside)
+        changed = {id(t) for t in written}
+        for p, _ in trace.grads:
+            grad = p._meta.grad
+            if grad is None:
+                trace.gives.append((_grad_setter(p), Said("host")))
+            elif id(grad) not in changed and not self._was_there(grad, p):
+                trace.gives.append((_grad_setter(p), self._said(grad)))
+        for module, name, _ in capture.rebound.values():
+            trace.gives.append((_attribute_setter(module, name), self._said(getattr(module, name))))
+
+    def _was_there(self, grad: Tensor, p: Tensor) -> bool:
+        """Whether a gradient that was not written is the one that ``p`` had before."""
+        return self.capture.first_grads.get(id(p)) is grad
+
+    def _said(self, r: Any, place: int = 0, results: list[Any] | None = None) -> Said:
+        """A result, at its place among all, or something else that the function gave."""
+        if not isinstance(r, Tensor):
+            return Said("host", r)
+        node = r._node or r._refresh()
+        if id(r) in self.places or any(t is r for t, _ in self.outside):
+            return Said("old", self.getter(r))
+        again = next((i for i, x in enumerate((results or [])[:place]) if x is r), None)
+        if again is not None:
+            return Said("again", again)
+        base = self._base_of(r, place, results or [])
+        if base is None and node.serial < self.capture.began and node not in self.firsts:  # nothing was done with it
+            return Said("old", self.getter(r))
+        value, history = self._value(node), history_of(r)
+        return Said("new", None, value, history) if base is None else Said("view", base, value, history)
+
+    def _base_of(self, r: Tensor, place: int, results: list[Any]) -> tuple[Any, tuple[Any, ...], bool | None] | None:
+        """Of what a result is a view, and how (see ``Said``); None where it is of nothing that the caller has."""
+        if r._meta is None or r._meta.domain is None:
+            return None
+        domain, chain = r._meta.domain, r._meta.chain
+        bases: list[tuple[Any, Tensor]] = [(self.getter(t), t) for t, _ in self.outside]
+        bases += [(i, x) for i, x in enumerate(results[:place]) if isinstance(x, Tensor)]
+        bases = [(get, t) for get, t in bases if share_memory(t, r)]
+        found = [(get, t._meta) for get, t in bases if t._meta is not None and chain[: len(t._meta.chain)] == t._meta.chain]
+        if found:
+            get, meta = max(found, key=lambda f: (f[1].domain is domain, len(f[1].chain)))
+            return get, chain[len(meta.chain) :], None if meta.domain is domain else domain.counts
+        # parts of one hidden value are apart from then on; but no part of what the caller has, and no view before its base
+        later = [x for x in results[place + 1 :] if isinstance(x, Tensor) and is_root(x) and share_memory(x, r)]
+        self.entangled |= bool(later) or any(callable(get) for get, _ in bases)
+        return None
+
+    def after(self, ran: list[Any]) -> Trace:
+        """Link the programs that computed it. ``CannotReplay`` where they take a value that cannot be found again."""
+        trace, capture = self.trace, self.capture
+        numbers = [r for step in capture.steps for r in step.numbers]
+        leaves: dict[Node, int] = {}
+        for node in (n for program in ran for n in program.sources()):
+            if node in leaves:
+                continue
+            if node in self.firsts:
+                t = self.firsts[node]
+                get, requires_grad = self.getter(t), t.requires_grad
+            elif isinstance(node, HostValue) or node.serial < capture.began:
+                continue
+            else:  # made of host values by the function itself: a constant
+                get, requires_grad = _constant(wrap(node)), False
+            leaves[node] = len(trace.leaves)
+            trace.leaves.append((get, node.sig.aval, requires_grad))
+        for k, r in enumerate(numbers):
+            leaves[r()] = len(trace.leaves) + k
+        draws = {r(): i for i, (_, r) in enumerate(capture.draws)}
+        for program in ran:
+            if not program.link(leaves, draws, {}, self.wanted):
+                raise CannotReplay(
+                    f"{capture.name} takes a value that is made anew at each call without being one of its arguments, such "
+                    "as a tensor moved from another device: pass it in"
+                )
+        trace.programs, trace.draws = ran, [g for g, _ in capture.draws]
+        return trace
+
+
+def is_root(t: Tensor) -> bool:
+    """Whether a tensor is no view of another."""
+    return t._meta is None or t._meta.chain == ()
+
+
+def share_memory(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are aliases of one value, and not one tensor."""
+    one, other = a._meta, b._meta
+    if a is b or one is None or other is None or one.domain is None or other.domain is None:
+        return False
+    return one.domain.storage is other.domain.storage
+
+
+def _grad_of(p: Tensor) -> Getter:
+    return lambda tensors: p._meta.grad  # type: ignore[union-attr]
+
+
+def _attribute(module: Any, name: str) -> Getter:
+    return lambda tensors: getattr(module, name)
+
+
+def _constant(t: Tensor) -> Getter:
+    return lambda tensors: t
+
+
+def _grad_setter(p: Tensor) -> Callable[[Any], None]:
+    def put(t: Any) -> None:
+        p.metadata().grad = t
+
+    return put
+
+
+def _attribute_setter(module: Any, name: str) -> Callable[[Any], None]:
+    return lambda t: module._put_back(name, t)
