@@ -22,10 +22,9 @@ Value = int | Callable[[list[Tensor]], Node]  # the number of what a program giv
 class Said(NamedTuple):
     """How a call finds or makes something that the function gave.
 
-    ``kind``: 'host' (``what`` itself), 'old' (a tensor that was there: ``what`` is its getter), 'new' (of its own memory), 'again' (the
-    result at the place ``what``),
-    'view' (``what``: a getter of the base or the number of the result that it is; the steps; and for what is detached from
-    the base, whether writes to it count).
+    ``kind``: 'host' (``what`` itself), 'old' (a tensor that was there: ``what`` is its getter), 'new' (of its own memory),
+    'again' (the result at the place ``what``), 'view' (``what``: a getter of the base or the number of the result that it
+    is; the steps; and for what is detached from the base, whether writes to it count).
     """
 
     kind: str
