@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ..lazy import Tensor, levels
@@ -344,7 +344,7 @@ def _many_roots(outputs: Sequence[Any], gradients: Sequence[Any]) -> list[tuple[
 
 
 def _sequence(x: Any) -> tuple[Any, ...]:
-    return tuple(x) if isinstance(x, (list, tuple)) else (x,)
+    return (x,) if isinstance(x, Tensor) or not isinstance(x, Iterable) else tuple(x)
 
 
 @entry_point
@@ -375,7 +375,6 @@ def backward(
     backward_ends()
 
 
-@entry_point
 def grad(
     outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
     only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
@@ -385,10 +384,18 @@ def grad(
 
     With ``create_graph`` they can be differentiated in turn. An input that the outputs do not depend on is an error
     unless ``allow_unused`` (then None) or ``materialize_grads`` (then zeros). With ``is_grads_batched`` there are many
-    ``grad_outputs`` along a dim 0, and so are the results, all in one computation.
+    ``grad_outputs`` along a dim 0, and so are the results, all in one computation. Tensors come in any iterable.
     """
     outs, ins = _sequence(outputs), _sequence(inputs)
     gradients = _sequence(grad_outputs) if grad_outputs is not None else (None,) * len(outs)
+    return _grad(outs, ins, gradients, retain_graph, create_graph, allow_unused, is_grads_batched, materialize_grads)
+
+
+@entry_point
+def _grad(
+    outs: tuple[Any, ...], ins: tuple[Any, ...], gradients: tuple[Any, ...], retain_graph: bool | None,
+    create_graph: bool, allow_unused: bool | None, is_grads_batched: bool, materialize_grads: bool,
+) -> tuple[Any, ...]:  # fmt: skip
     for i, t in enumerate(ins):
         if not t.requires_grad:
             raise RuntimeError(f"One of the differentiated Tensors does not require grad: input {i}  ({user_line()})")

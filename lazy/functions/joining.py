@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, ops
-from ..record import user_line
+from .. import dtypes, levels, ops
+from ..graph import HostValue
+from ..record import sockets, user_line
+from ..replay.inlay import Inlay
+from ..replay.state import S, opaque
 from ..tensors import Tensor
 from ._register import alias, both, function
 from .conversion import constant, convert, result_dtype
 from .indexing import narrow_view, pieces, select
 from .shape import normal_dim, pad_zeros, reshape, unsqueeze
+
+MANY = 4  # tensors to be joined, from which on they may be samples
+_FORMS = {ops.reshape, ops.convert}
 
 
 def _tensors(given: Any, name: str) -> list[Tensor]:
@@ -32,6 +38,24 @@ def _tensors(given: Any, name: str) -> list[Tensor]:
     return items
 
 
+def _settle(items: list[Tensor]) -> None:
+    """Compute those of a list's tensors that are new, another form of given data, where the others are computed already.
+
+    That is a batch drawn from a replay memory, and where in it the newest samples stand is chance: it must not decide
+    the program.
+    """
+    if S.capture is not None or levels.active or isinstance(S.player, Inlay):
+        return
+    nodes = [x._node or x._refresh() for x in items]
+    new = [n for n in nodes if n.buffer is None and not isinstance(n, HostValue)]
+    if not new or not any(n.buffer is not None for n in nodes):
+        return
+    if all(n.sig.op in _FORMS and n.inputs[0].buffer is not None for n in new):
+        opaque("new samples among old ones in a list")
+        for n in new:
+            sockets.execute([n], "a list of samples")
+
+
 @function
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """One after another along a dim; types are promoted."""
@@ -41,6 +65,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for i, x in enumerate(items):
         if x.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated  ({user_line()})")
+    if len(items) >= MANY:
+        _settle(items)
     dtype = result_dtype(*items)
     kept = [x for x in items if tuple(x.shape) != (0,)] or items[:1]
     ndim = kept[0].ndim
@@ -72,6 +98,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"  ({user_line()})"
             )
     d = normal_dim(dim, len(shape), 1)
+    if len(items) >= MANY:
+        _settle(items)
     dtype = result_dtype(*items)
     wide = shape[:d] + (1,) + shape[d:]
     return ops.concatenate(*[ops.reshape(convert(x, dtype), shape=wide) for x in items], axis=d)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ... import lazy as lx
 from ...lazy import Tensor
 from ...lazy.autocast import lowered
 from ...lazy.replay.state import entry_point
-from ._common import choose, constant, part, reshaped, spread
+from ._common import choose, part, reshaped, spread
 from .dropout import dropout
 
 State = tuple[Tensor, ...]  # what is carried from step to step: h [N, H], and c for an LSTM
@@ -112,40 +113,43 @@ def lstm_cell(
 class Packing:
     """Sequences of several lengths, longest first, packed step by step: how many still run in each step.
 
-    ``to_grid`` says which packed row each place of a [T, N] grid takes, ``to_rows`` the other way round.
+    All that depends on the lengths is handed to programs as tensors, so that other lengths need no other program.
     """
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    def __init__(self, sizes: Sequence[int], lengths: Sequence[int] | None = None) -> None:
         self.steps, self.batch = len(sizes), sizes[0]
         self.full = all(n == self.batch for n in sizes)
         self.mask = np.arange(self.batch) < np.asarray(sizes)[:, None]
-        self.to_rows = np.flatnonzero(self.mask)
-        self.to_grid = np.where(self.mask, np.cumsum(self.mask.ravel()).reshape(self.mask.shape) - 1, 0).ravel()
+        self.lengths = lengths  # as they were before sorting, where that is known
+
+    def running(self, device: Any) -> Tensor | None:
+        """Which sequences run in which step, bool [T, N]; None if all do."""
+        return None if self.full else lx.tensor(self.mask, device=device)
 
     def grid(self, rows: Tensor) -> Tensor:
         """Packed rows [S, *] as [T, N, *]; where no sequence runs, some row or other."""
         if not self.full:
-            rows = lx.index_select(rows, 0, constant(self.to_grid, lx.int64, rows.device))
-        return reshaped(rows, (self.steps, self.batch, *rows.shape[1:]))
+            places = np.where(self.mask, np.cumsum(self.mask.ravel()).reshape(self.mask.shape) - 1, 0)
+            rows = lx.index_select(rows, 0, lx.tensor(places.ravel(), device=rows.device))
+        return rows.reshape(self.steps, self.batch, *rows.shape[1:])
 
     def rows(self, grid: Tensor) -> Tensor:
         """The rows [S, *] of a grid [T, N, *] in which sequences run."""
-        flat = reshaped(grid, (self.steps * self.batch, *grid.shape[2:]))
-        return flat if self.full else lx.index_select(flat, 0, constant(self.to_rows, lx.int64, grid.device))
+        flat = grid.reshape(self.steps * self.batch, *grid.shape[2:])
+        return flat if self.full else lx.index_select(
+            flat, 0, lx.tensor(np.flatnonzero(self.mask), device=grid.device)
+        )  # fmt: skip
 
 
 def _through_time(
-    mode: str, gates: Tensor, state: State, weights: Weights, packing: Packing | None, backwards: bool
+    mode: str, gates: Tensor, state: State, weights: Weights, mask: Tensor | None, backwards: bool
 ) -> tuple[Tensor, State]:
     """One direction of one layer over gates [T, N, G]: the outputs [T, N, H] and the last state.
 
-    Where a sequence has ended, or, backwards, not begun, its state stays as it is.
+    Where a sequence has ended, or, backwards, not begun (False in ``mask`` [T, N]), its state stays as it is.
     """
     _, w_hh, _, b_hh, w_hr = weights
     step, steps, size = _STEPS[mode], gates.shape[0], tuple(gates.shape[1:])
-    mask = None
-    if packing is not None and not packing.full:
-        mask = constant(packing.mask, lx.bool, gates.device)
     outputs = []
     for t in reversed(range(steps)) if backwards else range(steps):
         new = step(reshaped(part(gates, 0, t, t + 1), size), state, w_hh, b_hh, w_hr)
@@ -163,12 +167,12 @@ def _through_time(
 @lowered
 def recurrent(
     mode: str, x: Tensor, state: State, weights: Sequence[Weights], dropout_p: float, training: bool,
-    bidirectional: bool, packing: Packing | None = None,
+    bidirectional: bool, mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:  # fmt: skip
-    """Layers of recurrent cells over x [T, N, I] (or packed rows [S, I]), from state [layers * directions, N, H] each.
+    """Layers of recurrent cells over x [T, N, I], from state [layers * directions, N, H] each.
 
-    Gives outputs of x's form, [..., directions * H], and the last state of each layer and direction. ``dropout_p`` is
-    applied between layers when training.
+    Gives outputs [T, N, directions * H], and the last state of each layer and direction. ``dropout_p`` is applied
+    between layers when training. ``mask`` [T, N]: in which steps each sequence runs; its other outputs mean nothing.
     """
     directions = 2 if bidirectional else 1
     last: list[State] = []
@@ -178,19 +182,13 @@ def recurrent(
         outputs = []
         for k in range(directions):
             own = weights[layer + k]
-            rows = x if packing is not None else reshaped(x, (x.shape[0] * x.shape[1], x.shape[2]))
-            gates = _input_part(mode, rows, own)
-            if packing is None:
-                gates = reshaped(gates, (x.shape[0], x.shape[1], gates.shape[1]))
-            else:
-                gates = packing.grid(gates)
+            gates = _input_part(mode, reshaped(x, (x.shape[0] * x.shape[1], x.shape[2])), own)
+            gates = reshaped(gates, (x.shape[0], x.shape[1], gates.shape[1]))
             first = tuple([reshaped(part(s, 0, layer + k, layer + k + 1), tuple(s.shape[1:])) for s in state])
-            out, end = _through_time(mode, gates, first, own, packing, k == 1)
+            out, end = _through_time(mode, gates, first, own, mask, k == 1)
             outputs.append(out)
             last.append(end)
         x = outputs[0] if directions == 1 else lx.cat(outputs, 2)
-        if packing is not None:
-            x = packing.rows(x)
     return x, tuple([lx.stack(list(s)) for s in zip(*last)])
 
 

@@ -139,23 +139,26 @@ class RNNBase(Module):
 
     def _packed(self, input: PackedSequence, state: Any) -> Any:
         packing, order, back = input.packing(), input.sorted_indices, input.unsorted_indices
-        self._check_input(input.data, 2)
+        x = input.grid()
+        if x.ndim != 3:
+            raise error(RuntimeError, f"input must have 2 dimensions, got {x.ndim - 1}")
+        self._check_input(x, 3)
         if state is not None:
             self._check_state(state, packing.batch)
             if order is not None:
                 state = tuple([lx.index_select(s, 1, order) for s in state])
-        y, last = self._run(input.data, state, packing.batch, packing)
+        y, last = self._run(x, state, packing.batch, packing.running(x.device))
         if back is not None:
             last = tuple([lx.index_select(s, 1, back) for s in last])
-        return input.with_data(y), last if self.mode == "LSTM" else last[0]
+        return input.with_grid(y), last if self.mode == "LSTM" else last[0]
 
-    def _run(self, x: Tensor, state: Any, batch: int, packing: Any) -> Any:
+    def _run(self, x: Tensor, state: Any, batch: int, mask: Tensor | None) -> Any:
         if state is None:
             layers = self.num_layers * (2 if self.bidirectional else 1)
             state = tuple([lx.zeros(layers, batch, n, dtype=x.dtype, device=x.device) for n in self._sizes()])
         self._check_state(state, batch)
         return recurrent(
-            self.mode, x, state, self._weights(), self.dropout, self.training, self.bidirectional, packing
+            self.mode, x, state, self._weights(), self.dropout, self.training, self.bidirectional, mask
         )
 
     def extra_repr(self) -> str:

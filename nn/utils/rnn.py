@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import lazy as lx
+from ...autograd import enable_grad
 from ...lazy import Tensor
-from ..functional._common import constant, error, reshaped
+from ...lazy.replay.state import entry_point
+from ..functional._common import error, reshaped
 from ..functional.recurrent import Packing
 
 
@@ -27,7 +29,11 @@ class PackedSequence(PackedSequence_):
     stood before sorting by length.
     """
 
+    # Made by the functions below or by a layer, the steps stay side by side, [T, N, *], until somebody asks for the rows:
+    # how many rows there are would be another program for nearly every batch.
     _known: Packing | None = None
+    _grid: Tensor | None = None
+    _rows: Tensor | None = None
 
     def __new__(
         cls, data: Any, batch_sizes: Tensor | None = None, sorted_indices: Tensor | None = None,
@@ -45,7 +51,34 @@ class PackedSequence(PackedSequence_):
             )
         if unsorted_indices is None:
             unsorted_indices = invert_permutation(sorted_indices)
-        return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
+        out = super().__new__(cls, None, batch_sizes, sorted_indices, unsorted_indices)  # type: ignore[arg-type]
+        out._rows = data
+        return out
+
+    @classmethod
+    def of(cls, grid: Tensor, packing: Packing, *rest: Tensor | None) -> PackedSequence:
+        """From steps side by side [T, N, *]; ``rest``: the batch sizes and the two indices."""
+        out = cls(None, *rest)
+        out._known, out._grid = packing, grid
+        return out
+
+    @property
+    def data(self) -> Tensor:  # type: ignore[override]
+        if self._rows is None:
+            with enable_grad():  # whoever asks first, the rows are the same for all
+                self._rows = self.packing().rows(self.grid())
+            self._grid = None  # the rows may be written to from now on
+        return self._rows
+
+    def __getitem__(self, i: Any) -> Any:
+        return tuple(self)[i]
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self.data
+        yield from super().__getitem__(slice(1, None))
+
+    def __repr__(self) -> str:
+        return f"PackedSequence({', '.join(f'{name}={value!r}' for name, value in zip(self._fields, self))})"
 
     def packing(self) -> Packing:
         """The batch sizes as host numbers; read from the tensor where this was not made by the functions below."""
@@ -53,21 +86,29 @@ class PackedSequence(PackedSequence_):
             self._known = Packing([int(n) for n in self.batch_sizes.tolist()])
         return self._known
 
-    def with_data(self, data: Tensor) -> PackedSequence:
-        """Other rows of the same sequences."""
-        out = type(self)(data, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
-        out._known = self._known
-        return out
+    def grid(self) -> Tensor:
+        """The steps side by side, [T, N, *]; where no sequence runs, anything."""
+        return self.packing().grid(self.data) if self._grid is None else self._grid
+
+    def with_grid(self, grid: Tensor) -> PackedSequence:
+        """Other values of the same sequences."""
+        return self.of(grid, self.packing(), self.batch_sizes, self.sorted_indices, self.unsorted_indices)
 
     def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
         """As ``Tensor.to`` for the rows; the indices follow to the device, the batch sizes stay on the CPU."""
-        data = self.data.to(*args, **kwargs)
-        if data is self.data:
+        held = self._held()
+        moved = held.to(*args, **kwargs)
+        if moved is held:
             return self
-        indices = [None if i is None else i.to(data.device) for i in (self.sorted_indices, self.unsorted_indices)]
-        out = type(self)(data, self.batch_sizes, *indices)
+        indices = [None if i is None else i.to(moved.device) for i in (self.sorted_indices, self.unsorted_indices)]
+        if held is self._grid:
+            return self.of(moved, self.packing(), self.batch_sizes, *indices)
+        out = type(self)(moved, self.batch_sizes, *indices)
         out._known = self._known
         return out
+
+    def _held(self) -> Tensor:
+        return self.data if self._grid is None else self._grid
 
     def pin_memory(self) -> PackedSequence:
         return self
@@ -77,7 +118,7 @@ class PackedSequence(PackedSequence_):
 
     @property
     def is_cuda(self) -> bool:
-        return self.data.is_cuda
+        return self._held().is_cuda
 
     def cpu(self) -> PackedSequence:
         return self.to(device="cpu")
@@ -118,6 +159,29 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     return lx.zeros_like(permutation).scatter(0, permutation, places)
 
 
+@entry_point
+def _steps(x: Tensor, order: Tensor | None, steps: int, batch_first: bool) -> Tensor:
+    """The first steps of x [T, N, *] (or [N, T, *]) with its sequences in another order: [steps, N, *], a copy."""
+    x = x.transpose(0, 1) if batch_first else x
+    if order is not None:
+        x = lx.index_select(x, 1, order)
+    return x[:steps].clone()
+
+
+@entry_point
+def _filled(
+    x: Tensor, running: Tensor | None, order: Tensor | None, value: float, total: int | None, batch_first: bool
+) -> Tensor:
+    """x [T, N, *] with a value where no sequence runs, as [total, N, *] (or [N, total, *]) in another order."""
+    if running is not None:
+        x = lx.where(reshaped(running, (*running.shape, *(1,) * (x.ndim - 2))), x, value)
+    if total is not None and total > x.shape[0]:
+        x = lx.cat([x, lx.full((total - x.shape[0], *x.shape[1:]), value, dtype=x.dtype, device=x.device)])
+    if order is not None:
+        x = lx.index_select(x, 1, order)
+    return x.transpose(0, 1).clone() if batch_first else x.clone()
+
+
 def _host_lengths(lengths: Any) -> list[Any]:
     if isinstance(lengths, Tensor):
         return [int(n) for n in lengths.tolist()]
@@ -133,20 +197,19 @@ def pack_padded_sequence(
     ``enforce_sorted``), not positive, or not one a sequence.
     """
     known = _host_lengths(lengths)
-    x = input.transpose(0, 1) if batch_first else input
-    if len(known) != x.shape[1]:
+    padded, batch = input.shape[:2][:: -1 if batch_first else 1]
+    if len(known) != batch:
         raise error(
             RuntimeError,
-            f"Expected `len(lengths)` to be equal to batch_size, but got {len(known)} (batch_size={x.shape[1]})",
+            f"Expected `len(lengths)` to be equal to batch_size, but got {len(known)} (batch_size={batch})",
         )
     if not known or min(known) <= 0:
         raise error(RuntimeError, "Length of all samples has to be greater than 0, but found an element in 'lengths' "
                     "that is <= 0")  # fmt: skip
-    order = None
+    order, first = None, known
     if not enforce_sorted:
         places = np.argsort(-np.asarray(known), kind="stable")
         order = lx.tensor(places, device=input.device)
-        x = lx.index_select(x, 1, constant(places, lx.int64, input.device))
         known = [known[i] for i in places]
     elif known != sorted(known, reverse=True):
         raise error(
@@ -155,16 +218,14 @@ def pack_padded_sequence(
             "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if you "
             "do not need ONNX exportability.",
         )
-    if known[0] > x.shape[0]:
+    if known[0] > padded:
         raise error(
             RuntimeError,
-            f"Expected `lengths` to be at most the padded length, but got {known[0]} for an input of {x.shape[0]} steps",
+            f"Expected `lengths` to be at most the padded length, but got {known[0]} for an input of {padded} steps",
         )
     sizes = [sum(n > t for n in known) for t in range(known[0])]
-    packing = Packing(sizes)
-    out = PackedSequence(packing.rows(x[: known[0]]), lx.tensor(sizes, dtype=lx.int64, device="cpu"), order, None)
-    out._known = packing
-    return out
+    grid = _steps(input, order, known[0], batch_first)
+    return PackedSequence.of(grid, Packing(sizes, first), lx.tensor(sizes, dtype=lx.int64, device="cpu"), order)
 
 
 def pad_packed_sequence(
@@ -179,19 +240,12 @@ def pad_packed_sequence(
             f"Expected total_length to be at least the length of the longest sequence in input, but got "
             f"total_length={total_length} and max sequence length being {steps}",
         )
-    x = packing.grid(sequence.data)
-    if not packing.full:
-        mask = constant(packing.mask, lx.bool, x.device)
-        rest = (1,) * (x.ndim - 2)
-        x = lx.where(reshaped(mask, (*packing.mask.shape, *rest)), x, padding_value)
-    if total_length is not None and total_length > steps:
-        filling = lx.full((total_length - steps, *x.shape[1:]), padding_value, dtype=x.dtype, device=x.device)
-        x = lx.cat([x, filling])
-    lengths = lx.tensor(packing.mask.sum(0), dtype=lx.int64, device="cpu")
-    if sequence.unsorted_indices is not None:
-        x = lx.index_select(x, 1, sequence.unsorted_indices)
-        lengths = lx.index_select(lengths, 0, sequence.unsorted_indices.cpu())
-    return (x.transpose(0, 1) if batch_first else x), lengths
+    grid, order = sequence.grid(), sequence.unsorted_indices
+    x = _filled(grid, packing.running(grid.device), order, padding_value, total_length, batch_first)
+    if packing.lengths is None:
+        lengths = packing.mask.sum(0)
+        packing.lengths = lengths if order is None else lengths[order.numpy()]
+    return x, lx.tensor(packing.lengths, dtype=lx.int64, device="cpu")
 
 
 def pad_sequence(
@@ -236,7 +290,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """The sequences that were packed, in their first order."""
     packing, order = packed_sequences.packing(), packed_sequences.unsorted_indices
-    x, lengths = packing.grid(packed_sequences.data), packing.mask.sum(0).tolist()
+    x, lengths = packed_sequences.grid(), packing.mask.sum(0).tolist()
     places = range(packing.batch) if order is None else order.tolist()
     return [x[: lengths[i], i] for i in places]
 

@@ -20,6 +20,15 @@ def test_backward_twice_doubles():
     assert x.grad.tolist() == [4.0, 8.0]
 
 
+def test_inputs_of_any_iterable():
+    """The values of a dict of fast weights, and the parameters of a module, which come one by one."""
+    fast = {"w": leaf(2.0), "b": leaf(3.0)}
+    for _ in range(3):  # the third time the calls are followed
+        loss = (fast["w"] ** 2 * fast["b"]).sum()
+        assert [g.item() for g in grad(loss, fast.values(), retain_graph=True)] == [12.0, 4.0]
+        assert [g.item() for g in grad(loss, (v for v in fast.values()))] == [12.0, 4.0]
+
+
 def test_a_freed_graph_cannot_be_gone_through_again():
     x = leaf(1.0, 2.0)
     y = (x * x).sum()

@@ -285,3 +285,22 @@ def test_step_boundary_waits_for_nothing_and_leaves_nothing_pending():
     lx.lazy.step_boundary()
     assert x._node.buffer is not None
     assert counts()["sync_causes"] == {"optimizer.step()": 1}
+
+
+def test_where_the_newest_sample_stands_in_a_batch_needs_no_other_program(metrics):
+    """A replay memory: the samples are computed long since, but for the newest, a reshape of what was just given."""
+    w = lx.ones(3, requires_grad=True)
+    memory = [lx.tensor([float(i), 0.0, 1.0]).unsqueeze(0) for i in range(8)]
+    lx.sync()
+    counts = []
+    for place in (7, 2, 5, 0):
+        memory[place] = lx.tensor([place, 1.0, 1.0]).unsqueeze(0)
+        batch = lx.cat(memory)
+        metrics.reset()
+        loss = (batch @ w).sum() + lx.stack(memory[4:]).sum()
+        loss.backward()
+        lx.sync()
+        counts.append(metrics.report(as_dict=True)["compiles"])
+        expected = np.array([m.tolist()[0] for m in memory])
+        assert batch.tolist() == expected.tolist() and loss.item() == expected.sum() + expected[4:].sum()
+    assert counts[0] > 0 and sum(counts[2:]) == 0, counts

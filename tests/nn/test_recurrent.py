@@ -93,6 +93,44 @@ def test_a_packed_sequence_made_by_hand():
         rnn.PackedSequence(packed.data, packed.batch_sizes.to("xla"))
 
 
+def test_other_lengths_need_no_other_program(metrics):
+    """A tagger's batches: only the longest length, which is the number of steps, decides the program."""
+    rnn, layer = nn.utils.rnn, nn.GRU(3, 4, bidirectional=True, batch_first=True)
+    counts = []
+    for lengths in ([5, 3, 3], [5, 5, 1], [2, 5, 4], [3, 1, 5]):
+        given = x(3, 6, 3, seed=sum(lengths)).requires_grad_()
+        packed = rnn.pack_padded_sequence(given, lx.tensor(lengths), batch_first=True, enforce_sorted=False)
+        out, last = layer(packed)
+        y, found = rnn.pad_packed_sequence(out, batch_first=True, padding_value=7.0, total_length=6)
+        (y.sum() + last.sum()).backward()
+        assert found.tolist() == lengths
+        for i, n in enumerate(lengths):
+            alone, end = layer(given[i : i + 1, :n])
+            np.testing.assert_allclose(y[i, :n].tolist(), alone[0].tolist(), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(last[:, i].tolist(), end[:, 0].tolist(), rtol=1e-5, atol=1e-6)
+            assert (y[i, n:] == 7.0).all() and not given.grad[i, n:].any() and given.grad[i, :n].all()
+        metrics.reset()
+        y, _ = rnn.pad_packed_sequence(layer(rnn.pack_padded_sequence(given, lengths, True, False))[0])
+        y.square().sum().backward()
+        lx.sync()
+        counts.append(metrics.report(as_dict=True)["compiles"])
+    assert counts[0] > 0 and counts[1:] == [0, 0, 0]
+
+
+def test_rows_of_a_packed_sequence_may_be_written():
+    rnn = nn.utils.rnn
+    given = x(3, 2, 1)
+    packed = rnn.pack_padded_sequence(given, [3, 1])
+    expected = [given[t, n, 0].item() for t, n in ((0, 0), (0, 1), (1, 0), (2, 0))]
+    given.zero_()  # the packed values are their own
+    data, sizes, *indices = packed
+    assert data is packed.data is packed[0] and data.flatten().tolist() == expected
+    assert sizes.tolist() == [2, 1, 1] and indices == [None, None] and len(packed) == 4
+    assert repr(packed).startswith("PackedSequence(data=tensor([[")
+    data.fill_(2.0)
+    assert rnn.pad_packed_sequence(packed)[0].flatten().tolist() == [2.0, 2.0, 2.0, 0.0, 2.0, 0.0]
+
+
 @pytest.mark.parametrize("call, kind, words", [
     (lambda: nn.utils.rnn.pack_padded_sequence(x(3, 2, 1), [3]), RuntimeError, "equal to batch_size, but got 1"),
     (lambda: nn.utils.rnn.pack_padded_sequence(x(3, 2, 1), [3, 0]), RuntimeError, "greater than 0"),
