@@ -67,9 +67,21 @@ def solve_triangular(a: Any, b: Any, *, upper: bool, left: bool, unit: bool) -> 
     return lax.linalg.triangular_solve(a, b, left_side=left, lower=not upper, unit_diagonal=unit)
 
 
+@jax.custom_jvp
 def cholesky(a: Any) -> Any:
     """L of A = L L^H, of the lower triangle alone; NaN where A is not positive-definite."""
-    return lax.linalg.cholesky(hermitian(a, True), symmetrize_input=True)
+    return lax.linalg.cholesky(hermitian(a, True), symmetrize_input=False)
+
+
+@cholesky.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    """dL = L (half of L^-1 dA L^-H), of which the half on the diagonal, which is real where dA is Hermitian, is not made so:
+    gradients of L that are complex there give PyTorch's gradients of A."""
+    low = cholesky(*primals)
+    left = lax.linalg.triangular_solve(low, tangents[0], left_side=True, lower=True)
+    turned = lax.linalg.triangular_solve(low, left, lower=True, transpose_a=True, conjugate_a=True)
+    diagonal = turned * jnp.eye(low.shape[-1], dtype=low.dtype)
+    return low, _mm(low, (jnp.tril(turned + _h(turned), -1) + diagonal) / 2)
 
 
 def cholesky_info(a: Any) -> Any:
@@ -99,6 +111,133 @@ def lu(a: Any) -> Any:
 def permutation(pivots: Any, *, rows: int) -> Any:
     """The rows' permutation that LAPACK's pivots (counted from 1) stand for."""
     return lax.linalg.lu_pivots_to_permutation(pivots.astype(jnp.int32) - 1, rows).astype(jnp.int32)
+
+
+# --- L D L^H of indefinite matrices -----------------------------------------------------------------------------
+
+
+def _size(x: Any) -> Any:
+    """|re| + |im|, by which LAPACK compares complex pivots."""
+    return jnp.abs(x.real) + jnp.abs(x.imag) if jnp.iscomplexobj(x) else jnp.abs(x)
+
+
+def _conj_where(hermitian: bool, x: Any) -> Any:
+    return x.conj() if hermitian else x
+
+
+def _ldl_column(k: Any, state: Any, *, hermitian: bool) -> Any:
+    """Bunch and Kaufman, 1977: a column, or two where the pivot is 2 by 2. The rest of ``a`` is kept in both triangles."""
+    a, pivots, info, second = state
+    n = a.shape[-1]
+    place = jnp.arange(n)
+    below = place > k
+    alpha = (1 + 17**0.5) / 8
+
+    size = _size(a)
+    own = size[k, k]
+    column = jnp.where(below, size[:, k], 0)
+    far = jnp.argmax(column)
+    row = jnp.where((place >= k) & (place != far), size[far], 0)
+    largest, across = jnp.max(column), jnp.max(row)
+    nothing = jnp.maximum(own, largest) == 0
+    stays = (own >= alpha * largest) | (own >= alpha * largest * (largest / across))
+    moves = size[far, far] >= alpha * across
+    two = ~stays & ~moves & ~nothing
+    chosen = jnp.where(stays | nothing, k, far)
+
+    first = jnp.where(two, k + 1, k)  # the row that changes places with the chosen one
+    order = jnp.where(place == first, chosen, jnp.where(place == chosen, first, place))
+    rest = (place >= k)[:, None] & (place >= k)
+    swapped = jnp.where(rest, a[order][:, order], a)
+
+    d, x = swapped[k, k], jnp.where(below, swapped[:, k], 0)
+    factor = x / jnp.where(nothing, 1, d)
+    left = swapped - factor[:, None] * _conj_where(hermitian, x)
+    one = jnp.where(below[:, None] & below, left, swapped).at[:, k].set(jnp.where(below, factor, swapped[:, k]))
+
+    after, next_ = place > k + 1, jnp.minimum(k + 1, n - 1)
+    x, y = jnp.where(after, swapped[:, k], 0), jnp.where(after, swapped[:, next_], 0)
+    low = jnp.where(two, swapped[next_, k], 1)
+    high = _conj_where(hermitian, low)
+    p, q = swapped[next_, next_] / low, d / high  # scaled, as the determinant may overflow
+    scale = jnp.where(two, p * q - 1, 1)
+    w, z = (p * x - y) / high / scale, (q * y - x) / low / scale
+    left = swapped - w[:, None] * _conj_where(hermitian, x) - z[:, None] * _conj_where(hermitian, y)
+    both = jnp.where(after[:, None] & after, left, swapped)
+    both = both.at[:, k].set(jnp.where(after, w, both[:, k])).at[:, next_].set(jnp.where(after, z, swapped[:, next_]))
+
+    number = (chosen + 1).astype(jnp.int32)
+    changed = jnp.where(place == k, jnp.where(two, -number, number), pivots)
+    changed = jnp.where(two & (place == k + 1), -number, changed)
+    found = jnp.where(nothing & (info == 0), k + 1, info).astype(jnp.int32)
+    done = jnp.where(two, both, one), changed, found, two
+    return jax.tree.map(lambda old, new: jnp.where(second, old, new), (a, pivots, info, jnp.zeros_like(two)), done)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _ldl(a: Any, hermitian: bool) -> Any:
+
+    def of_one(a: Any) -> Any:
+        n = a.shape[-1]
+        strict = jnp.tril(a, -1)
+        diagonal = jnp.diag(jnp.diagonal(a).real.astype(a.dtype) if hermitian else jnp.diagonal(a))
+        whole = strict + _conj_where(hermitian, strict.T) + diagonal
+        start = whole, jnp.zeros(n, jnp.int32), jnp.int32(0), jnp.asarray(False)
+        packed, pivots, info, _ = lax.fori_loop(0, n, partial(_ldl_column, hermitian=hermitian), start)
+        return jnp.tril(packed), pivots, info
+
+    return jnp.vectorize(of_one, signature="(n,n)->(n,n),(n),()")(a)
+
+
+@_ldl.defjvp
+def _(hermitian: bool, primals: Any, tangents: Any) -> Any:
+    raise NotImplementedError("the factors of L D L^H have none, as in PyTorch")
+
+
+def ldl(a: Any, *, hermitian: bool) -> Any:
+    """Of A = P L D L^H P^T (of L^T unless ``hermitian``): D and the factors of L in one matrix, LAPACK's pivots, and 0 or
+    the place of the first column of zeros. Of the lower triangle alone."""
+    return _ldl(a, hermitian)
+
+
+def ldl_solve(packed: Any, pivots: Any, b: Any, *, hermitian: bool) -> Any:
+    """X of A X = B, from what ``ldl`` gives; b: [..., n, k] of the same batch."""
+
+    def of_one(packed: Any, pivots: Any, b: Any) -> Any:
+        n = packed.shape[-1]
+        place = jnp.arange(n)
+        # a pivot of 2 by 2 has two negative numbers; the exchange that they tell is of its second row
+        begins = lax.scan(lambda was, pivot: (((pivot < 0) & ~was),) * 2, jnp.asarray(False), pivots)[1]
+        ends = (pivots < 0) & ~begins
+
+        def exchange(k: Any, state: Any) -> Any:
+            order, low = state
+            i = jnp.where(begins[k], k + 1, k)
+            j = jnp.where(ends[k], i, jnp.abs(pivots[k]) - 1)
+            turned = jnp.where(place == i, j, jnp.where(place == j, i, place))
+            return order[turned], jnp.where(place < k, low[turned], low)  # LAPACK leaves earlier columns as they were
+
+        low = jnp.where(jnp.diag(begins[:-1], -1), 0, jnp.tril(packed, -1))
+        order, low = lax.fori_loop(0, n, exchange, (place, low))
+        solve = partial(lax.linalg.triangular_solve, low, left_side=True, lower=True, unit_diagonal=True)
+        y = _ldl_middle(packed, begins, ends, solve(b[order]), hermitian)
+        return jnp.zeros_like(b).at[order].set(solve(y, transpose_a=True, conjugate_a=hermitian))
+
+    return jnp.vectorize(of_one, signature="(n,n),(n),(n,k)->(n,k)")(packed, pivots, b)
+
+
+def _ldl_middle(packed: Any, begins: Any, ends: Any, b: Any, hermitian: bool) -> Any:
+    """X of D X = B. In a pivot of 2 by 2, all is scaled by what stands beside its diagonal, lest the determinant overflow."""
+    d, low = jnp.diagonal(packed), jnp.append(jnp.diagonal(packed, -1), 0)
+    d = d.real.astype(d.dtype) if hermitian else d
+    low = jnp.where(begins, low, jnp.where(ends, jnp.roll(low, 1), 1))
+    high = _conj_where(hermitian, low)
+    here, there = jnp.where(begins, high, low), jnp.where(begins, low, high)
+    p, q = d / here, jnp.where(begins, jnp.roll(d, -1), jnp.roll(d, 1)) / there
+    beside = jnp.where(begins[:, None], jnp.roll(b, -1, 0), jnp.roll(b, 1, 0))
+    two = begins | ends
+    paired = ((q / here)[:, None] * b - beside / there[:, None]) / jnp.where(two, p * q - 1, 1)[:, None]
+    return jnp.where(two[:, None], paired, b / jnp.where(two, 1, d)[:, None])
 
 
 # --- orthogonal factors -----------------------------------------------------------------------------------------

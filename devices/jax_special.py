@@ -233,16 +233,20 @@ def spherical_bessel_j0(x: Any) -> Any:
     return jnp.where(jnp.isinf(x), 0, jnp.where(jnp.abs(x) < 0.5, near, jnp.sin(s) / s)).astype(x.dtype)
 
 
-def airy_ai(x: Any) -> Any:
-    """Airy's function Ai: its power series between -2.09 and 2.09, asymptotic forms outside. NaN at infinity."""
+def _airy_series(first: int) -> tuple[float, ...]:
+    """The series in x^3 of one of the two solutions of y'' = x y, that begins with 1 or with x; highest powers first."""
+    found = [1.0]
+    for k in range(1, 18):
+        found.append(found[-1] / ((3 * k - 1 + first) * (3 * k + first)))
+    return tuple(reversed(found))
+
+
+def _airy(x: Any) -> Any:
+    """By its power series between -2.09 and 2.09, by asymptotic forms outside."""
     m = jnp.where(jnp.abs(x) < 2.09, x, 0)
     z = m * m * m
-    f, g, a, b = jnp.ones_like(x), m, jnp.ones_like(x), m
-    for k in range(1, 18):
-        a = a * z / ((3 * k - 1) * (3 * k))
-        b = b * z / ((3 * k) * (3 * k + 1))
-        f, g = f + a, g + b
-    middle = 0.355028053887817239260 * f - 0.258819403792806798405 * g
+    middle = 0.355028053887817239260 * _polynomial(z, _airy_series(0))
+    middle = middle - 0.258819403792806798405 * m * _polynomial(z, _airy_series(1))
     root = 5.64189583547756286948e-01  # 1 / sqrt(pi)
 
     r = jnp.clip(x, 2.09, 103.892)
@@ -259,6 +263,21 @@ def airy_ai(x: Any) -> Any:
     left = root / jnp.sqrt(jnp.sqrt(s)) * (jnp.sin(phase) * even - jnp.cos(phase) * odd)
     out = jnp.where(x < -2.09, left, jnp.where(x >= 2.09, right, middle))
     return jnp.where(jnp.isinf(x) | jnp.isnan(x), jnp.nan, out).astype(x.dtype)
+
+
+@jax.custom_jvp
+def airy_ai(x: Any) -> Any:
+    """Airy's function Ai. NaN at infinity."""
+    return _airy(x)
+
+
+@jax.custom_jvp
+def _airy_slope(x: Any) -> Any:
+    return jax.jvp(_airy, (x,), (jnp.ones_like(x),))[1]
+
+
+_derivative(airy_ai, lambda x, y: _airy_slope(x))
+_derivative(_airy_slope, lambda x, y: x * airy_ai(x))
 
 
 # --- orthogonal polynomials -------------------------------------------------------------------------------------

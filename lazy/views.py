@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import levels
 from . import record as rec
 from .dtypes import can_cast
@@ -252,13 +254,11 @@ def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str, begun: 
         pieces = [wrap(storage._node, domain.edge)]
         for step in meta.chain[:-1]:
             pieces.append(step.take(pieces[-1]))
-        for step, parent in zip(reversed(meta.chain), reversed(pieces)):
-            if step.put is None:
-                raise RuntimeError(
-                    "unsupported operation: more than one element of the written-to tensor refers to a single "
-                    f"memory location. Please clone() the tensor before performing the operation.  [{name} at {user_line()}]"
-                )
-            new = step.put(parent, new)
+        first = next((i for i, step in enumerate(meta.chain) if step.put is None), None)
+        if first is not None:
+            new = _put_where_it_lies(meta.chain[first:], pieces[first], new, name)
+        for step, parent in zip(reversed(meta.chain[:first]), reversed(pieces[:first])):
+            new = step.put(parent, new)  # type: ignore[misc]
         root_node, root_edge = new._node, new._edge
         if root_node is storage._node:
             return
@@ -290,6 +290,24 @@ def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str, begun: 
         t._node = value
     elif t._node is None:
         refresh(t)
+
+
+def _put_where_it_lies(chain: tuple[Step, ...], whole: Any, piece: Any, name: str) -> Any:
+    """The changed whole, of which a step of the chain shows elements more than once: the piece may show them once, or be
+    filled with one number."""
+    from .functions.scattering import put_at
+
+    state: Layout = (0, contiguous_strides(chain[0].shape))
+    for step in chain:
+        state = step.layout(state, step.shape)
+    places = offsets(state, tuple(piece.shape))
+    once = name in ("fill_", "zero_") or len(np.unique(places)) == places.size
+    if not once or piece.dtype is not whole.dtype:
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single "
+            f"memory location. Please clone() the tensor before performing the operation.  [{name} at {user_line()}]"
+        )
+    return put_at(whole, places, piece)
 
 
 class _Nothing:
@@ -344,6 +362,14 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
         strides.append(step)
         step *= max(n, 1)
     return tuple(reversed(strides))
+
+
+def offsets(state: Layout, shape: tuple[int, ...]) -> np.ndarray:
+    """Where the elements of a tensor of that layout lie, int64 in its shape."""
+    places = np.full(shape, state[0], np.int64)
+    for d, (n, s) in enumerate(zip(shape, state[1])):
+        places += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(shape))])
+    return places
 
 
 def layout(t: Any) -> Layout:

@@ -12,7 +12,7 @@ from .. import dtypes, ops
 from ..graph import Aval
 from ..record import number, user_line, wrap
 from ..tensors import Tensor
-from ..views import Step, assign, join, layout, view
+from ..views import Layout, Step, assign, join, layout, offsets, view
 from ._register import both, function, inplace, method
 from .conversion import broadcast_shape, broadcast_to, constant, convert, flat, full_like_type, lift, python_kind
 from .creation import from_host, line
@@ -353,7 +353,7 @@ def slice_scatter(
 
 @method
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of a dim as a new last dim (a copy here: windows may overlap)."""
+    """Windows of a dim as a new last dim, as an alias; windows that overlap cannot be written to, only filled."""
     d = normal_dim(dimension, self.ndim)
     n = self.shape[d] if self.ndim else 1
     if not 0 <= size <= n:
@@ -362,11 +362,18 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise RuntimeError(f"step is {step} but must be > 0  ({user_line()})")
     if self.ndim == 0:
         return box(raw_reshape(self, (1,)), 0, 0, size)
-    places = (np.arange((n - size) // step + 1) * step)[:, None] + np.arange(size)[None]
-    picked = gather_points(
-        self, [constant(places, dtypes.int64, self.device) if i == d else None for i in range(self.ndim)]
-    )
-    return ops.transpose(picked, permutation=(*range(d + 1), *range(d + 2, self.ndim + 1), d + 1))
+    places = constant(offsets((0, (step, 1)), ((n - size) // step + 1, size)), dtypes.int64, self.device)
+    order = (*range(d + 1), *range(d + 2, self.ndim + 1), d + 1)
+
+    def windows(x: Tensor) -> Tensor:
+        picked = gather_points(x, [places if i == d else None for i in range(x.ndim)])
+        return ops.transpose(picked, permutation=order)
+
+    def strides(state: Layout, _: Any) -> Layout:
+        first, steps = state
+        return first, (*steps[:d], step * steps[d], *steps[d + 1 :], steps[d])
+
+    return view(self, Step("unfold", windows, None, strides, tuple(self.shape)))
 
 
 def _root_of(x: Tensor) -> Tensor:
@@ -383,7 +390,7 @@ def _root_of(x: Tensor) -> Tensor:
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """The memory of the input (laid out as PyTorch would) seen with other sizes and strides, as an alias.
 
-    It is gathered, so it costs more than a slice; where elements overlap, it cannot be written to.
+    It is gathered, so it costs more than a slice; where elements overlap, it cannot be written to, only filled.
     """
     shape, steps = ints((size,)), ints((stride,))
     if len(shape) != len(steps):
@@ -391,9 +398,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     first = layout(input)[0] if storage_offset is None else int(storage_offset)
     root = _root_of(input)
     whole = tuple(root.shape)
-    places = np.full(shape, first, np.int64)
-    for d, (n, s) in enumerate(zip(shape, steps)):
-        places += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(shape))])
+    places = offsets((first, steps), shape)
     if places.size and not 0 <= places.min() <= places.max() < root.numel():
         raise RuntimeError(
             f"setStorage: sizes {list(shape)}, strides {list(steps)}, storage offset {first} are out of bounds for "
@@ -405,13 +410,14 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     def piece_of(x: Tensor) -> Tensor:
         return gather_points(raw_reshape(x, (x.numel(),)), [at])
 
-    def put_back(x: Tensor, piece: Tensor) -> Tensor:
-        flat = raw_reshape(x, (x.numel(),))
-        dims, vectors, offset, _, _ = index_points(flat, [at])
-        return raw_reshape(scatter_points(flat, dims, vectors, offset, piece, "set"), whole)
+    return view(root, Step("as_strided", piece_of, None, lambda state, _: (first, steps), whole))
 
-    alone = len(np.unique(places)) == places.size
-    return view(root, Step("as_strided", piece_of, put_back if alone else None, lambda state, _: (first, steps), whole))
+
+def put_at(whole: Tensor, places: np.ndarray, piece: Tensor) -> Tensor:
+    """The whole with the piece's elements at these places of its memory."""
+    flat = raw_reshape(whole, (whole.numel(),))
+    dims, vectors, offset, _, _ = index_points(flat, [constant(places, dtypes.int64, whole.device)])
+    return raw_reshape(scatter_points(flat, dims, vectors, offset, piece, "set"), tuple(whole.shape))
 
 
 @both

@@ -14,7 +14,8 @@ from ._common import LinAlgError
 _OFFERED = (
     factors.cholesky, factors.cholesky_ex, spectra.cond, products.cross, systems.det, products.diagonal, spectra.eig,
     spectra.eigh, spectra.eigvals, spectra.eigvalsh, factors.householder_product, systems.inv, systems.inv_ex, spectra.lstsq,
-    factors.lu, factors.lu_factor, factors.lu_factor_ex, factors.lu_solve, products.matrix_exp, norms.matrix_norm,
+    factors.ldl_factor, factors.ldl_factor_ex, factors.ldl_solve, factors.lu, factors.lu_factor, factors.lu_factor_ex,
+    factors.lu_solve, products.matrix_exp, norms.matrix_norm,
     products.matrix_power, spectra.matrix_rank, products.multi_dot, norms.norm, spectra.pinv, factors.qr, systems.slogdet,
     systems.solve, systems.solve_ex, systems.solve_triangular, spectra.svd, spectra.svdvals, systems.tensorinv,
     systems.tensorsolve, products.vander, products.vecdot, norms.vector_norm,

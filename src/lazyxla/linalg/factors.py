@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 from ..lazy import Tensor
 from ..lazy.dtypes import int32
+from ..lazy.functions.conversion import broadcast_to
 from ..lazy.functions.creation import empty, eye, zeros
 from ..lazy.record import user_line
 from ._common import adjoint, checked, jax_op, matrix, one_batch, same_type, square
 from .systems import singular, solve_triangular
 
-_cholesky, _cholesky_info, _lu, _permutation, _qr, _householder, _geqrf = map(
-    jax_op, ("cholesky", "cholesky_info", "lu", "permutation", "qr", "householder_product", "geqrf")
+_cholesky, _cholesky_info, _lu, _permutation, _qr, _householder, _geqrf, _ldl, _ldl_solve = map(
+    jax_op,
+    ("cholesky", "cholesky_info", "lu", "permutation", "qr", "householder_product", "geqrf", "ldl", "ldl_solve"),
 )
 INDEFINITE = (
     "The factorization could not be completed because the input is not positive-definite (the leading minor of order {code} "
@@ -38,6 +40,17 @@ class LUFactor(NamedTuple):
 
 class LUFactorEx(NamedTuple):
     LU: Any
+    pivots: Any
+    info: Any
+
+
+class LDLFactor(NamedTuple):
+    LD: Any
+    pivots: Any
+
+
+class LDLFactorEx(NamedTuple):
+    LD: Any
     pivots: Any
     info: Any
 
@@ -149,6 +162,59 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
 _h = adjoint
 
 
+def ldl_factor(A: Tensor, *, hermitian: bool = False) -> LDLFactor:
+    """Of A = P L D L^T P^T (L^H where ``hermitian``): D, of blocks of 1 by 1 and 2 by 2, and L in one matrix [..., n, n],
+    and LAPACK's pivots int32 [..., n], from 1, twice the negative one for a block of 2 by 2. Has no derivative.
+
+    A is symmetric (Hermitian), definite or not; only its lower triangle is read.
+    """
+    LD, pivots, _ = ldl_factor_ex(A, hermitian=hermitian)
+    return LDLFactor(LD, pivots)
+
+
+def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> LDLFactorEx:
+    """``ldl_factor``, and for each matrix 0 or the place of the first zero on D's diagonal."""
+    square("torch.linalg.ldl_factor_ex", A)
+    if A.shape[-1] == 0:
+        batch = tuple(A.shape[:-2])
+        none, good = (zeros(shape, dtype=int32, device=A.device) for shape in ((*batch, 0), batch))
+        return LDLFactorEx(A.clone(), none, good)
+    found = LDLFactorEx(*_ldl(A, hermitian=bool(hermitian)))
+    if check_errors:
+        checked("linalg.ldl_factor", found.info, "D[{code},{code}] is zero, so that no system can be solved with it.")
+    return found
+
+
+def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
+    """X of A X = B, B: [..., n, k], from what ``ldl_factor`` gives of A."""
+    square("torch.linalg.ldl_solve", LD)
+    matrix("torch.linalg.ldl_solve", B)
+    if LD.dtype is not B.dtype:
+        raise RuntimeError(
+            f"Expected b and A to have the same dtype, but found b of type {B.dtype.name} and A of type {LD.dtype.name} "
+            f"instead.  ({user_line()})"
+        )
+    if LD.shape[-1] != B.shape[-2]:
+        raise RuntimeError(
+            f"Incompatible matrix sizes for torch.linalg.ldl_solve: each A matrix is {LD.shape[-1]} by {LD.shape[-1]} but each "
+            f"b matrix is {B.shape[-2]} by {B.shape[-1]}  ({user_line()})"
+        )
+    if pivots.dtype.is_inexact:
+        raise RuntimeError(
+            f"torch.linalg.ldl_solve: Expected pivots to be integers. Got {pivots.dtype.name}  ({user_line()})"
+        )
+    if tuple(LD.shape[:-1]) != tuple(pivots.shape):
+        raise RuntimeError(
+            "torch.linalg.ldl_solve: Expected LD.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
+            f"{list(pivots.shape)} instead  ({user_line()})"
+        )
+    LD, B = one_batch(LD, B)
+    if B.numel() == 0:
+        return B.clone()
+    pivots = broadcast_to(pivots, tuple(LD.shape[:-1]))
+    return _ldl_solve(LD, pivots.to(int32), B, hermitian=bool(hermitian))
+
+
 def qr(A: Tensor, mode: str = "reduced") -> QRResult:
     """A = Q R; Q [..., m, k] with orthonormal columns, R [..., k, n] upper triangular, k = min(m, n).
 
@@ -199,6 +265,7 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
 
 
 __all__ = [
-    "INDEFINITE", "LU", "CholeskyExResult", "GeqrfResult", "LUFactor", "LUFactorEx", "QRResult", "cholesky", "cholesky_ex",
-    "geqrf", "householder_product", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "lu_unpack", "ormqr", "qr",
+    "INDEFINITE", "LU", "CholeskyExResult", "GeqrfResult", "LDLFactor", "LDLFactorEx", "LUFactor", "LUFactorEx", "QRResult",
+    "cholesky", "cholesky_ex", "geqrf", "householder_product", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu", "lu_factor",
+    "lu_factor_ex", "lu_solve", "lu_unpack", "ormqr", "qr",
 ]  # fmt: skip
