@@ -134,9 +134,9 @@ def train(device, epochs, batch_size, lr, seed, width=64, small=False, data=None
             optimizer.zero_grad()
             loss = criterion(model(augment(x)), y)
             loss.backward()
+            losses.append(loss.detach())  # not read: the next step is recorded while this one runs
             optimizer.step()
             scheduler.step()
-            losses.append(loss.detach())  # not read: the next step is recorded while this one runs
             bar.update()
         bar.set_postfix(epoch=epoch + 1, loss=f"{losses[-1].item():.3f}")
     bar.close()

@@ -103,10 +103,10 @@ def train(device, epochs, batch_size, lr, seed, patch=8, layers=4, width=96, dat
             optimizer.zero_grad()
             loss = criterion(model(augment(x)), y)
             loss.backward()
+            losses.append(loss.detach())  # not read: the next step is recorded while this one runs
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             scheduler.step()
-            losses.append(loss.detach())
             bar.update()
         bar.set_postfix(epoch=epoch + 1, loss=f"{losses[-1].item():.3f}")
     bar.close()
