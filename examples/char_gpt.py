@@ -1,4 +1,4 @@
-"""Train a small GPT on the characters of Python's own documentation strings, and let it write.
+"""Train a small GPT-2 on the characters of Python's own documentation strings, and let it write.
 
 Run it as: python examples/char_gpt.py --device xla
 """
@@ -34,54 +34,88 @@ def text():
     return "\n\n".join(dict.fromkeys(d for d in found if len(d) > 80 and d.isascii()))
 
 
-class Block(nn.Module):
-    def __init__(self, width, context, heads=4):
+class Conv1D(nn.Module):
+    """A linear layer whose weight lies [in, out], as in GPT-2's checkpoints."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
+class Attention(nn.Module):
+    def __init__(self, width, context, heads):
         super().__init__()
         self.heads = heads
-        self.ln_1 = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-        self.ln_2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.register_buffer("mask", torch.tril(torch.ones(context, context)).bool(), persistent=False)
+        self.c_attn = Conv1D(width, 3 * width)
+        self.c_proj = Conv1D(width, width)
+        self.register_buffer("bias", torch.tril(torch.ones(context, context)).bool(), persistent=False)
 
     def forward(self, x):
         batch, length, width = x.shape
-        parts = self.qkv(self.ln_1(x)).view(batch, length, 3, self.heads, width // self.heads)
+        parts = self.c_attn(x).view(batch, length, 3, self.heads, width // self.heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
         scores = q @ k.transpose(-2, -1) / math.sqrt(width // self.heads)
-        scores = scores.masked_fill(~self.mask[:length, :length], float("-inf"))
+        scores = scores.masked_fill(~self.bias[:length, :length], float("-inf"))
         found = (F.softmax(scores, dim=-1) @ v).transpose(1, 2).reshape(batch, length, width)
-        x = x + self.proj(found)
+        return self.c_proj(found)
+
+
+class MLP(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.c_fc = Conv1D(width, 4 * width)
+        self.c_proj = Conv1D(4 * width, width)
+
+    def forward(self, x):
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    def __init__(self, width, context, heads):
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = Attention(width, context, heads)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = MLP(width)
+
+    def forward(self, x):
+        x = x + self.attn(self.ln_1(x))
         return x + self.mlp(self.ln_2(x))
 
 
 class GPT(nn.Module):
-    """Characters[B, T] in, scores[B, T, letters] of the next ones out; T at most ``context``."""
+    """GPT-2, layer by layer and name by name: letters[B, T] in, scores[B, T, letters] of the next; T at most ``context``.
 
-    def __init__(self, letters, context, width, layers):
+    ``GPT(50257, 1024, 768, 12, 12)`` takes the weights of the smallest GPT-2 that was published.
+    """
+
+    def __init__(self, letters, context, width, layers, heads=4):
         super().__init__()
         self.context = context
-        self.wte = nn.Embedding(letters, width)
-        self.wpe = nn.Embedding(context, width)
-        self.blocks = nn.ModuleList([Block(width, context) for _ in range(layers)])
-        self.ln_f = nn.LayerNorm(width)
-        self.head = nn.Linear(width, letters, bias=False)
-        self.head.weight = self.wte.weight
-        self.apply(self._init)
-
-    @staticmethod
-    def _init(module):
-        if isinstance(module, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(module.weight, std=0.02)
-            if getattr(module, "bias", None) is not None:
-                nn.init.zeros_(module.bias)
+        self.transformer = nn.ModuleDict(
+            {
+                "wte": nn.Embedding(letters, width),
+                "wpe": nn.Embedding(context, width),
+                "h": nn.ModuleList([Block(width, context, heads) for _ in range(layers)]),
+                "ln_f": nn.LayerNorm(width),
+            }
+        )
+        self.lm_head = nn.Linear(width, letters, bias=False)
+        nn.init.normal_(self.transformer.wte.weight, std=0.02)
+        nn.init.normal_(self.transformer.wpe.weight, std=0.02)
+        self.lm_head.weight = self.transformer.wte.weight
 
     def forward(self, ids):
-        x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1], device=ids.device))
-        for block in self.blocks:
+        found = self.transformer
+        x = found.wte(ids) + found.wpe(torch.arange(ids.shape[1], device=ids.device))
+        for block in found.h:
             x = block(x)
-        return self.head(self.ln_f(x))
+        return self.lm_head(found.ln_f(x))
 
     @torch.no_grad()
     def write(self, ids, count):
