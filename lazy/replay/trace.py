@@ -204,7 +204,7 @@ class Linker:
                 trace.outputs.append(("value", r, None))
             elif id(r) in self.places or (id(r) in known and r._node.buffer is not None):
                 trace.outputs.append(("old", self.getter(r), None))
-            elif any(id(t) == id(r) for t, f in seen if f is not None and f() is not None and f() is not t._node):
+            elif any(t is r and f is not None and f() is not r._node and not self._is_new(r, f()) for t, f in seen):
                 trace.outputs.append(("old", self.getter(r), None))
             elif r._node.buffer is not None or isinstance(r._node, HostValue):
                 same = next((t for t, f in seen if f is not None and f() is r._node), None)
