@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...lazy import ops
-from ...lazy.dtypes import bool_, float32, int32
+from ...lazy.dtypes import bool_, float32
 from ...lazy.graph import Aval, Signature
 from ...lazy.ops.reduction import highest, lowest
 from ..emit import Builder, Value, rule
@@ -122,8 +122,6 @@ def _arg(op: Any, direction: str, start: Any) -> None:
     @rule(op)
     def lower(b: Builder, sig: Signature, x: Value, *, axis: int) -> Value:
         given = sig.inputs[0]
-        if b.platform == "cpu" and given.shape[axis] < 2**31:
-            return _first_extreme(b, x, given, sig.aval, axis, direction, start)
         places = b.op("stablehlo.iota", [], given.with_dtype(sig.aval.dtype), iota_dimension=b.i64(axis))
         value, index = given.with_shape(()), sig.aval.with_shape(())
         yes = value.with_dtype(bool_)
@@ -141,30 +139,6 @@ def _arg(op: Any, direction: str, start: Any) -> None:
             "stablehlo.reduce", [x, places, *firsts], [given.with_shape(sig.aval.shape), sig.aval], kinds, body,
             dimensions=b.ints([axis]),
         )[1]  # fmt: skip
-
-
-def _first_extreme(b: Builder, x: Value, given: Aval, result: Aval, axis: int, direction: str, start: Any) -> Value:
-    """The extreme first, then the first place that has it: two plain reductions, which the CPU does several at a time."""
-    value, yes = given.with_shape(()), given.with_dtype(bool_)
-    name = "maximum" if direction == "GT" else "minimum"
-    extreme = b.region_op(
-        "stablehlo.reduce", [x, b.full(start(value.dtype.numpy), value)], [given.with_shape(result.shape)],
-        [b.type(value)] * 2, _combine(b, name, value), dimensions=b.ints([axis]),
-    )[0]  # fmt: skip
-    dims = [i for i in range(given.ndim) if i != axis]
-    spread = b.op("stablehlo.broadcast_in_dim", [extreme], given, broadcast_dimensions=b.ints(dims))
-    hit = compared(b, "EQ", x, spread, given)
-    if given.dtype.is_floating_point:  # where there is a NaN, it is the extreme, and equal to nothing
-        hit = b.op("stablehlo.or", [hit, compared(b, "NE", x, x, given)], yes)
-    number = Aval((), int32, given.device)
-    line = given.with_dtype(int32)
-    places = b.op("stablehlo.iota", [], line, iota_dimension=b.i64(axis))
-    places = b.op("stablehlo.select", [hit, places, b.full(given.shape[axis], line)], line)
-    first = b.region_op(
-        "stablehlo.reduce", [places, b.full(given.shape[axis], number)], [result.with_dtype(int32)],
-        [b.type(number)] * 2, _combine(b, "minimum", number), dimensions=b.ints([axis]),
-    )[0]  # fmt: skip
-    return b.op("stablehlo.convert", [first], result)
 
 
 _arg(ops.argmax, "GT", lowest)
