@@ -14,13 +14,15 @@ from typing import Any
 from absl import app, flags
 
 from .contest import Outcome, run
-from .workloads import ALL, Workload
-from .workloads.base import EAGER, INDUCTOR
+from .workloads import ALL, SMALL, Workload
+from .workloads.base import EAGER, INDUCTOR, NUMPY
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("workloads", None, f"Which to run, of {', '.join(ALL)}; all if not named.")
-flags.DEFINE_list("against", ["torch", "jax"], "Whom to run against: torch, jax, both, or none (an empty list).")
+flags.DEFINE_list("against", ["torch", "jax"], "Whom to run against, of torch, jax and numpy; none if empty.")
+flags.DEFINE_bool("small", False, f"On few numbers, to see that they run: {', '.join(SMALL)}.")
 flags.DEFINE_integer("rounds", 9, "Samples of each contestant.", lower_bound=2)
+flags.DEFINE_enum("clock", "wall", ["wall", "cpu"], "What is measured; the processors' time is steadier on a busy machine.")
 flags.DEFINE_string("device", "xla", "Where to run: xla is the best device present; the others take theirs.")
 flags.DEFINE_string("json", None, "Where to write the figures.")
 flags.DEFINE_string("picture", None, "Where to draw them.")
@@ -32,6 +34,8 @@ def taking_part(workload: Workload, against: list[str]) -> list[str]:
     def library(name: str) -> str:
         if name.startswith("lazyxla"):
             return "lazyxla"
+        if name == NUMPY:
+            return "numpy"
         return "torch" if name in (EAGER, INDUCTOR) or name.startswith("PyTorch") else "jax"
 
     return [name for name in workload.contestants if library(name) in ("lazyxla", *against)]
@@ -87,13 +91,15 @@ def draw(rows: dict[str, Row], path: str) -> None:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}: name workloads with --workloads")
-    unknown = [name for name in FLAGS.workloads or () if name not in ALL]
-    if unknown or not set(FLAGS.against) <= {"torch", "jax"}:
-        raise app.UsageError(f"workloads are {', '.join(ALL)}; against may be torch, jax or both")
+    known = SMALL if FLAGS.small else ALL
+    unknown = [name for name in FLAGS.workloads or () if name not in known]
+    if unknown or not set(FLAGS.against) <= {"torch", "jax", "numpy"}:
+        raise app.UsageError(f"workloads are {', '.join(known)}; against may be any of torch, jax and numpy")
     rows = {}
-    for name in FLAGS.workloads or ALL:
-        workload = ALL[name]
-        rows[name] = tell(workload, run(workload, taking_part(workload, FLAGS.against), FLAGS.device, FLAGS.rounds))
+    for name in FLAGS.workloads or known:
+        workload = known[name]
+        names = taking_part(workload, FLAGS.against)
+        rows[name] = tell(workload, run(workload, names, FLAGS.device, FLAGS.rounds, FLAGS.clock))
     if FLAGS.json:
         part = FLAGS.json + ".part"
         with open(part, "w") as f:

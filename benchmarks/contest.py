@@ -13,9 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .timing import interleaved, quiet
-from .workloads import ALL, Workload
-
-SETTLING = 40  # steps of each contestant before any is timed
+from .workloads import ALL, SMALL, Workload
 
 
 class Outcome(NamedTuple):
@@ -26,8 +24,11 @@ class Outcome(NamedTuple):
     missing: dict[str, str]
 
 
-def run(workload: Workload, names: list[str], device: str, rounds: int) -> Outcome:
-    """Check that all arrive at the same losses, then time them, taking turns. ValueError where losses differ."""
+def run(workload: Workload, names: list[str], device: str, rounds: int, clock: str = "wall") -> Outcome:
+    """Check that all arrive at the same losses, then time them, taking turns. ValueError where losses differ.
+
+    ``clock``: 'wall', or 'cpu' for the processors' time, all threads together.
+    """
     spawn = multiprocessing.get_context("spawn")
     losses: dict[str, list[float]] = {}
     first: dict[str, float] = {}
@@ -37,7 +38,8 @@ def run(workload: Workload, names: list[str], device: str, rounds: int) -> Outco
     try:
         for name in names:
             pipe, theirs = spawn.Pipe()
-            process = spawn.Process(target=_contestant, args=(workload.name, name, device, theirs), daemon=True)
+            given = (workload.name, workload is SMALL.get(workload.name), name, device, theirs)
+            process = spawn.Process(target=_contestant, args=given, daemon=True)
             process.start()
             processes.append(process)
             theirs.close()
@@ -49,7 +51,7 @@ def run(workload: Workload, names: list[str], device: str, rounds: int) -> Outco
                 missing[name] = answer
                 continue
             losses[name], first[name] = answer
-            turns[name] = lambda pipe=pipe: pipe.send(workload.steps) or pipe.recv()
+            turns[name] = lambda pipe=pipe: (pipe.send(workload.steps) or pipe.recv())[clock]
             pipes.append(pipe)
         _agree(workload, losses)
         bar = tqdm(total=len(turns) * (rounds + 1), desc=workload.name, leave=False)
@@ -70,13 +72,13 @@ def _agree(workload: Workload, losses: dict[str, list[float]]) -> None:
     reference = next(iter(losses), None)
     for name, found in losses.items():
         expected = losses[reference]
-        if not np.allclose(found, expected, rtol=workload.tolerance):
+        if not np.allclose(found, expected, rtol=workload.tolerance, atol=workload.absolute):
             raise ValueError(f"{workload.name}: {name} arrives at the losses {found}, {reference} at {expected}")
 
 
-def _settle(step: Callable[[int], Any]) -> None:
+def _settle(step: Callable[[int], Any], steps: int) -> None:
     """As many steps as it takes until nobody compiles anything better beside the running program."""
-    for i in range(SETTLING):
+    for i in range(steps):
         loss = step(i)
     loss.item()
     for thread in threading.enumerate():
@@ -84,20 +86,20 @@ def _settle(step: Callable[[int], Any]) -> None:
             thread.join()
 
 
-def _contestant(workload: str, name: str, device: str, pipe: Any) -> None:
+def _contestant(workload: str, small: bool, name: str, device: str, pipe: Any) -> None:
     """Says its first losses and the seconds of its first call; then for each number of steps asked of it, the seconds.
 
     Where it cannot take part, it says why, in a string.
     """
     quiet()
-    found = ALL[workload]
+    task = (SMALL if small else ALL)[workload]
     try:
-        step = found.contestants[name](device)
+        step = task.contestants[name](device)
         start = time.perf_counter()
         losses = [step(0).item()]
         first = time.perf_counter() - start
-        losses += [step(i).item() for i in range(1, found.checked)]
-        _settle(step)
+        losses += [step(i).item() for i in range(1, task.checked)]
+        _settle(step, task.settling)
     except ImportError as e:
         pipe.send(f"not installed ({e})")
         return
@@ -106,8 +108,9 @@ def _contestant(workload: str, name: str, device: str, pipe: Any) -> None:
         return
     pipe.send((losses, first))
     while steps := pipe.recv():
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         for i in range(steps):
             loss = step(i)
         loss.item()  # waits for the last: every step needs the one before, or is waited for with it
-        pipe.send((time.perf_counter() - start) / steps)
+        found = {"wall": time.perf_counter() - start, "cpu": time.process_time() - busy}
+        pipe.send({name: seconds / steps for name, seconds in found.items()})

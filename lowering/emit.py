@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,7 +178,7 @@ def module_of(plan: Plan, platform: str | None = None) -> Any:
                 values[order[i]] = arguments[k]
             for k, places in enumerate(plan.packed.values()):
                 _unpack(b, arguments[len(plan.leaves) + k], [order[i] for i in places], values)
-            fill(b, order, values)
+            fill(b, order, values, {order[i] for i in plan.roots})
             func.ReturnOp([values[order[i]] for i in plan.roots])
         if plan.donated:
             i32 = ir.IntegerType.get_signless(32)
@@ -192,12 +192,15 @@ def module_of(plan: Plan, platform: str | None = None) -> Any:
     return module
 
 
-def fill(b: Builder, order: Sequence[Node], values: dict[Node, Any]) -> None:
-    """The values of nodes in order of computation, from those that are there."""
-    outer, other = b.location, forms.chosen(order, values)
+def fill(b: Builder, order: Sequence[Node], values: dict[Node, Any], outputs: Container[Node]) -> None:
+    """The values of nodes in order of computation, from those that are there; those of ``outputs`` are wanted."""
+    outer = b.location
+    other, before = forms.chosen(order, values, outputs, b.platform)
     for node in order:
         if node not in values:
             b.location = location_of(node)
+            for first in before.get(node, ()):
+                values[first] = _value(b, first, values)
             values[node] = _value(b, other.get(node, node), values)
     b.location = outer
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..lazy import dtypes, ops
-from ..lazy.graph import Aval, HostValue, Node, Op, leaf_signature, scalar, signature
+from ..lazy.graph import Aval, HostValue, Node, Op, Several, leaf_signature, scalar, signature
+from ..lazy.ops import elementwise
 
 Ints = tuple[int, ...]
+ELEMENTWISE = {op for op in vars(elementwise).values() if isinstance(op, Op)}
 
 
 def make(op: Op, inputs: Sequence[Node], like: Node, **attributes: Any) -> Node:
@@ -59,3 +61,21 @@ def _into_int32(x: Aval, y: Aval, **attributes: Any) -> Aval:
 DOT_INTO_INT32 = Op.__new__(Op)  # nor is this one: it is made of ``ops.dot_general`` of what was int8
 DOT_INTO_INT32.name, DOT_INTO_INT32.attributes = "dot_into_int32", ops.dot_general.attributes
 DOT_INTO_INT32.rule, DOT_INTO_INT32.signatures = _into_int32, {}
+
+
+def _sort_places(x: Aval, *, axis: int, descending: bool, places: Aval) -> Several:
+    return Several((x, places))
+
+
+SORT_PLACES = Op.__new__(Op)  # a stable sort of an operand with the places of its elements, made of ``ops.sort``
+SORT_PLACES.name, SORT_PLACES.attributes = "sort_places", ("axis", "descending", "places")
+SORT_PLACES.rule, SORT_PLACES.signatures = _sort_places, {}
+
+
+def _top(x: Aval, *, axis: int, descending: bool, places: Aval, count: int) -> Several:
+    return Several(tuple([a.with_shape((*a.shape[:axis], count, *a.shape[axis + 1 :])) for a in (x, places)]))
+
+
+TOP = Op.__new__(Op)  # the first ``count`` of that, along the axis
+TOP.name, TOP.attributes = "top", ("axis", "descending", "places", "count")
+TOP.rule, TOP.signatures = _top, {}

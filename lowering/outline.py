@@ -16,8 +16,8 @@ import numpy as np
 from ..lazy import dtypes, ops
 from ..lazy.graph import Aval, HostValue, Node, Op, Signature, leaf, signature
 from .emit import Plan
+from .nodes import ELEMENTWISE
 from .rolling import Analysis, draws, layers
-from .rolling.batching import ELEMENTWISE
 from .rolling.relations import Carried, Piece, Varying
 from .rolling.sequence import MOVES, is_leaf
 

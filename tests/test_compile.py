@@ -468,3 +468,17 @@ def test_an_optimizer_of_the_users_own():
     optimizer.param_groups[0]["lr"] = 0.5
     step()
     assert w.tolist() == [-1.5] * 2
+
+
+def test_a_result_that_the_function_made_and_wrote_is_made_anew():
+    @lx.compile
+    def run(x):
+        y, z = x * 2, x.clone()
+        y.add_(1)
+        z[0] = y[1]
+        return y, z
+
+    for k in range(4):
+        y, z = run(lx.tensor([float(k), k + 1.0]))
+        assert y.tolist() == [2 * k + 1, 2 * k + 3]
+        assert z.tolist() == [2 * k + 3, k + 1]

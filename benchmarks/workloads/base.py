@@ -22,9 +22,12 @@ class Workload(NamedTuple):
     steps: int = 10  # in one sample
     checked: int = 5  # steps whose losses are compared first
     tolerance: float = 1e-4
+    absolute: float = 1e-8  # differences that do not count
+    settling: int = 40  # steps of each contestant before any is timed
 
 
 LAZYXLA, COMPILED = "lazyxla", "lazyxla, compiled"
+NUMPY = "NumPy"
 EAGER, INDUCTOR, JIT = "PyTorch eager", "torch.compile", "jax.jit"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import dtypes, ops
 from ..graph import Aval
+from ..ops.reduction import highest, lowest
 from ..record import user_line
 from ..tensors import Tensor
 from ._register import alias, both, function, inplace
@@ -17,7 +18,7 @@ from .elementwise import isnan
 from .joining import cat
 from .pointwise import log_add
 from .reduction import ValuesIndices, accumulated
-from .shape import box, normal_dim, pad_zeros
+from .shape import box, normal_dim, pad_zeros, raw_reshape
 
 
 @both
@@ -28,13 +29,18 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return ops.copy(x) if x.ndim == 0 else ops.cumsum(x, axis=d, reverse=False)
 
 
+def _accumulated(
+    x: tuple[Tensor, ...], d: int, start: tuple[Any, ...], combine: Callable[..., tuple[Tensor, ...]]
+) -> tuple[Tensor, ...]:
+    """Running combination along a dim: ``start`` has the values that change nothing; ``combine(earlier, later)`` must be
+    associative."""
+    return _halving(x, d, combine) if x[0].numel() >= MANY else _doubling(x, d, start, combine)
+
+
 def _doubling(
     x: tuple[Tensor, ...], d: int, start: tuple[Any, ...], combine: Callable[..., tuple[Tensor, ...]]
 ) -> tuple[Tensor, ...]:
-    """Running combination along a dim in log2(n) steps: each adds what lies 1, 2, 4... places before.
-
-    ``start`` has the values that change nothing; ``combine(earlier, later)`` must be associative.
-    """
+    """In log2(n) steps, each of which adds what lies 1, 2, 4... places before."""
     n, by = x[0].shape[d], 1
     while by < n:
         low = [by if i == d else 0 for i in range(x[0].ndim)]
@@ -42,6 +48,33 @@ def _doubling(
         x = combine(tuple(pad_zeros(v, low, high, s) for v, s in zip(x, start)), x)
         by *= 2
     return x
+
+
+MANY = 1 << 14  # elements, from which on the number of operations counts
+
+
+def _halving(x: tuple[Tensor, ...], d: int, combine: Callable[..., tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """In two operations an element: of pairs of neighbours first, then what lies between two of their results."""
+    n = x[0].shape[d]
+    if n < 2:
+        return x
+    first, second = (tuple(box(v, d, k, n, 2) for v in x) for k in (0, 1))
+    pairs = _halving(combine(tuple(box(v, d, 0, n // 2) for v in first), second), d, combine)
+    if n > 2:
+        after = combine(
+            tuple(box(v, d, 0, (n - 1) // 2) for v in pairs), tuple(box(v, d, 1, (n + 1) // 2) for v in first)
+        )
+        first = tuple(cat([box(v, d, 0, 1), w], d) for v, w in zip(first, after))
+    return tuple(_interleaved(v, w, d) for v, w in zip(first, pairs))
+
+
+def _interleaved(x: Tensor, y: Tensor, d: int) -> Tensor:
+    """x[0], y[0], x[1]... along a dim, of which x may have one more."""
+    shape, m = tuple(y.shape), y.shape[d]
+    one = (*shape[: d + 1], 1, *shape[d + 1 :])
+    pairs = cat([raw_reshape(box(x, d, 0, m), one), raw_reshape(y, one)], d + 1)
+    merged = raw_reshape(pairs, (*shape[:d], 2 * m, *shape[d + 1 :]))
+    return merged if x.shape[d] == m else cat([merged, box(x, d, m, m + 1)], d)
 
 
 @both
@@ -52,7 +85,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     if x.ndim == 0:
         return ops.copy(x)
     work = convert(x, dtypes.float32) if x.dtype.is_floating_point and x.dtype.itemsize < 4 else x
-    return convert(_doubling((work,), d, (1,), lambda a, b: (ops.multiply(a[0], b[0]),))[0], x.dtype)
+    return convert(_accumulated((work,), d, (1,), lambda a, b: (ops.multiply(a[0], b[0]),))[0], x.dtype)
 
 
 @both
@@ -64,10 +97,10 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     if input.ndim == 0 or input.shape[d] <= 1:
         return ops.copy(input)
     work = input if input.dtype.itemsize > 2 else convert(input, dtypes.float32)
-    return convert(_doubling((work,), d, (-math.inf,), lambda a, b: (log_add(a[0], b[0]),))[0], input.dtype)
+    return convert(_accumulated((work,), d, (-math.inf,), lambda a, b: (log_add(a[0], b[0]),))[0], input.dtype)
 
 
-def _running(name: str, direction: str) -> None:
+def _running(name: str, direction: str, worst: Any) -> None:
     def f(input: Tensor, dim: int) -> Any:
         from .scattering import gather
 
@@ -85,11 +118,9 @@ def _running(name: str, direction: str) -> None:
             better = ops.compare(y, x, direction=direction)
             if x.dtype.is_floating_point:
                 better = ops.bit_or(ops.bit_and(better, ops.logical_not(isnan(x))), isnan(y))
-            # what was padded in has place -1: anything comes after it
-            better = ops.bit_or(better, ops.compare(i, full_like_type(i, 0), direction="LT"))
             return ops.select(better, y, x), ops.select(better, j, i)
 
-        values, found = _doubling((x, places), d, (0, -1), later_wins)
+        values, found = _accumulated((x, places), d, (worst(x.dtype.numpy), 0), later_wins)
         if input._edge is not None:
             values = gather(input, d, found)
         return ValuesIndices(convert(values, input.dtype), found)
@@ -99,8 +130,8 @@ def _running(name: str, direction: str) -> None:
     both(f)
 
 
-_running("cummax", "GE")
-_running("cummin", "LE")
+_running("cummax", "GE", lowest)
+_running("cummin", "LE", highest)
 
 
 @both

@@ -22,22 +22,29 @@ from .scattering import take_along_dim
 from .shape import box, normal_dim, raw_reshape
 
 
-def _order(x: Tensor, d: int, descending: bool) -> tuple[Tensor, Tensor]:
+def _order(x: Tensor, d: int, descending: bool, span: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
+    """Values and places in order along a dim, or those of the ranks of a ``span``."""
     plain = x.detach() if x._edge is not None else x
     plain = convert(plain, dtypes.uint8) if plain.dtype.category == BOOL else plain
     places = line(Aval(tuple(x.shape), dtypes.int64, x.device), d)
     both_sorted = ops.sort(plain, places, axis=d, descending=descending)
     values, order = (ops.result(both_sorted, index=i) for i in (0, 1))
+    if span is not None:
+        values, order = box(values, d, *span), box(order, d, *span)
     if x._edge is not None and recording.grad:
         values = take_along_dim(x, order, d)
     return convert(values, x.dtype), order
 
 
+def _sortable(x: Tensor) -> None:
+    if x.dtype.is_complex:
+        raise RuntimeError(f"Sort does not support complex dtypes on CPU  ({user_line()})")
+
+
 @both
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
     """(values, indices) in order along a dim; always stable, NaN last."""
-    if input.dtype.is_complex:
-        raise RuntimeError(f"Sort does not support complex dtypes on CPU  ({user_line()})")
+    _sortable(input)
     if input.ndim == 0:
         normal_dim(dim, 0)
         return ValuesIndices(ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
@@ -64,8 +71,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
         raise RuntimeError(f"selected index k out of range: {k} of {list(input.shape)} at dim {d}  ({user_line()})")
     if input.ndim == 0:
         return sort(input)
-    values, order = sort(input, d, largest)
-    return ValuesIndices(box(values, d, 0, k), box(order, d, 0, k))
+    _sortable(input)
+    return ValuesIndices(*_order(input, d, largest, (0, k)))
 
 
 @both
@@ -76,7 +83,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {d}  ({user_line()})")
     if input.ndim == 0:
         return sort(input)
-    found = [box(v, d, k - 1, k) for v in sort(input, d)]
+    _sortable(input)
+    found = _order(input, d, False, (k - 1, k))
     return ValuesIndices(*(v if keepdim else _dropped(v, d) for v in found))
 
 
@@ -236,7 +244,7 @@ def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Where elements would be put in a sorted sequence (or each in its row's), by comparison with all of it."""
+    """Where elements would be put in a sorted sequence (or each in its row's), by bisection."""
     if side not in (None, "left", "right"):
         raise RuntimeError(f"side can only be 'left' or 'right' but got {side}  (searchsorted at {user_line()})")
     if side == "left" and right:
@@ -253,11 +261,41 @@ def searchsorted(
             f"must match, but we got boundaries tensor {list(edges.shape)} and input value tensor {list(x.shape)}"
             f"  ({user_line()})"
         )
+    n = edges.shape[-1]
+    if n > FEW:
+        return _bisected(edges, x, right or side == "right", dtypes.int32 if out_int32 else dtypes.int64)
     wide = edges if edges.ndim == 1 else edges.unsqueeze(-2)
-    before = wide <= x.unsqueeze(-1) if right or side == "right" else wide < x.unsqueeze(-1)
-    if dtype.is_floating_point:
-        before = before | (isnan(x).unsqueeze(-1) & ~isnan(wide))  # NaN comes after all numbers
+    before = _lies_before(wide, x.unsqueeze(-1), right or side == "right")
     return convert(before.sum(-1), dtypes.int32 if out_int32 else dtypes.int64)
+
+
+FEW = 16  # numbers of a sequence that are all compared
+
+
+def _lies_before(edge: Tensor, x: Tensor, right: bool) -> Tensor:
+    before = edge <= x if right else edge < x
+    if edge.dtype.is_floating_point:
+        before = before | (isnan(x) & ~isnan(edge))  # NaN comes after all numbers
+    return before
+
+
+def _bisected(edges: Tensor, x: Tensor, right: bool, dtype: Any) -> Tensor:
+    """How many of the edges lie before each element: steps of half the length, a quarter, and so on, where they fit."""
+    n = edges.shape[-1]
+    found = full_like_type(convert(x, dtypes.int32), 0)
+    step = 1 << (n.bit_length() - 1)
+    while step:
+        further = found + step
+        at = further - 1
+        if edges.ndim == 1:
+            places = raw_reshape(at, (*at.shape, 1))
+            edge = ops.gather(edges, places, offset_dims=(), collapsed=(0,), index_map=(0,), sizes=(1,))
+        else:
+            edge = take_along_dim(edges, ops.minimum(at, full_like_type(at, n - 1)), -1)
+        fits = (further <= n) & _lies_before(edge, x, right)
+        found = ops.select(fits, further, found)
+        step //= 2
+    return convert(found, dtype)
 
 
 @function

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 from ...lazy import ops
 from ...lazy.graph import Node
+from .components import COMBINE, Components
 from .pads import as_concatenation
 from .products import of_int8, without_transposes
+from .sorting import of_what_is_read
 
 
-def chosen(order: Iterable[Node], given: Container[Node]) -> dict[Node, Node]:
+class Chosen(NamedTuple):
+    """What stands for some of the nodes, and what has to be computed before it beside what the order has already."""
+
+    other: dict[Node, Node]
+    before: dict[Node, list[Node]]
+
+
+def chosen(order: Sequence[Node], given: Container[Node], outputs: Container[Node], platform: str) -> Chosen:
     """For some of the nodes, in order of computation, another of the same value, whose inputs come before it in the order.
 
-    ``given``: the nodes whose values are there already, whatever they were computed from.
+    ``given``: the nodes whose values are there already, whatever they were computed from; ``outputs``: those that are
+    wanted themselves.
     """
-    found: dict[Node, Node] = {}
+    found = of_what_is_read(order, given, outputs)
     pads: dict[Node, tuple[Node, ...]] = {}
+    components = Components(given)
+    before: dict[Node, list[Node]] = {}
     for n in order:
         if n in given:
             continue
@@ -25,11 +38,13 @@ def chosen(order: Iterable[Node], given: Container[Node]) -> dict[Node, Node]:
             other = of_int8(other or n, given) or other
         elif n.sig.op is ops.add:
             other = as_concatenation(n, pads, given)
+        elif n.sig.op in COMBINE and platform == "cpu" and (reduced := components.reduction(n)):
+            before[n], other = reduced
         else:
             continue
         if other is not None:
             found[n] = other
-    return found
+    return Chosen(found, before)
 
 
 __all__ = ["chosen"]

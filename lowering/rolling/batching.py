@@ -7,10 +7,9 @@ from typing import Any
 
 from ...lazy import ops
 from ...lazy.graph import Node, Op
-from ...lazy.ops import elementwise
+from ..nodes import ELEMENTWISE
 from .loop import make
 
-ELEMENTWISE = {op for op in vars(elementwise).values() if isinstance(op, Op)}
 _REDUCTIONS = {
     ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.reduce_and, ops.reduce_or
 }  # fmt: skip

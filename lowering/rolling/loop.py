@@ -125,7 +125,7 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
             start = [_line(b, counter, r.first, r.step, number), *[b.full(at, number) for at in r.start]]
             row = b.op("stablehlo.dynamic_slice", [given[fixed + r.source], *start], one, slice_sizes=b.ints(one.shape))
             values[r.here] = b.op("stablehlo.reshape", [row], aval)
-        fill(b, loop.body, values)
+        fill(b, loop.body, values, {r.after for r in loop.registers} | {s.value for s in loop.stacks})
         for k, s in enumerate(loop.stacks):
             aval = s.value.sig.aval
             one = b.op("stablehlo.reshape", [values[s.value]], aval.with_shape((1, *aval.shape)))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...lazy import ops
 from ...lazy.graph import Node, signature
-from .batching import ELEMENTWISE
+from ..nodes import ELEMENTWISE
 from .loop import constant_node, make, stand_in
 
 

@@ -1,5 +1,7 @@
 """How each op becomes StableHLO, where that is not simply its own name."""
 
-from . import bridge, contraction, control, elementwise, fft, indexing, order, random, reduction, shape
+from . import bridge, contraction, control, elementwise, fft, indexing, order, random, reduction, shape, sorting
 
-__all__ = ["bridge", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "shape"]
+__all__ = [
+    "bridge", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "shape", "sorting",
+]  # fmt: skip

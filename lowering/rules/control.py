@@ -15,7 +15,7 @@ from ..emit import Builder, Value, fill, rule
 def _inside(b: Builder, region: Region, arguments: Sequence[Value]) -> list[Value]:
     """The region's outputs, where operations are now inserted."""
     values: dict[Any, Value] = dict(zip(region.inputs, arguments))
-    fill(b, region.order, values)
+    fill(b, region.order, values, set(region.outputs))
     return [values[n] for n in region.outputs]
 
 

@@ -1,4 +1,4 @@
-"""How reductions, windows and sorting become StableHLO."""
+"""How reductions and windows become StableHLO."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...lazy import ops
 from ...lazy.dtypes import bool_, float32
 from ...lazy.graph import Aval, Signature
 from ...lazy.ops.reduction import highest, lowest
-from ..emit import Builder, Value, ir, rule
+from ..emit import Builder, Value, rule
 
 
 def _combine(b: Builder, name: str, aval: Aval) -> Any:
@@ -36,9 +36,58 @@ def _reducer(op: Any, name: str, start: Any) -> None:
         x, given = widened(b, x, sig.inputs[0]) if adds_up else (x, sig.inputs[0])
         zero, out = given.with_shape(()), sig.aval.with_dtype(given.dtype)
         first = b.full(start(zero.dtype.numpy), zero)
+        if b.platform == "cpu" and _of_long_rows(given, axes):
+            rows = given.shape[0]
+            matrix = given.with_shape((rows, given.size // rows))
+            x = b.op("stablehlo.reshape", [x], matrix)
+            y = _by_rows(b, x, matrix, name) if rows <= FEW else _by_blocks(b, x, matrix, name, first)
+            return narrowed(b, b.op("stablehlo.reshape", [y], out), out, sig.aval)
         body = _combine(b, name, zero)
         y = b.region_op("stablehlo.reduce", [x, first], [out], [b.type(zero)] * 2, body, dimensions=b.ints(axes))[0]
         return narrowed(b, y, out, sig.aval)
+
+
+FEW, LONG = 256, 1 << 14  # rows that are combined one by one; elements of a row that are reduced at once
+BLOCKS = 256  # at most
+
+
+def _of_long_rows(aval: Aval, axes: tuple[int, ...]) -> bool:
+    """Whether long rows are combined to one: XLA's CPU backend does that column by column, at a cache miss a number."""
+    if axes != (0,) or aval.shape[0] < 2:
+        return False
+    columns = aval.size // aval.shape[0]
+    return LONG < columns and (aval.shape[0] <= FEW or columns <= BLOCKS * LONG)
+
+
+def _by_rows(b: Builder, x: Value, aval: Aval, name: str) -> Value:
+    """The rows of a matrix combined, element by element."""
+    rows, columns = aval.shape
+    one = aval.with_shape((1, columns))
+    found = _box(b, x, one, (0, 0))
+    for i in range(1, rows):
+        found = b.op(f"stablehlo.{name}", [found, _box(b, x, one, (i, 0))], one)
+    return b.op("stablehlo.reshape", [found], aval.with_shape((columns,)))
+
+
+def _by_blocks(b: Builder, x: Value, aval: Aval, name: str, first: Value) -> Value:
+    """The columns of a matrix reduced, a block of them after another."""
+    rows, columns = aval.shape
+    zero, parts = aval.with_shape(()), []
+    for at in range(0, columns, LONG):
+        wide = min(LONG, columns - at)
+        part = _box(b, x, aval.with_shape((rows, wide)), (0, at))
+        parts.append(b.region_op(
+            "stablehlo.reduce", [part, first], [aval.with_shape((wide,))], [b.type(zero)] * 2, _combine(b, name, zero),
+            dimensions=b.ints([0]),
+        )[0])  # fmt: skip
+    return b.op("stablehlo.concatenate", parts, aval.with_shape((columns,)), dimension=b.i64(0))
+
+
+def _box(b: Builder, x: Value, aval: Aval, start: tuple[int, ...]) -> Value:
+    return b.op(
+        "stablehlo.slice", [x], aval, start_indices=b.ints(start),
+        limit_indices=b.ints([i + n for i, n in zip(start, aval.shape)]), strides=b.ints([1] * aval.ndim),
+    )  # fmt: skip
 
 
 _reducer(ops.reduce_sum, "add", lambda d: 0)
@@ -49,20 +98,20 @@ _reducer(ops.reduce_and, "and", lambda d: True)
 _reducer(ops.reduce_or, "or", lambda d: False)
 
 
-def _compare(b: Builder, direction: str, x: Value, y: Value, aval: Aval) -> Value:
+def compared(b: Builder, direction: str, x: Value, y: Value, aval: Aval) -> Value:
     return b.op(
         "stablehlo.compare", [x, y], aval.with_dtype(bool_),
         comparison_direction=b.attribute(f"#stablehlo<comparison_direction {direction}>"),
     )  # fmt: skip
 
 
-def _before(b: Builder, x: Value, y: Value, aval: Aval, direction: str, nan_first: bool) -> tuple[Value, Value]:
+def before(b: Builder, x: Value, y: Value, aval: Aval, direction: str, nan_first: bool) -> tuple[Value, Value]:
     """Whether x comes strictly before y, and whether they are equal in order (NaN equals NaN)."""
     yes = aval.with_dtype(bool_)
-    strict, same = _compare(b, direction, x, y, aval), _compare(b, "EQ", x, y, aval)
+    strict, same = compared(b, direction, x, y, aval), compared(b, "EQ", x, y, aval)
     if not aval.dtype.is_floating_point:
         return strict, same
-    x_nan, y_nan = _compare(b, "NE", x, x, aval), _compare(b, "NE", y, y, aval)
+    x_nan, y_nan = compared(b, "NE", x, x, aval), compared(b, "NE", y, y, aval)
     first, second = (x_nan, y_nan) if nan_first else (y_nan, x_nan)
     only = b.op("stablehlo.and", [first, b.op("stablehlo.not", [second], yes)], yes)
     both = b.op("stablehlo.and", [x_nan, y_nan], yes)
@@ -80,8 +129,8 @@ def _arg(op: Any, direction: str, start: Any) -> None:
         firsts = [b.full(start(value.dtype.numpy), value), b.full(given.shape[axis], index)]
 
         def body(v: Value, i: Value, w: Value, j: Value) -> list[Value]:
-            strict, same = _before(b, v, w, value, direction, nan_first=True)
-            earlier = b.op("stablehlo.and", [same, _compare(b, "LT", i, j, index)], yes)
+            strict, same = before(b, v, w, value, direction, nan_first=True)
+            earlier = b.op("stablehlo.and", [same, compared(b, "LT", i, j, index)], yes)
             pick = b.op("stablehlo.or", [strict, earlier], yes)
             return [b.op("stablehlo.select", [pick, v, w], value), b.op("stablehlo.select", [pick, i, j], index)]
 
@@ -125,17 +174,3 @@ def _cumsum(b: Builder, sig: Signature, x: Value, *, axis: int, reverse: bool) -
     window = [n if i == axis else 1 for i in range(rank)]
     padding = [((0, n - 1) if reverse else (n - 1, 0)) if i == axis else (0, 0) for i in range(rank)]
     return _window_sum(b, x, sig.aval, sig.aval, window, [1] * rank, padding)
-
-
-@rule(ops.sort)
-def _sort(b: Builder, sig: Signature, *operands: Value, axis: int, descending: bool) -> list[Value]:
-    scalars = [a.with_shape(()) for a in sig.inputs]
-
-    def body(*pairs: Value) -> list[Value]:
-        return [_before(b, pairs[0], pairs[1], scalars[0], "GT" if descending else "LT", nan_first=descending)[0]]
-
-    kinds = [b.type(a) for a in scalars for _ in (0, 1)]
-    return b.region_op(
-        "stablehlo.sort", operands, sig.inputs, kinds, body,
-        dimension=b.i64(axis), is_stable=ir.BoolAttr.get(True),
-    )  # fmt: skip

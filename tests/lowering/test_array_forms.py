@@ -1,0 +1,176 @@
+"""The forms of array operations on the CPU: sorts, tops, reductions over rows and components, powers."""
+
+import re
+
+import numpy as np
+import pytest
+
+import lazyxla as lx
+from tests.lowering.test_forms import text_of
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+TIES = np.array(
+    [[0.0, -0.0, 1.5, np.nan, -np.inf, -0.0, 0.0, 2.0, np.inf, 1.5, -1.0, -np.nan, 3.0, -2.0, 0.5, 1.5, 7.0, -7.0]] * 2,
+    np.float32,
+)
+TIES[1] = np.roll(TIES[0], 5)
+
+
+def in_order(x: np.ndarray, descending: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in stable order, and the places: NaN is the largest."""
+    key = x.astype(np.float64) if x.dtype.kind == "f" else x.astype(np.int64)
+    places = np.argsort(key, 1, kind="stable")
+    if descending:
+        places = x.shape[1] - 1 - np.flip(np.argsort(np.flip(key, 1), 1, kind="stable"), 1)
+    return np.take_along_axis(x, places, 1), places
+
+
+def assert_same(got: lx.Tensor, expected: np.ndarray) -> None:
+    """Equal, and zeros of the same sign."""
+    found = got.numpy()
+    np.testing.assert_array_equal(found, expected)
+    if found.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(found) & (found == 0), np.signbit(expected) & (expected == 0))
+
+
+@pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int32, np.int64, np.uint8, np.uint32], ids=str)
+def test_sorts_keep_their_order(dtype, descending):
+    values = TIES.astype(dtype) if dtype().dtype.kind == "f" else np.nan_to_num(np.abs(TIES), posinf=9).astype(dtype)
+    expected, places = in_order(values, descending)
+    x = lx.tensor(values)
+    got = x.sort(1, descending)
+    assert_same(got[0], expected)
+    assert_same(got[1], places)
+    assert_same(x.argsort(1, descending), places)
+    assert_same(x.T.sort(0, descending)[1].T, places)
+    few = x.topk(1, 1, largest=descending)
+    assert_same(few[0], expected[:, :1])
+    assert_same(few[1], places[:, :1])
+    assert_same(x.T.topk(1, 0, largest=descending)[1].T, places[:, :1])
+    if not np.isnan(values).any():
+        assert_same(x.sort(1, descending)[0], expected)
+
+
+@pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
+def test_int64_of_any_span(descending):
+    top = 2**63 - 1
+    for values in ([[5, -3, 5, 900, -3]], [[top, -top - 1, 0, top, -1]], [[2**62, -(2**62), 0, 2**62, 1]], [[7, 7, 7, 7, 7]]):
+        x = np.array(values)
+        places = np.array([sorted(range(5), key=lambda i: -values[0][i] if descending else values[0][i])])
+        got = lx.tensor(x).sort(1, descending)
+        assert_same(got[1], places)
+        assert_same(got[0], np.take_along_axis(x, places, 1))
+
+
+def test_values_alone_are_sorted_alone_by_whole_numbers():
+    x = lx.tensor(TIES)
+    text = text_of(x.sort(1)[0])
+    assert re.search(r"stablehlo.sort\"?\(%\d+\) ", text) and re.search(r"compare +LT.*tensor<i32>", text)
+    finite = np.nan_to_num(TIES)
+    np.testing.assert_array_equal(lx.tensor(finite).sort(1)[0].numpy(), np.sort(finite, 1))
+    other = text_of(x.sort(1)[0], platform="cuda")
+    assert "bitcast_convert" not in other and "f32" in re.search(r"stablehlo.sort.*?\n(.*?\n)*?.*return", other)[0]
+
+
+def test_of_a_sort_whose_first_elements_are_read_only_these_are_found():
+    x = lx.tensor(np.random.default_rng(0).normal(size=(3, 100)).astype(np.float32))
+    text = text_of(*x.topk(4, 1))
+    assert "chlo.top_k" in text and "stablehlo.sort" not in text
+    values, places = x.topk(4, 1)
+    expected, order = in_order(x.numpy(), True)
+    assert_same(values, expected[:, :4])
+    assert_same(places, order[:, :4])
+    assert "stablehlo.sort" in text_of(*x.topk(40, 1))  # many: sorting is as fast
+    kth = x.kthvalue(3, 1)
+    assert "chlo.top_k" in text_of(*kth)
+    assert_same(kth[1], in_order(x.numpy(), False)[1][:, 2])
+    whole = x.sort(1)
+    assert "chlo.top_k" not in text_of(whole[0], whole[1][:, :3])  # somebody reads all values
+
+
+def test_gradients_go_through_a_top():
+    x = lx.tensor(TIES[:, 4:11], requires_grad=True)
+    x.topk(2, 1)[0].sum().backward()
+    hit = np.zeros_like(TIES[:, 4:11])
+    np.put_along_axis(hit, in_order(TIES[:, 4:11], True)[1][:, :2], 1, 1)
+    np.testing.assert_array_equal(x.grad.numpy(), hit)
+
+
+def test_a_bounded_program_inside_a_loop_sorts_too():
+    @lx.compile
+    def run(x):
+        for _ in range(3):
+            x = x.sort(0)[0].flip(0) * 2
+        return x
+
+    values = np.array([3.0, -1.0, 2.0], np.float32)
+    np.testing.assert_array_equal(run(lx.tensor(values)).numpy(), np.array([24.0, 16.0, -8.0], np.float32)[[0, 1, 2]])
+
+
+@pytest.mark.parametrize("rows", [3, 300])
+def test_long_rows_are_combined_by_rows_or_blocks(rows):
+    values = np.random.default_rng(0).normal(size=(rows, 20_000)).astype(np.float32)
+    x = lx.tensor(values)
+    text = text_of(x.sum(0))
+    assert f"tensor<{rows}x20000xf32>, tensor<f32>) -> tensor<20000xf32>" not in text
+    np.testing.assert_allclose(x.sum(0).numpy(), values.sum(0, dtype=np.float64), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(x.amax(0).numpy(), values.max(0))
+
+
+def test_components_are_reduced_one_by_one():
+    rng = np.random.default_rng(0)
+    p, w = rng.normal(size=(120, 3)).astype(np.float32), rng.normal(size=(120, 120)).astype(np.float32)
+    x, y = lx.tensor(p), lx.tensor(w)
+
+    def forces(x, y):
+        d = x[None] - x[:, None]
+        return (d * y[:, :, None]).sum(1), (d * d).sum(-1), (d + 1).amax((0, 2)), (d * d).sum()
+
+    assert "tensor<120x120x3xf32>, tensor<f32>)" not in text_of(*forces(x, y))
+    d = (p[None].astype(np.float64) - p[:, None]).astype(np.float32)
+    expected = (d * w[:, :, None]).sum(1), (d * d).sum(-1), (d + 1).max((0, 2)), (d * d).sum(dtype=np.float64)
+    for got, value in zip(forces(x, y), expected):
+        np.testing.assert_allclose(got.numpy(), value, rtol=1e-4, atol=1e-4)
+
+
+def test_powers_of_halves_by_the_root():
+    values = np.array([0.0, -0.0, 1.0, 2.0, 1e-20, 1e20, np.inf, -np.inf, np.nan, -1.0, 0.3], np.float32)
+    x = lx.tensor(values)
+    for k in (-2.5, -1.5, 1.5, 2.5):
+        assert "stablehlo.power" not in text_of(x**k) and "stablehlo.power" in text_of(x**k, platform="cuda")
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose((x**k).numpy(), np.power(values.astype(np.float64), k).astype(np.float32), rtol=1e-6)
+    x = lx.tensor([0.0, 4.0], requires_grad=True)
+    (x**1.5).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [0, 3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_searchsorted_bisects_long_sequences(right):
+    rng = np.random.default_rng(0)
+    edges = np.sort(rng.integers(0, 40, 37).astype(np.float32))
+    edges[-2:] = np.nan
+    values = np.concatenate([np.arange(-2, 43), [0.5, np.nan, np.inf, -np.inf]]).astype(np.float32)
+    side = "right" if right else "left"
+    expected = np.searchsorted(edges[:-2], values, side)
+    expected[np.isnan(values)] = 35  # before the sequence's own
+    np.testing.assert_array_equal(lx.searchsorted(lx.tensor(edges), lx.tensor(values), right=right).numpy(), expected)
+    rows = np.sort(rng.integers(0, 40, (3, 20)), 1)
+    found = lx.searchsorted(lx.tensor(rows), lx.tensor(np.tile(np.arange(41), (3, 1))), right=right).numpy()
+    np.testing.assert_array_equal(found, [np.searchsorted(r, np.arange(41), side) for r in rows])
+
+
+@pytest.mark.parametrize("n", [4096, 4097])
+def test_long_running_products_and_extremes(n):
+    values = np.random.default_rng(0).normal(1, 0.01, size=(4, n)).astype(np.float32)
+    values[1, 7], values[2, 9] = np.nan, -np.inf
+    x = lx.tensor(values)
+    np.testing.assert_allclose(x.cumprod(1).numpy(), np.cumprod(values.astype(np.float64), 1), rtol=1e-4)
+    for got, meant in ((x.cummax(1), np.maximum), (x.cummin(1), np.minimum)):
+        running = meant.accumulate(values, 1)
+        np.testing.assert_array_equal(got[0].numpy(), running)
+        at = got[1].numpy()
+        np.testing.assert_array_equal(np.take_along_axis(values, at, 1), running)
+        assert (at <= np.arange(n)).all()
