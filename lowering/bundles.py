@@ -16,7 +16,7 @@ from .nodes import make
 from .rolling import rolled
 
 RESULTS = 256  # of a program, from which on it is looked at
-ROWS = 32  # of one array, at least
+ROWS = 16  # of one array, at least
 
 
 class Bundle(NamedTuple):

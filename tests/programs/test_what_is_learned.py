@@ -74,7 +74,8 @@ def test_sine_waves_are_foretold():
 
 def test_the_autoencoder_finds_digits_likely(tmp_path):
     images = (digits()[0] > 0.5).astype(np.float32)
-    _, epochs = kit.load("vae").main("xla", images, epochs=30, batch_size=64, path=tmp_path / "grid.pgm")
+    sizes = dict(epochs=40, hidden=400, latent=20)
+    _, epochs = kit.load("vae").main("xla", images, path=tmp_path / "grid.pgm", **sizes)
     assert epochs[-1] < epochs[0] / 2
     assert (tmp_path / "grid.pgm").read_bytes().startswith(b"P5 64 64 255\n")
     assert compiles() <= 8
@@ -113,7 +114,7 @@ def test_the_pole_is_held():
 def test_sums_are_found():
     rng = np.random.default_rng(0)
     every = rng.permutation(10_000)
-    pairs = [[divmod(int(k), 100) for k in rng.choice(every[500:], 256)] for _ in range(2000)]
+    pairs = [[divmod(int(k), 100) for k in rng.choice(every[500:], 256)] for _ in range(1200)]
     held_out = [divmod(int(k), 100) for k in every[:500]]
     _, share, _ = kit.load("adding_gpt").main("xla", pairs, held_out, lr=3e-3, n_layer=2, n_head=4, n_embd=64)
     assert share >= 0.99
