@@ -10,7 +10,7 @@ from typing import Any
 from ..devices import forks
 from . import levels, metrics, ops
 from . import record as rec
-from .graph import Aval, HostValue, Node, Op, Signature
+from .graph import Aval, HostValue, Node, Op, Signature, argument
 from .graph import _serial as serial_numbers
 from .record import GradNode, mode, sockets, user_line
 from .replay import starts
@@ -49,6 +49,30 @@ def sync_for(t: Any, cause: str) -> None:
     levels.check_read(t, cause)
     _run_all(f"{cause} at {user_line()}", t)
     _new_step()
+
+
+def settle(t: Any, cause: str) -> bool:
+    """Compute ``t`` alone, if it is made of constants alone while work is pending on other devices: a mask on its way to
+    the model that is being recorded must not cut that in two. False if it is not so, and nothing done."""
+    if isinstance(S.player, (Follower, Inlay)) or S.capture is not None or t._node is None:
+        return False
+    device = t.device
+    pending = (owner._node for owner in (ref() for ref in rec.live[-HARD_LIMIT:]) if owner is not None)
+    if not any(n is not None and n.buffer is None and n.sig.aval.device is not device for n in pending):
+        return False
+    stack, seen = [t._node], {t._node}
+    while stack:
+        n = stack.pop()
+        if n.buffer is not None or n.sig.op is argument or len(seen) > BASE_LIMIT:
+            return False
+        fresh = [x for x in n.inputs if x not in seen]
+        seen.update(fresh)
+        stack.extend(fresh)
+    levels.check_read(t, cause)
+    opaque("a move of what is made of constants")
+    with lock:
+        _run([t._node], f"{cause} at {user_line()}")
+    return True
 
 
 def _run_all(cause: str, *more: Any) -> list[Node]:

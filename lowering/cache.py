@@ -54,6 +54,36 @@ def executable(plan: Plan, why: str, graph: Any) -> Any:
     return found
 
 
+def as_it_is(plan: Plan, module: Any, why: str) -> Any:
+    """The executable for a plan whose module is made already."""
+    device = plan.order[plan.roots[0]].sig.aval.device
+    start = time.perf_counter()
+    digest, module, text = _module(module)
+    found = _remembered(device, digest)
+    if found is not None:
+        metrics.count("cache_hits")
+        return found
+    store = disk.default_cache()
+    name = digest + compiler.target_signature(device).encode()
+    found = _from_disk(store, name, device)
+    if found is not None:
+        return found
+    lowering = time.perf_counter() - start
+    start = time.perf_counter()
+    found = _compiled(module, text, plan, device)
+    _remember(device, digest, found)
+    seconds = time.perf_counter() - start
+    metrics.spent("compile", seconds)
+    metrics.spent("lowering", lowering)
+    metrics.compiled(
+        ops=len(plan.order) - len(plan.leaves), seconds=round(seconds, 4), lowering_seconds=round(lowering, 4), why=why,
+        executables=1, **memory_of(found)._asdict(),
+    )  # fmt: skip
+    if seconds >= WORTH_STORING:
+        _to_disk(store, name, found, [digest])
+    return found
+
+
 def made(plan: Plan, device: Device, store: Any = None) -> tuple[Any, list[bytes], float | None]:
     """The executable for a plan, or its pieces; the digests of its modules; the seconds of compiling, None if none was.
 

@@ -19,10 +19,11 @@ from .. import devices
 from ..devices import HostArray
 from ..lazy import metrics, ops, precision
 from ..lazy.graph import HostValue, Node, argument, computed_as, scalar
-from ..lazy.record import sockets
+from ..lazy.record import live, sockets
 from ..lazy.replay import starts
-from . import cache, explain, profiling
+from . import bundles, cache, explain, lengths, profiling
 from .emit import Plan
+from .passes import finished
 from .structure import structure
 
 MAX_GRAPHS = 2048
@@ -32,18 +33,35 @@ _REFERENCES = 2  # what `map(getrefcount, order)` itself holds of each node: the
 
 
 class Variant:
-    """One executable of a graph: with some scalars baked in and others as arguments, and some arguments donated."""
+    """One executable of a graph: with some scalars baked in and others as arguments, some arguments donated, and some
+    results bundled."""
 
-    __slots__ = ("baked", "donated", "executable", "lifted", "packed")
+    __slots__ = ("baked", "bundled", "donated", "executable", "lifted", "packed")
 
-    def __init__(self, executable: Any, lifted: frozenset[int], baked: dict[int, bytes], packed: Any, donated: Any) -> None:
+    def __init__(
+        self, executable: Any, lifted: frozenset[int], baked: dict[int, bytes], packed: Any, donated: Any, bundled: Any
+    ) -> None:
         self.executable, self.lifted, self.baked, self.packed, self.donated = executable, lifted, baked, packed, donated
+        self.bundled = bundled
 
 
 class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
-    __slots__ = ("counts", "dying", "expected", "hosts", "interior", "key", "leaves", "roots", "scalars", "variants")
+    __slots__ = (
+        "counts",
+        "dying",
+        "expected",
+        "hosts",
+        "interior",
+        "key",
+        "leaves",
+        "lengths",
+        "padded",
+        "roots",
+        "scalars",
+        "variants",
+    )  # fmt: skip
 
     def __init__(self, order: list[Node], roots: list[int], key: tuple[Any, ...]) -> None:
         self.key, self.roots = key, roots
@@ -60,6 +78,8 @@ class Graph:
         self.variants: list[Variant] = []
         self.counts: list[int] = []
         self.dying: frozenset[int] = frozenset()
+        self.lengths = lengths.comes_in_lengths(order, roots)
+        self.padded: lengths.Padded | None = None
 
 
 _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
@@ -76,7 +96,7 @@ def execute(roots: list[Node], cause: str) -> Again | None:
     return None
 
 
-def _execute(roots: list[Node], cause: str) -> Again:
+def _execute(roots: list[Node], cause: str) -> Again | None:
     order, key = structure(roots)
     places = sorted({n.mark for n in roots if n.buffer is None})
     key.extend(places)
@@ -90,12 +110,29 @@ def _execute(roots: list[Node], cause: str) -> Again:
             _graphs.popitem(last=False)
     else:
         _graphs.move_to_end(found)
-    _run(graph, order, cause)
-    return Again(graph, order)
-
-
-def _run(graph: Graph, order: list[Node], cause: str) -> None:
     dying = _dying(graph, order)
+    if graph.lengths and _run_padded(graph, order, dying):
+        return None
+    variant = _run(graph, order, dying, cause)
+    return Again(graph, order) if variant.bundled is None else None
+
+
+def _run_padded(graph: Graph, order: list[Node], dying: frozenset[int]) -> bool:
+    """Run the program that serves this graph and those that have other numbers of trips; False if there can be none."""
+    found = graph.padded
+    if found is None or not found.fits(order, dying):
+        found = graph.padded = lengths.padded(graph, order, dying, _successors)
+    if found is None:
+        graph.lengths = False
+        return False
+    try:
+        found.run(order, order[graph.roots[0]].sig.aval.device)
+    except devices.RuntimeFailure as e:
+        raise explain.execution_failure(e, graph, order, found) from None
+    return True
+
+
+def _run(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> Variant:
     variant = _variant(graph, order, dying, cause)
     device = order[graph.roots[0]].sig.aval.device
     arguments = [_on(order[i].buffer, device) for i in graph.leaves]
@@ -105,9 +142,13 @@ def _run(graph: Graph, order: list[Node], cause: str) -> None:
         results = profiling.run(variant.executable, arguments, last.sig, last.code, last.lasti)
     except devices.RuntimeFailure as e:
         raise explain.execution_failure(e, graph, order, variant) from None
-    for i, buffer in zip(graph.roots, results):
-        computed_as(order[i], buffer)
+    if variant.bundled is not None:
+        bundles.settle(variant.bundled, order, graph.roots, results)
+    else:
+        for i, buffer in zip(graph.roots, results):
+            computed_as(order[i], buffer)
     _count(graph, variant)
+    return variant
 
 
 def _on(buffer: Any, device: Any) -> Any:
@@ -270,13 +311,22 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
             why = "an argument that was given away before is now still in use"
         else:
             why = explain.difference(graph, order, _graphs)
-    executable = cache.executable(plan, why, graph)
+    bundled = bundles.bundled(plan, _held()) if len(graph.roots) >= bundles.RESULTS else None
+    if bundled is None:
+        executable = cache.executable(plan, why, graph)
+    else:
+        executable = cache.as_it_is(bundled.plan, finished(bundled.plan), why)
     baked = {i: v for i, v in values.items() if i not in lifted}
-    variant = Variant(executable, lifted, baked, packed, donated)
+    variant = Variant(executable, lifted, baked, packed, donated, bundled)
     graph.variants.insert(0, variant)
     graph.variants.sort(key=lambda v: -len(v.donated))  # first those that give most away
     del graph.variants[8:]
     return variant
+
+
+def _held() -> set[Node]:
+    """The values of tensors that live: they are results of their own."""
+    return {t._node for t in (ref() for ref in live) if t is not None and t._node is not None}
 
 
 def _to_lift(graph: Graph, order: list[Node], values: dict[int, bytes], cause: str) -> tuple[frozenset[int], str]:
@@ -284,7 +334,8 @@ def _to_lift(graph: Graph, order: list[Node], values: dict[int, bytes], cause: s
     if cause == "repeats":
         return frozenset(graph.scalars), "" if not graph.variants else "a repeated piece changed"
     if not graph.variants:
-        return _likely_to_vary(graph, order), ""
+        likely = _likely_to_vary(graph, order)
+        return (likely if cause == "optimizer.step()" else likely | _rates(graph, order)), ""
     nearest = graph.variants[0]
     varying = {i for i, v in nearest.baked.items() if values[i] != v}
     if not varying:
@@ -312,6 +363,31 @@ def _likely_to_vary(graph: Graph, order: list[Node]) -> frozenset[int]:
         for x in n.inputs[1:] if x.sig.op is scalar
     ]  # fmt: skip
     return frozenset(likely.union(starts) if len(starts) <= FEW_STARTS else likely)
+
+
+_STEP = {ops.multiply, ops.add, ops.subtract, ops.negate, ops.divide}
+
+
+def _rates(graph: Graph, order: list[Node]) -> frozenset[int]:
+    """The numbers that are factors in what is added to a value from before, where that gives a result: rates of a step
+    that the program makes by hand (``p -= lr * p.grad``). It will change them. (Optimizers say which of theirs do.)"""
+    found: set[int] = set()
+    for i in graph.roots:
+        new = order[i]
+        if new.sig.op not in (ops.add, ops.subtract) or not new.sig.aval.dtype.is_inexact:
+            continue
+        before = [x.buffer is not None and not isinstance(x, HostValue) for x in new.inputs]
+        if before[0] == before[1]:
+            continue
+        level = [new.inputs[0 if before[1] else 1]]
+        for _ in range(3):
+            factors = [x for n in level if n.sig.op is ops.multiply for x in n.inputs]
+            found.update(y.mark for x in factors for y in (x, *x.inputs) if y.sig.op is scalar and x.sig.op in _SPREAD)
+            level = [x for n in level if n.sig.op in _STEP for x in n.inputs if x.buffer is None]
+    return frozenset(i for i in found if abs(order[i].value.item()) not in (0, 0.5, 1, 2))  # type: ignore[attr-defined]
+
+
+_SPREAD = {ops.broadcast_in_dim, scalar}
 
 
 def _sites(order: list[Node], numbers: Iterable[int]) -> list[tuple[int, tuple[Any, int]]]:
@@ -372,6 +448,7 @@ def clear_cache() -> None:
     with _lock:
         _graphs.clear()
         _varied.clear()
+        lengths.forget()
         cache.clear()
         starts.forget()
 

@@ -16,7 +16,12 @@ def lowered(plan: Plan, platform: str | None = None, repeats: Analysis | None = 
     The platform is that of the plan's device, unless it is to be compiled for another; ``repeats`` is what is known already
     of how the plan repeats itself.
     """
-    plan = sums.merged(rolled(plan, repeats))
+    return finished(rolled(plan, repeats), platform)
+
+
+def finished(plan: Plan, platform: str | None = None) -> Any:
+    """The same of a plan that has its loops already."""
+    plan = sums.merged(plan)
     if platform is None:
         platform = plan.order[plan.roots[0]].sig.aval.device.pjrt.platform
     values = layouts.turned(plan, platform)

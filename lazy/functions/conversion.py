@@ -267,14 +267,17 @@ class _Transfer:
 
 
 def _dispatched(x: Tensor, device: Device) -> Tensor:
-    from ..sync_points import sync_for
+    from ..sync_points import settle, sync_for
 
-    sync_for(x, f"to('{device}')")
+    cause = f"to('{device}')"
+    if not settle(x, cause):
+        sync_for(x, cause)
     return x
 
 
 def transfer(x: Tensor, device: Device) -> Tensor:
-    """The same values on another device; what is pending is dispatched first, nothing is waited for."""
+    """The same values on another device; what is pending is dispatched first (of constants: they alone), nothing is waited
+    for."""
     if x.device is device:
         return x
     if S.capture is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from ... import devices
 from ...devices import Device
-from .. import dtypes, ops
+from .. import dtypes, levels, ops
 from .. import record as rec
 from ..dtypes import DType
 from ..graph import Aval, leaf
@@ -143,11 +144,8 @@ def asarray(
     obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Tensor:
     """``as_tensor``, copying if told to."""
-    out = (
-        tensor(obj, dtype=dtype, device=device)
-        if copy and not isinstance(obj, Tensor)
-        else as_tensor(obj, dtype, device)
-    )
+    fresh = copy and not isinstance(obj, Tensor)
+    out = tensor(obj, dtype=dtype, device=device) if fresh else as_tensor(obj, dtype, device)
     return _finished(out.clone() if copy and isinstance(obj, Tensor) else out, requires_grad)
 
 
@@ -224,26 +222,42 @@ def _filled(value: Any, shape: tuple[int, ...], dtype: Any, device: Any, require
     return _finished(rec.track(broadcast_to(constant(value, d, devices.canonical(device)), shape)), requires_grad)
 
 
+STATE = 1 << 18  # elements up to which zeros of numbers with a fraction are values that are there already
+
+
+def _state(shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    """Zeros that a program asks for by name: a buffer where they may be a first state (hidden values, running sums), so
+    that what is computed from it is the same program as what is computed from a later state."""
+    if len(shape) < 2 or mode.eager or levels.active or S.capture is not None or S.player.__class__.__name__ == "Inlay":
+        return _filled(0, shape, dtype, device, requires_grad)
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    if not kind.is_inexact or not 0 < math.prod(shape) <= STATE or min(shape) < 0:
+        return _filled(0, shape, kind, device, requires_grad)
+    return _finished(from_host(np.zeros(shape, kind.numpy), devices.canonical(device)), requires_grad)
+
+
 def _creator(name: str, value: float, doc: str) -> Any:
+    make = _state if name == "zeros" else functools.partial(_filled, value)
+
     def f(
         *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
         memory_format: Any = None, pin_memory: bool = False, names: Any = None,
     ) -> Tensor:  # fmt: skip
         if not size:
             raise TypeError(f"{name}() missing 1 required positional arguments: \"size\"  ({user_line()})")
-        return _filled(value, ints(size), dtype, device, requires_grad)
+        return make(ints(size), dtype, device, requires_grad)
 
     def like(
         input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
         memory_format: Any = None,
     ) -> Tensor:  # fmt: skip
-        return _filled(value, tuple(input.shape), dtype or input.dtype, device or input.device, requires_grad)
+        return make(tuple(input.shape), dtype or input.dtype, device or input.device, requires_grad)
 
     def new(
         self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
         layout: Any = None, pin_memory: bool = False,
     ) -> Tensor:  # fmt: skip
-        return _filled(value, ints(size), dtype or self.dtype, device or self.device, requires_grad)
+        return make(ints(size), dtype or self.dtype, device or self.device, requires_grad)
 
     f.__name__, like.__name__, new.__name__ = name, f"{name}_like", f"new_{name}"
     f.__doc__ = doc
@@ -304,13 +318,7 @@ def _full(shape: tuple[int, ...], value: Any, dtype: DType, device: Any, require
 
 @function
 def full(
-    size: Any,
-    fill_value: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    layout: Any = None,
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None
 ) -> Tensor:
     """One number everywhere; its type is the number's unless given."""
     return _full(ints((size,)), fill_value, _fill_type(fill_value, dtype), device, requires_grad)

@@ -51,7 +51,10 @@ class Stack(NamedTuple):
 
 class Loop(NamedTuple):
     """What a loop does. Its inputs are, in order: ``fixed``, the sources of rows, the first values of ``registers``.
-    Its results: the last values of ``registers``, then ``stacks`` [trips, ...]."""
+    Its results: the last values of ``registers``, then ``stacks`` [trips, ...].
+
+    If it is ``counted``, there is one input more: how many of the ``trips`` are made. Where a step is negative, ``first``
+    then is what is read in the last of these."""
 
     trips: int
     body: list[Node]
@@ -61,6 +64,7 @@ class Loop(NamedTuple):
     counts: list[Count]
     registers: list[Register]
     stacks: list[Stack]
+    counted: bool = False
 
 
 def stand_in(aval: Aval) -> Node:
@@ -96,6 +100,9 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
     device = sig.aval.device
     number = Aval((), dtypes.int32, device)
     fixed, sources = len(loop.fixed), loop.sources
+    trips = b.full(loop.trips, number)
+    if loop.counted:
+        *operands, trips = operands  # type: ignore[assignment]
     registers = list(operands[fixed + sources :])
     avals = list(sig.aval.elements)
     stacks = [b.full(0, a) for a in avals[len(registers) :]]
@@ -106,7 +113,7 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
     with ir.InsertionPoint(made.regions[0].blocks.append(*types, arg_locs=where)) as at:
         counter = at.block.arguments[0]
         test = b.op(
-            "stablehlo.compare", [counter, b.full(loop.trips, number)], number.with_dtype(dtypes.bool_),
+            "stablehlo.compare", [counter, trips], number.with_dtype(dtypes.bool_),
             comparison_direction=b.attribute("#stablehlo<comparison_direction LT>"),
         )  # fmt: skip
         ir.Operation.create("stablehlo.return", [], [test], loc=b.location)
@@ -115,21 +122,30 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
         now, rest = rest[: len(registers)], rest[len(registers) :]
         kept, given = rest[: len(stacks)], rest[len(stacks) :]
         values: dict[Node, Value] = dict(zip(loop.fixed, given))
+        left = counter
+        if loop.counted:  # trips still to be made after this one
+            left = b.op("stablehlo.subtract", [trips, b.op("stablehlo.add", [counter, b.full(1, number)], number)], number)
+
+        def line(first: int, step: int, aval: Aval) -> Value:
+            if loop.counted and step < 0:
+                return _line(b, left, first, -step, aval)
+            return _line(b, counter, first, step, aval)
+
         values.update((r.here, v) for r, v in zip(loop.registers, now))
         for c in loop.counts:
-            values[c.here] = _line(b, counter, c.first, c.step, c.here.sig.aval)
+            values[c.here] = line(c.first, c.step, c.here.sig.aval)
         zero = b.full(0, number)
         for r in loop.rows:
             aval = r.here.sig.aval
             one = aval.with_shape((1, *aval.shape))
-            start = [_line(b, counter, r.first, r.step, number), *[b.full(at, number) for at in r.start]]
+            start = [line(r.first, r.step, number), *[b.full(at, number) for at in r.start]]
             row = b.op("stablehlo.dynamic_slice", [given[fixed + r.source], *start], one, slice_sizes=b.ints(one.shape))
             values[r.here] = b.op("stablehlo.reshape", [row], aval)
         fill(b, loop.body, values, {r.after for r in loop.registers} | {s.value for s in loop.stacks})
         for k, s in enumerate(loop.stacks):
             aval = s.value.sig.aval
             one = b.op("stablehlo.reshape", [values[s.value]], aval.with_shape((1, *aval.shape)))
-            at_row = _line(b, counter, loop.trips - 1, -1, number) if s.backwards else counter
+            at_row = line(0 if loop.counted else loop.trips - 1, -1, number) if s.backwards else counter
             start = [at_row] + [zero] * aval.ndim
             kept[k] = b.op("stablehlo.dynamic_update_slice", [kept[k], one, *start], avals[len(registers) + k])
         after = [values[r.after] for r in loop.registers]

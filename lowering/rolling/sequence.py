@@ -190,22 +190,35 @@ def runs(a: Arrangement, least: int = TRIPS) -> list[Run]:
     n = len(kinds)
     if n < 2 * WINDOW:
         return []
-    found: list[tuple[int, Run]] = []
+    found: list[tuple[int, Run, int]] = []  # what it saves, the run, and how far it would go on with a trip that is not whole
     for p in _periods(kinds):
         equal = kinds[:-p] == kinds[p:]
         edges = np.flatnonzero(np.diff(np.concatenate(([False], equal, [False])).astype(np.int8)))
         for start, end in zip(edges[::2].tolist(), edges[1::2].tolist()):
             trips = (end - start) // p + 1
             if trips >= least:
-                found.append(((trips - 1) * p, Run(start, p, trips)))
-    found.sort(key=lambda pair: (-pair[0], pair[1].period))
+                found.append(((trips - 1) * p, Run(start, p, trips), end + p))
+    found.sort(key=lambda each: (-each[0], each[1].period))
     taken = np.zeros(n, bool)
     chosen = []
-    for _, run in found:
-        if not taken[run.start : run.end].any():
-            taken[run.start : run.end] = True
-            chosen.append(run)
+    for _, run, end in found:
+        rest = _free(taken, run, end)
+        if rest.trips >= least:
+            taken[rest.start : rest.end] = True
+            chosen.append(rest)
     return sorted(chosen)
+
+
+def _free(taken: np.ndarray, run: Run, end: int) -> Run:
+    """The run without what others have taken of its first and last trips: where one loop follows another, the last ops of
+    the first may well be as those before the first of the second."""
+    if not taken[run.start : run.end].any():
+        return run
+    free = np.flatnonzero(~taken[run.start : end])
+    if not len(free):
+        return run._replace(trips=0)
+    lo, hi = run.start + int(free[0]), run.start + int(free[-1]) + 1
+    return Run(lo, run.period, 0 if taken[lo:hi].any() else (hi - lo) // run.period)
 
 
 def _periods(kinds: np.ndarray) -> list[int]:

@@ -304,3 +304,45 @@ def test_where_the_newest_sample_stands_in_a_batch_needs_no_other_program(metric
         expected = np.array([m.tolist()[0] for m in memory])
         assert batch.tolist() == expected.tolist() and loss.item() == expected.sum() + expected[4:].sum()
     assert counts[0] > 0 and sum(counts[2:]) == 0, counts
+
+
+def test_a_first_state_of_zeros_is_the_program_of_any_later_state(metrics):
+    w = lx.tensor(np.eye(3, dtype=np.float32) * 0.5)
+    for make in (lambda: lx.zeros(2, 3), lambda: w.new_zeros(2, 3), lambda: lx.zeros_like(lx.zeros(2, 3))):
+        metrics.reset()
+        h = make()
+        for _ in range(3):
+            h = lx.tanh(h @ w + 1)
+            lx.sync()
+        assert metrics.report(as_dict=True)["compiles"] <= 1
+        expected = np.zeros((2, 3))
+        for _ in range(3):
+            expected = np.tanh(expected * 0.5 + 1)
+        np.testing.assert_allclose(h.numpy(), expected, rtol=1e-6)
+
+
+def test_zeros_do_not_share_memory():
+    a, b = lx.zeros(2, 2), lx.zeros(2, 2, requires_grad=True)
+    a += 1
+    assert a.tolist() == [[1, 1], [1, 1]] and b.tolist() == [[0, 0], [0, 0]] and b.is_leaf and b.requires_grad
+    assert lx.zeros(2, 2).data_ptr() != b.data_ptr()
+
+
+def test_a_mask_on_its_way_to_the_device_leaves_the_rest_in_one_piece(metrics):
+    x = lx.tensor(np.arange(16, dtype=np.float32).reshape(4, 4), device="xla")
+    metrics.reset()
+    y = x @ x
+    mask = lx.log(lx.tril(lx.ones(4, 4))).to("xla")
+    z = (y + mask).exp().sum()
+    assert metrics.report(as_dict=True)["executions"] == 1
+    assert np.isfinite(z.item()) or z.item() == np.inf
+    assert metrics.report(as_dict=True)["executions"] == 2
+    assert mask.tolist()[0] == [0, -np.inf, -np.inf, -np.inf]
+
+
+def test_a_move_of_what_is_computed_from_values_dispatches_all(metrics):
+    x, there = lx.tensor([1.0, 2.0]), lx.tensor([3.0, 4.0], device="xla")
+    y, z = x * 2, there * 2
+    metrics.reset()
+    assert (y.to("xla") + z).tolist() == [8, 12]
+    assert metrics.report(as_dict=True)["executions"] == 3

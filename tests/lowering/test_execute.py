@@ -202,3 +202,21 @@ def test_debug_shows_the_module_and_runs_nothing(metrics):
     assert lx.debug.cost(lx.ones(8, 8) @ lx.ones(8, 8))["flops"] >= 2 * 8**3
     assert facts()["executions"] == 0
     np.testing.assert_allclose(y.numpy(), np.tanh(np.arange(3.0) + 1), rtol=1e-6)
+
+
+def test_a_rate_of_a_step_by_hand_is_an_argument_from_the_start(metrics):
+    x = np.ones((4, 3), np.float32)
+    for step in (lambda w, lr: w.data.add_(w.grad, alpha=-lr), lambda w, lr: w.data.sub_(lr * w.grad)):
+        w, lr = lx.tensor(np.eye(3, dtype=np.float32), requires_grad=True), 0.1
+        expected = np.eye(3)
+        metrics.reset()
+        for _ in range(4):
+            loss = ((lx.tensor(x) @ w) ** 2).sum()
+            loss.backward()
+            step(w, lr)
+            w.grad = None
+            assert loss.item() == pytest.approx(((x @ expected) ** 2).sum(), rel=1e-5)
+            expected = expected - lr * 2 * x.T @ (x @ expected)
+            np.testing.assert_allclose(w.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+            lr /= 3
+        assert facts()["compiles"] <= 1

@@ -107,3 +107,29 @@ def test_averaging_reads_nothing():
         optim.swa_utils.AveragedModel(net, avg_fn=max, multi_avg_fn=max)
     with pytest.raises(ValueError, match="swa_lr must have the same length"):
         optim.swa_utils.SWALR(optim.SGD(net.parameters()), [0.1, 0.2])
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_any_length_of_history_is_one_program(search, metrics):
+    p = start()
+    optimizer = optim.LBFGS([p], 0.1, max_iter=4, line_search_fn=search)
+    for k in range(6):
+        step(optimizer, p)
+        if k == 1:
+            compiles = metrics.report(as_dict=True)["compiles"]
+    assert len(optimizer.state_dict()["state"][0]["ro"]) > 8
+    assert metrics.report(as_dict=True)["compiles"] == compiles <= 10
+
+
+def test_a_history_that_grows_is_the_same_history(monkeypatch):
+    found = []
+    for large in (optim.lbfgs.LARGE, 0):
+        monkeypatch.setattr(optim.lbfgs, "LARGE", large)
+        p = start()
+        optimizer = optim.LBFGS([p], 0.1, max_iter=5, history_size=20)
+        for _ in range(9):
+            step(optimizer, p)
+        found.append([p.detach().numpy(), *(r.numpy() for r in optimizer.state_dict()["state"][0]["old_dirs"])])
+    assert len(found[0]) == 21
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-9)

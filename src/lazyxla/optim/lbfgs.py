@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .. import lazy as lx
 from ..autograd import enable_grad, no_grad
+from ..autograd.control import while_loop
+from ..lazy import ops
+from ..lazy.replay.state import entry_point
 from .optimizer import Optimizer, Params
 from .scalars import checked_rate
 
@@ -96,61 +101,110 @@ class LBFGS(Optimizer):
         y, s = g - state["prev_flat_grad"], state["d"] * lx.scalar(state["t"], g.dtype, g.device)
         product, length = lx.stack([lx.dot(y, s), lx.dot(y, y)]).tolist()
         if product > 1e-10:
-            for name, new in (("old_dirs", y), ("old_stps", s)):
-                state[name] = _remembered(state[name], new, len(state["ro"]), most)
-            state["ro"] = [*state["ro"], 1.0 / product][-most:]
+            _remember(state, y, s, 1.0 / product, most)
             state["H_diag"] = product / length
-        return _two_loops(g, state["old_dirs"], state["old_stps"], state["ro"], state["H_diag"])
+        if not state["ro"]:
+            return -g * lx.scalar(state["H_diag"], g.dtype, g.device)
+        return _two_loops(g, state)
 
     def state_dict(self) -> dict[str, Any]:
         found = super().state_dict()
         for entries in found["state"].values():
-            for name in ("old_dirs", "old_stps"):
-                rows = entries.get(name)
-                if rows is not None:
-                    count = len(entries["ro"])
-                    entries[name] = [rows[i] for i in range(rows.shape[0] - count, rows.shape[0])]
-                elif name in entries:
-                    entries[name] = []
+            if "ro" in entries:
+                places = _places(entries)
+                for name in ("old_dirs", "old_stps"):
+                    entries[name] = [entries[name][i] for i in places]
+            entries.pop("newest", None)
         return found
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         for entries in self.state.values():
-            for name in ("old_dirs", "old_stps"):
-                rows = entries.get(name)
-                if isinstance(rows, list):
-                    entries[name] = None
-                    for i, row in enumerate(rows):
-                        entries[name] = _remembered(entries[name], row, i, len(rows))
-            if "ro" in entries:
-                entries["ro"] = [float(r) for r in entries["ro"]]
+            if "ro" not in entries:
+                continue
+            ys, ss, ro = entries["old_dirs"] or [], entries["old_stps"] or [], entries["ro"]
+            entries.update(old_dirs=None, old_stps=None, ro=[])
+            for y, s, r in zip(ys, ss, ro):
+                _remember(entries, y, s, float(r), self.param_groups[0]["history_size"])
         lx.sync()
 
 
-def _remembered(rows: Any, new: Any, count: int, most: int) -> Any:
-    """The history [m, n] with a new last row. Empty rows come first; their number is doubled when there are none left,
-    so that a history that grows to 100 moves is 8 programs and not 100."""
-    if rows is None:
-        return new.unsqueeze(0)
-    if count == rows.shape[0] < most:
-        more = min(2 * count, most) - count
-        rows = lx.cat([lx.zeros(more, rows.shape[1], dtype=rows.dtype, device=rows.device), rows])
-    return lx.cat([rows[1:], new.unsqueeze(0)])
+# --- the history ------------------------------------------------------------------------------------------------
+
+# A ring of rows [m, n] for each of y and s, so that a history of any length is one program: a new row takes the place of
+# the oldest, and the two loops below go on for as many trips as there are rows. ``ro`` lists 1 / (y . s), oldest first.
+
+LARGE = 1 << 27  # bytes of history up to which all of it is there from the start
 
 
-def _two_loops(g: Any, ys: Any, ss: Any, ro: list[float], scale: float) -> Any:
-    """Minus the inverse curvature times g (Nocedal and Wright 2006, 7.4); empty rows of the history change nothing."""
-    empty = 0 if ys is None else ys.shape[0] - len(ro)
-    shares = [lx.scalar(r, g.dtype, g.device) for r in [0.0] * empty + ro]
-    q, weights = -g, []
-    for i in reversed(range(len(shares))):
-        weights.append(lx.dot(ss[i], q) * shares[i])
-        q = q - ys[i] * weights[-1]
-    q = q * lx.scalar(scale, g.dtype, g.device)
-    for i, weight in enumerate(reversed(weights)):
-        q = q + ss[i] * (weight - lx.dot(ys[i], q) * shares[i])
-    return q
+def _places(state: dict[str, Any]) -> list[int]:
+    """Where in the ring the rows lie, the oldest first."""
+    rows, count = state["old_dirs"], len(state["ro"])
+    return [(state["newest"] - count + 1 + i) % rows.shape[0] for i in range(count)]
+
+
+def _remember(state: dict[str, Any], y: Any, s: Any, share: float, most: int) -> None:
+    """Add a move to the history, in place of the oldest where there are ``most``."""
+    rows, count = state["old_dirs"], len(state["ro"])
+    if rows is None or count == rows.shape[0] < most:
+        size = y.numel() * y.dtype.itemsize
+        more = min(most - count, max(count, 16)) if 2 * most * size > LARGE else most - count
+        order = _places(state)
+        for name in ("old_dirs", "old_stps"):
+            empty = np.zeros((more, y.numel()), y.dtype.numpy)  # computed already: no other program than later
+            new = lx.tensor(empty, dtype=y.dtype, device=y.device)
+            state[name] = new if rows is None else lx.cat([state[name][order], new])
+        state["newest"] = count - 1
+        lx.sync()
+    state["newest"] = (state["newest"] + 1) % state["old_dirs"].shape[0]
+    at = lx.scalar(state["newest"], lx.int32, y.device)
+    for name, new in (("old_dirs", y), ("old_stps", s)):
+        state[name] = _with_row(state[name], new, at)
+    state["ro"] = [*state["ro"], share][-most:]
+
+
+@entry_point
+def _row(rows: Any, i: Any) -> Any:
+    """rows[i], for an int32 that the device knows."""
+    rest = tuple(rows.shape[1:])
+    return ops.dynamic_slice(rows, i, *[i - i for _ in rest], sizes=(1, *rest)).reshape(rest)
+
+
+@entry_point
+def _with_row(rows: Any, new: Any, i: Any) -> Any:
+    """rows with rows[i] replaced."""
+    rest = tuple(rows.shape[1:])
+    return ops.dynamic_update_slice(rows, new.reshape(1, *rest), i, *[i - i for _ in rest])
+
+
+def _two_loops(g: Any, state: dict[str, Any]) -> Any:
+    """Minus the inverse curvature times g (Nocedal and Wright 2006, 7.4), from the newest row to the oldest and back."""
+    ys, ss = state["old_dirs"], state["old_stps"]
+    m, count = ys.shape[0], len(state["ro"])
+    shares = np.zeros(m, g.dtype.numpy)
+    shares[_places(state)] = state["ro"]
+    ro = lx.tensor(shares, dtype=g.dtype, device=g.device)
+    newest, trips = (lx.scalar(k, lx.int32, g.device) for k in (state["newest"], count))
+    zero = lx.zeros((), dtype=lx.int32, device=g.device)
+
+    def place(k: Any) -> Any:
+        return lx.where(k > newest, newest - k + m, newest - k)
+
+    def back(k: Any, q: Any, weights: Any) -> Any:
+        i = place(k)
+        weight = lx.dot(_row(ss, i), q) * _row(ro, i)
+        return k + 1, q - _row(ys, i) * weight, _with_row(weights, weight, k)
+
+    def forth(k: Any, q: Any) -> Any:
+        i = place(k)
+        return k - 1, q + _row(ss, i) * (_row(weights, k) - lx.dot(_row(ys, i), q) * _row(ro, i))
+
+    _, q, weights = while_loop(lambda k, q, weights: k < trips, back, (zero, -g, lx.zeros_like(ro)))
+    q = q * lx.scalar(state["H_diag"], g.dtype, g.device)
+    return while_loop(lambda k, q: k >= 0, forth, (trips - 1, q))[1]
+
+
+# --- what is minimised ------------------------------------------------------------------------------------------
 
 
 class _Problem:
@@ -160,8 +214,12 @@ class _Problem:
         self.params, self.closure = params, closure
 
     def loss(self) -> Any:
+        """What the closure gives. It is apart from what comes before and after, so that all evaluations are one program."""
+        lx.sync("LBFGS")
         with enable_grad():
-            return self.closure()
+            loss = self.closure()
+        lx.sync("LBFGS")
+        return loss
 
     def gradient(self) -> Any:
         return lx.cat([_flat(lx.zeros_like(p) if p.grad is None else p.grad) for p in self.params])

@@ -1,0 +1,113 @@
+"""Results that are the rows of few arrays, as what a loop keeps of each of its trips for a backward to come.
+
+A loss that is read before ``backward()`` leaves such results by the thousand. They are not taken apart: the program gives
+the arrays, and each result stays pending, as a row of its array. The backward then is a loop that reads row after row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..lazy import ops
+from ..lazy.graph import Node, computed, leaf_signature, signature
+from .emit import Plan
+from .nodes import make
+from .rolling import rolled
+
+RESULTS = 256  # of a program, from which on it is looked at
+ROWS = 16  # of one array, at least
+
+
+class Bundle(NamedTuple):
+    """An array that is given instead of results: the place of each among the graph's roots, with its row."""
+
+    rows: list[tuple[int, int]]
+
+
+class Bundled(NamedTuple):
+    """A rolled plan with arrays for results; ``singles``: the places of the roots that it gives by themselves, first."""
+
+    plan: Plan
+    singles: list[int]
+    bundles: list[Bundle]
+
+
+def bundled(plan: Plan, held: set[Node]) -> Bundled | None:
+    """The plan with its results bundled but for those of nodes that are ``held``; None where there are few."""
+    if len(plan.roots) < RESULTS:
+        return None
+    new = rolled(plan)
+    by_array: dict[Node, list[tuple[int, int]]] = {}
+    for r, i in enumerate(new.roots):
+        found = _row(new.order[i])
+        if found is not None and plan.order[plan.roots[r]] not in held:
+            by_array.setdefault(found[0], []).append((r, found[1]))
+    groups = {array: rows for array, rows in by_array.items() if len(rows) >= ROWS}
+    if not groups:
+        return None
+    inside = {r for rows in groups.values() for r, _ in rows}
+    singles = [r for r in range(len(new.roots)) if r not in inside]
+    place = {n: i for i, n in enumerate(new.order)}
+    roots = [new.roots[r] for r in singles] + [place[array] for array in groups]
+    where = {r: k for k, r in enumerate(singles)}
+    donated = {k: where[r] for k, r in new.donated.items() if r in where}
+    used = _needed(new, roots)
+    order = [n for n in new.order if n in used]
+    at = {n: i for i, n in enumerate(order)}
+    packed = {dtype: [at[new.order[i]] for i in places] for dtype, places in new.packed.items()}
+    leaves = [at[new.order[i]] for i in new.leaves]
+    plan = Plan(order, [at[new.order[i]] for i in roots], leaves, packed, donated)
+    return Bundled(plan, singles, [Bundle(rows) for rows in groups.values()])
+
+
+def _needed(plan: Plan, roots: Sequence[int]) -> set[Node]:
+    """The arguments, and what the results are computed from."""
+    given = {plan.order[i] for i in plan.leaves}.union(plan.order[i] for places in plan.packed.values() for i in places)
+    found = set(given)
+    stack = [plan.order[i] for i in roots]
+    while stack:
+        n = stack.pop()
+        if n not in found:
+            found.add(n)
+            stack.extend(n.inputs)
+    return found
+
+
+def _row(n: Node) -> tuple[Node, int] | None:
+    """The array, and the number, of which a result is a row."""
+    if n.buffer is not None or n.sig.op is not ops.reshape:
+        return None
+    part = n.inputs[0]
+    if part.buffer is not None or part.sig.op is not ops.slice_ or part.sig.aval.shape[1:] != n.sig.aval.shape:
+        return None
+    array, at = part.inputs[0], part.sig.keyword
+    whole = at["limit"][1:] == array.sig.aval.shape[1:] and not any(at["start"][1:])
+    if not whole or at["limit"][0] - at["start"][0] != 1 or array.buffer is not None:
+        return None
+    return array, at["start"][0]
+
+
+def settle(found: Bundled, order: list[Node], roots: Sequence[int], results: Sequence[Any]) -> None:
+    """Hand the results to their nodes: buffers to some, and to the others the arrays of which they are rows."""
+    for r, buffer in zip(found.singles, results):
+        node = order[roots[r]]
+        node.buffer, node.inputs = buffer, ()
+    arrays = results[len(found.singles) :]
+    places = found.plan.roots[len(found.singles) :]
+    for bundle, i, buffer in zip(found.bundles, places, arrays):
+        aval = found.plan.order[i].sig.aval
+        array = Node(leaf_signature(computed, aval), (), None, 0)
+        array.buffer = buffer
+        rest = aval.shape[1:]
+        for r, row in bundle.rows:
+            node = order[roots[r]]
+            part = make(
+                ops.slice_, [array], node, start=(row, *(0 for _ in rest)), limit=(row + 1, *rest),
+                strides=(1,) * aval.ndim,
+            )  # fmt: skip
+            part.serial = max(x.serial for x in node.inputs)  # before the row's, after what it was computed from
+            node.sig, node.inputs = signature(ops.reshape, (part.sig.aval,), (rest,)), (part,)
+
+
+__all__ = ["Bundled", "bundled", "settle"]

@@ -1,0 +1,180 @@
+"""Programs that come back with another number of trips each time: an episode, a sentence, a list of losses.
+
+Each is a graph of its own. When the third comes that has the same ops, and only more or fewer of them, its loops are
+padded (see ``padded``) to a power of two: one executable then serves all lengths up to that, and how many there are is
+bounded whatever lengths come.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import devices
+from ..lazy import metrics
+from ..lazy.graph import Node, TypeRuleError, after_inputs, argument
+from . import cache, profiling
+from .emit import Plan, module_of
+from .padded import Padding
+from .rolling import analysis
+from .rolling.loop import WHILE
+from .rolling.rewrite import Rewriter
+from .sizes import LEAST, Sizes, Unpadded, stacked
+
+enabled = [os.environ.get("LAZYXLA_PAD", "1").lower() not in ("0", "false", "no", "off")]
+SMALLEST = 16  # trips to which fewer are padded
+FEW = 64  # ops of a graph that is not looked at: it compiles in no time
+LENGTHS = 2  # how many lengths are compiled as they are before any is padded
+_met: dict[Any, set[int]] = {}  # which ops a graph has, and the types of its results but vectors -> numbers of ops met
+
+
+def forget() -> None:
+    _met.clear()
+
+
+class Padded:
+    """A graph's padded program, and where its arguments are in the graph."""
+
+    def __init__(self, executable: Any, taken: list[Any], packed: list[list[Any]], roots: list[int]) -> None:
+        self.executable, self.taken, self.packed, self.roots = executable, taken, packed, roots
+        self.baked: dict[int, bytes] = {}
+        self.donated: dict[int, int] = {}
+        self.size = 0
+
+    def fits(self, order: Sequence[Node], dying: frozenset[int]) -> bool:
+        """Whether the numbers that are part of it are those of the graph now, and nothing it consumes must live on."""
+        return self.donated.keys() <= dying and all(
+            order[i].value.tobytes() == v for i, v in self.baked.items()  # type: ignore[attr-defined]
+        )
+
+    def run(self, order: Sequence[Node], device: devices.Device) -> None:
+        arguments: list[Any] = []
+        for i, shape in self.taken:
+            buffer = order[i].buffer
+            if shape is not None:
+                array = devices.to_numpy(buffer)
+                edges = [(0, b - a) for a, b in zip(array.shape, shape)]
+                buffer = devices.put(np.pad(array, edges), device)
+            elif type(buffer) is devices.HostArray:
+                buffer = buffer.on(device)
+            arguments.append(buffer)
+        for places in self.packed:
+            values = [order[x].value if type(x) is int else x for x in places]  # type: ignore[attr-defined]
+            arguments.append(devices.put_small(np.concatenate([np.reshape(v, -1) for v in values]), device))
+        last = order[self.roots[-1]]
+        results = profiling.run(self.executable, arguments, last.sig, last.code, last.lasti)
+        for i, buffer in zip(self.roots, results):
+            order[i].buffer, order[i].inputs = buffer, ()
+        metrics.count("executions")
+        metrics.count("lengths_padded")
+        metrics.count("ops_executed", len(order) - len(self.taken))
+
+
+def comes_in_lengths(order: Sequence[Node], roots: Sequence[int]) -> bool:
+    """Whether graphs of the same ops, but of other numbers of them, were met before, so often that this one is padded."""
+    if not enabled[0] or len(order) < FEW:
+        return False
+    kinds = frozenset([n.sig.op for n in order]), tuple([order[i].sig.aval for i in roots if order[i].sig.aval.ndim != 1])
+    if len(_met) > 4096:
+        _met.clear()
+    met = _met.setdefault(kinds, set())
+    known = len(met) >= LENGTHS and len(order) not in met
+    if len(met) < LENGTHS:
+        met.add(len(order))
+    return known
+
+
+def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any) -> Padded | None:
+    """The graph as a padded program; None where it has nothing to pad, or an op that cannot be."""
+    packed = [i for i in graph.hosts if order[i].sig.op is argument]
+    plan = Plan(order, graph.roots, graph.leaves, {None: packed} if packed else {}, {})
+    arguments = {order[i] for i in packed}
+    found = analysis(plan)
+    pieces = [] if found is None else [p for p in found.pieces if p.run.trips >= LEAST]
+    if found is None or not pieces:
+        return None
+    place = {n: i for i, n in enumerate(order)}
+    values = Rewriter(found.arranged, pieces, arguments, [order[i] for i in graph.roots]).result()
+    new_order = after_inputs(values, lambda n: () if n.buffer is not None or stacked(n) else n.inputs)
+    try:
+        sizes = Sizes(new_order)
+        real = [aval.shape[d] for n in new_order for aval, d in _open_dims(sizes, n)]
+        size = max([SMALLEST, *(1 << (r - 1).bit_length() for r in real)])
+        p = Padding(new_order, sizes, size, arguments)
+        wanted = [k for k, v in enumerate(values) if not sizes.any_open(v)]
+        if not p.rows and not any(n.sig.op is WHILE for n in new_order):
+            return None
+        _can_wait([v for v in values if sizes.any_open(v)])
+    except (Unpadded, TypeRuleError):  # the latter where a size was not found to be open
+        return None
+    return _linked(graph, order, p, place, [(k, p.new[values[k]]) for k in wanted], dying, successors)
+
+
+def _open_dims(sizes: Sizes, n: Node) -> Any:
+    if hasattr(n.sig.aval, "elements"):
+        pairs = [(k, aval) for k, aval in enumerate(n.sig.aval.elements)]
+    else:
+        pairs = [(None, n.sig.aval)]
+    return [(aval, d) for k, aval in pairs for d in range(aval.ndim) if sizes.of(n, d, k) is not None]
+
+
+def _can_wait(roots: list[Node]) -> None:
+    """Results of an open size are not computed: they stay pending, which nobody notices if nobody reads them. But what
+    a loop computed is too much to be done again."""
+    if any(n.sig.op is WHILE for n in after_inputs(roots, lambda n: () if n.buffer is not None else n.inputs)):
+        raise Unpadded("a result of an open size that a loop computes")
+
+
+def _linked(
+    graph: Any, order: list[Node], p: Padding, place: dict[Node, int], results: list[tuple[int, Node]],
+    dying: frozenset[int], successors: Any,
+) -> Padded:  # fmt: skip
+    """The program compiled, with its arguments as places in the graph's order."""
+    at = {n: i for i, n in enumerate(p.order)}
+    leaves: list[int] = []
+    taken: list[tuple[int, Any]] = []
+    number = {i: k for k, i in enumerate(graph.leaves)}
+    own: dict[int, int] = {}  # index in graph.leaves -> index in ours
+    for old, new in p.given:
+        own[number[place[old]]] = len(leaves)
+        leaves.append(at[new])
+        taken.append((place[old], None))
+    for old, new in p.padded:
+        leaves.append(at[new])
+        taken.append((place[old], new.sig.aval.shape))
+    for olds, news in p.rows:
+        for k, new in enumerate(news):
+            leaves.append(at[new])
+            taken.append((place[olds[k]] if k < len(olds) else place[olds[0]], None))
+    packed: dict[Any, list[int]] = {}
+    values: dict[Any, list[Any]] = {}
+    for host, new in p.hosts:
+        dtype = new.sig.aval.dtype
+        packed.setdefault(dtype, []).append(at[new])
+        known = place.get(host) if host is not None else None
+        values.setdefault(dtype, []).append(new.value if known is None else known)  # type: ignore[attr-defined]
+    roots = [k for k, _ in results]
+    several = _repeated(taken)
+    below = after_inputs([order[i] for r, i in enumerate(graph.roots) if r not in roots], lambda n: n.inputs)
+    kept = {place[n] for n in below if n in place}
+    free = frozenset(k for k in dying if k in own and graph.leaves[k] not in several | kept)
+    chosen = {k: roots.index(r) for k, r in successors(graph, order, free).items() if r in roots}
+    plan = Plan(p.order, [at[n] for _, n in results], leaves, packed, {own[k]: r for k, r in chosen.items()})
+    why = f"known ops in another number: from now on one program for up to {p.size} trips"
+    made = Padded(cache.as_it_is(plan, module_of(plan), why), taken, list(values.values()), [graph.roots[k] for k in roots])
+    given = {x for places in values.values() for x in places if type(x) is int}
+    made.baked = {i: order[i].value.tobytes() for i in graph.hosts if i not in given}  # type: ignore[attr-defined]
+    made.donated = chosen
+    made.size = p.size
+    return made
+
+
+def _repeated(taken: list[tuple[int, Any]]) -> set[int]:
+    seen: set[int] = set()
+    return {i for i, _ in taken if i in seen or seen.add(i)}  # type: ignore[func-returns-value]
+
+
+__all__ = ["Padded", "comes_in_lengths", "enabled", "forget", "padded"]

@@ -1,0 +1,138 @@
+"""Programs of varying length: few executables whatever lengths come, and the right numbers in each."""
+
+import math
+
+import numpy as np
+import pytest
+
+import lazyxla as lx
+from lazyxla.lowering import lengths
+
+pytestmark = pytest.mark.usefixtures("clean")
+START = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
+
+
+def normalised(r):
+    return (r - r.mean()) / (r.std() + 1e-6)
+
+
+SUMMED = {  # how an episode's losses and returns become one: by lazyxla, and the weight of each loss by NumPy
+    "cat of products": (
+        lambda losses, r: lx.cat([loss * w for loss, w in zip(losses, normalised(r))]).sum(),
+        lambda r: (r - r.mean()) / (r.std(ddof=1) + 1e-6),
+    ),
+    "stack, mean": (lambda losses, r: (lx.stack(losses).squeeze(1) * r).mean(), lambda r: r / len(r)),
+    "added up, largest": (
+        lambda losses, r: sum(loss.sum() * w for loss, w in zip(losses, r)) / r.max(),
+        lambda r: r / r.max(),
+    ),
+    "from the last, dot": (
+        lambda losses, r: lx.cat(losses[::-1]) @ r.flip(0) - r.min(),
+        lambda r: r,
+    ),
+}  # fmt: skip
+
+
+def episode(w, n, summed):
+    """One of n steps, with a read at each, and a step downhill; gives the weights that NumPy says come of it."""
+    rng = np.random.default_rng(n)
+    xs = rng.normal(size=(n, 1, 4)).astype(np.float32)
+    returns = rng.normal(size=n).astype(np.float32) + 3
+    losses = []
+    for x in xs:
+        h = lx.tanh(lx.tensor(x) @ w)
+        losses.append(h.sum(1))
+        assert h.sum().item() < 9  # as an action that is read
+    by, weights = SUMMED[summed]
+    loss = by(losses, lx.tensor(returns))
+    loss.backward()
+    values = w.detach().numpy().copy()
+    with lx.no_grad():
+        w -= w.grad * 0.1
+        w.grad = None
+    lx.sync()
+    h = np.tanh(xs @ values)
+    slopes = weights(returns)[:, None, None] * (1 - h * h)
+    return loss, values - 0.1 * np.einsum("nai,nab->ib", xs, slopes)
+
+
+@pytest.mark.parametrize("summed", SUMMED)
+def test_any_length_is_right_and_compiles_are_few(summed, metrics):
+    lx.lowering.clear_cache()
+    w = lx.tensor(START.copy(), requires_grad=True)
+    for n in (21, 30, 8, 14, 9, 11, 13, 10, 15, 12, 16):  # 8 is also the size of the weights
+        loss, expected = episode(w, n, summed)
+        np.testing.assert_allclose(w.detach().numpy(), expected, rtol=2e-5, atol=2e-6)
+        assert math.isfinite(loss.item())
+        if n == 14:
+            compiles = metrics.report(as_dict=True)["compiles"]
+    facts = metrics.report(as_dict=True)
+    assert facts["lengths_padded"] >= 7  # of nine; one of 8 steps may have too few trips
+    assert facts["compiles"] <= compiles + 2  # 16 rows, or as many more as there are trips
+
+
+def test_a_number_that_changes_is_used(metrics):
+    """The same graph with other numbers: its padded program must not go on with the old ones."""
+    lx.lowering.clear_cache()
+    w = lx.tensor(START.copy(), requires_grad=True)
+    for n in (12, 20, 16, 16, 16):
+        losses = []
+        for x in np.random.default_rng(n).normal(size=(n, 1, 4)).astype(np.float32):
+            losses.append(lx.tanh(lx.tensor(x) @ w).sum(1))
+            losses[-1].item()
+        factor = 1 + metrics.report(as_dict=True)["lengths_padded"]
+        loss = (lx.cat(losses) * factor * 1.5).sum()
+        expected = factor * 1.5 * sum(x.item() for x in losses)
+        loss.backward()
+        with lx.no_grad():
+            w -= w.grad * 0.001
+            w.grad = None
+        lx.sync()
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
+    assert metrics.report(as_dict=True)["lengths_padded"] >= 2
+
+
+def test_a_result_as_long_as_the_episode_is_there_when_read(metrics):
+    lx.lowering.clear_cache()
+    w = lx.tensor(START.copy(), requires_grad=True)
+    for n in (12, 20, 15):
+        losses = []
+        for x in np.random.default_rng(n).normal(size=(n, 1, 4)).astype(np.float32):
+            losses.append(lx.tanh(lx.tensor(x) @ w).sum(1))
+            losses[-1].item()
+        r = np.arange(n, dtype=np.float32)
+        weights = normalised(lx.tensor(r))
+        sum((loss * x).sum() for loss, x in zip(losses, weights)).backward()
+        with lx.no_grad():
+            w -= w.grad * 0.001
+            w.grad = None
+        lx.sync()
+        np.testing.assert_allclose(weights.numpy(), (r - r.mean()) / (r.std(ddof=1) + 1e-6), rtol=1e-5, atol=1e-6)
+    assert metrics.report(as_dict=True)["lengths_padded"] == 1
+
+
+def test_what_cannot_be_padded_is_compiled_as_it_is(metrics):
+    """The order of the losses is that of all of them: nothing may be put behind."""
+    lx.lowering.clear_cache()
+    w = lx.tensor(START.copy(), requires_grad=True)
+    for n in (12, 20, 15):
+        losses = []
+        for x in np.random.default_rng(n).normal(size=(n, 1, 4)).astype(np.float32):
+            losses.append(lx.tanh(lx.tensor(x) @ w).sum(1))
+            losses[-1].item()
+        best = lx.cat(losses).sort()[0][:3].sum()
+        best.backward()
+        known = np.sort([x.item() for x in losses])[:3].sum()
+        lx.sync()
+        assert best.item() == pytest.approx(known, rel=1e-5)
+        w.grad = None
+    assert metrics.report(as_dict=True)["lengths_padded"] == 0
+
+
+def test_it_can_be_switched_off(metrics, monkeypatch):
+    monkeypatch.setattr(lengths, "enabled", [False])
+    w = lx.tensor(START.copy(), requires_grad=True)
+    for n in (8, 9, 10):
+        _, expected = episode(w, n, "stack, mean")
+        np.testing.assert_allclose(w.detach().numpy(), expected, rtol=2e-5, atol=2e-6)
+    assert metrics.report(as_dict=True)["lengths_padded"] == 0
