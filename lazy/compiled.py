@@ -108,6 +108,8 @@ class Compiled:
         why = why or self._difference(key)
         flat: list[Any] = []
         flatten((args, kwargs), flat)
+        static = [x for x in flat if not isinstance(x, Tensor)]
+        before = [(g.what, g.contents) for g in guards_of(self.fn, static)]
         capture = Capture(self.name)
         for t in tensors:
             capture.meets(t)
@@ -130,7 +132,8 @@ class Compiled:
         if linker.entangled:
             self.plain.add(key)
             return out
-        guards = guards_of(self.fn, (x for x in flat if not isinstance(x, Tensor)))
+        # what the function itself changes says nothing about another call
+        guards = [g for g in guards_of(self.fn, static) if (g.what, g.contents) in before]
         trace = linker.after(run_recorded([n for n in linker.wanted if n.buffer is None]))
         trace.guards = guards
         self.traces[key] = [trace, *self.traces.get(key, [])][:SIGNATURES]

@@ -144,7 +144,7 @@ def _methods(kind: type) -> list[tuple[str, types.FunctionType]]:
 
 
 @functools.cache
-def _names_of(kind: type) -> frozenset[str] | None:
+def _names_of(kind: Any) -> frozenset[str] | None:
     """The attributes that modules of a class may read; None for all, where a layer of the library's is its base."""
     if any(c.__module__.partition(".")[0] == _LIBRARY and c.__name__ != "Module" for c in kind.__mro__):
         return None

@@ -38,19 +38,24 @@ class Linker:
         self.entangled = False
         self.places = {id(t): i for i, t in reversed(list(enumerate(tensors)))}
         self.owners: dict[int, Getter] = {}
-        self.outside: list[tuple[Tensor, Node | None]] = []  # tensors from outside, and what is left of their first values
-        self.firsts: dict[Node, Tensor] = {}
-        for seen in capture.seen.values():
-            t, first = seen.tensor(), None if seen.first is None else seen.first()
-            if t is not None and seen.outside:
-                self.outside.append((t, first))
-                if first is not None:
-                    self.firsts.setdefault(first, t)
+        self._look()
         self._changes()
         for i, r in enumerate(results):
             self.trace.outputs.append(self._said(r, i, results))
         self.trace.modules = [ModuleState(m) for m in capture.modules.values()]
         self.trace.steps = capture.steps
+        self.outside, self.firsts = [], {}  # while the programs run, nobody may hold what they consume
+
+    def _look(self) -> None:
+        """Find the tensors from outside, and what is left of their first values."""
+        self.outside: list[tuple[Tensor, Node | None]] = []
+        self.firsts: dict[Node, Tensor] = {}
+        for seen in self.capture.seen.values():
+            t, first = seen.tensor(), None if seen.first is None else seen.first()
+            if t is not None and seen.outside:
+                self.outside.append((t, first))
+                if first is not None:
+                    self.firsts.setdefault(first, t)
 
     def getter(self, t: Tensor) -> Getter:
         """How a call finds the tensor that this one is to the captured call."""
@@ -136,6 +141,7 @@ class Linker:
     def after(self, ran: list[Any]) -> Trace:
         """Link the programs that computed it. ``CannotReplay`` where they take a value that cannot be found again."""
         trace, capture = self.trace, self.capture
+        self._look()
         numbers = [r for step in capture.steps for r in step.numbers]
         leaves: dict[Node, int] = {}
         for node in (n for program in ran for n in program.sources()):

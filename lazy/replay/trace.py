@@ -121,11 +121,11 @@ class Trace:
         gives = [None if o.value is None else value(o.value) for _, o in self.gives]
         for (get, _, history), node in zip(self.writes, values):
             rewrite(get(tensors), node, history)
-        for (put, said), node in zip(self.gives, gives):
-            put(_tensor(said, node, tensors, ()))
+        for (put, said), given in zip(self.gives, gives):
+            put(_tensor(said, given, tensors, ()))
         found: list[Any] = []
-        for said, node in zip(self.outputs, outputs):
-            found.append(_tensor(said, node, tensors, found))
+        for said, given in zip(self.outputs, outputs):
+            found.append(_tensor(said, given, tensors, found))
         results = iter(found)
         return rebuild(self.structure, lambda: next(results))
 
