@@ -1,6 +1,6 @@
 """All groups of cases."""
 
-from . import amp, attention, layers, optimizers, recurrent, reparametrized
+from . import amp, attention, everyday, layers, optimizers, recurrent, reparametrized, spread
 
-GROUPS = ("amp", "attention", "layers", "optimizers", "recurrent", "reparametrized")
-__all__ = ["GROUPS", "amp", "attention", "layers", "optimizers", "recurrent", "reparametrized"]
+GROUPS = ("amp", "attention", "everyday", "layers", "optimizers", "recurrent", "reparametrized", "spread")
+__all__ = ["GROUPS", "amp", "attention", "everyday", "layers", "optimizers", "recurrent", "reparametrized", "spread"]
