@@ -113,6 +113,9 @@ class Compiled:
         capture = Capture(self.name)
         for t in tensors:
             capture.meets(t)
+        for x in (*static, getattr(self.fn, "__self__", None)):
+            if hasattr(x, "_modules"):
+                capture.uses(x)
         S.set_player(capture)
         try:
             out = self.fn(*args, **kwargs)

@@ -114,10 +114,8 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
 
 
 def _open_dims(sizes: Sizes, n: Node) -> Any:
-    if hasattr(n.sig.aval, "elements"):
-        pairs = [(k, aval) for k, aval in enumerate(n.sig.aval.elements)]
-    else:
-        pairs = [(None, n.sig.aval)]
+    several = getattr(n.sig.aval, "elements", None)
+    pairs: list[tuple[int | None, Any]] = [(None, n.sig.aval)] if several is None else list(enumerate(several))
     return [(aval, d) for k, aval in pairs for d in range(aval.ndim) if sizes.of(n, d, k) is not None]
 
 

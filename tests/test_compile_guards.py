@@ -74,7 +74,7 @@ def test_attributes_of_modules():
             self.drop, self.scale, self.seen = nn.Dropout(0.0), 2.0, 0
 
         def forward(self, x):
-            return self.drop(x) * self.scale
+            return self.drop(x) * self.scale if self.training else -x
 
     net = Net()
     f = lx.compile(net)
@@ -84,6 +84,8 @@ def test_attributes_of_modules():
     assert recordings() == 2
     net.drop.p = 1.0
     assert f(lx.ones(2)).tolist() == [0, 0]
+    net.eval()
+    assert f(lx.ones(2)).tolist() == [-1, -1]
 
 
 def test_what_it_changes_itself_records_nothing_anew():
