@@ -165,7 +165,8 @@ class ModuleState:
 
     def __init__(self, module: Any) -> None:
         self.module, self.training, self.members = module, module.training, members_of(module)
-        names = _names_of(type(module))
+        kind: Any = type(module)
+        names = _names_of(kind)
         read = {
             n: v for n, v in vars(module).items() if n[0] != "_" and n != "training" and (names is None or n in names)
         }
@@ -185,7 +186,8 @@ class ModuleState:
             found = now.get(n)
             if found is not v and (type(found) is not type(v) or found != v):
                 return f"{name}.{n} is {found!r} now, was {v!r}"
-        names = _names_of(type(module)) or _NO_NAMES
+        kind: Any = type(module)
+        names = _names_of(kind) or _NO_NAMES
         for n, v in self.deep:
             if frozen(now.get(n), names) != v:
                 return f"{name}.{n} holds other values now"

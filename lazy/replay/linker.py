@@ -38,6 +38,8 @@ class Linker:
         self.entangled = False
         self.places = {id(t): i for i, t in reversed(list(enumerate(tensors)))}
         self.owners: dict[int, Getter] = {}
+        self.outside: list[tuple[Tensor, Node | None]] = []
+        self.firsts: dict[Node, Tensor] = {}
         self._look()
         self._changes()
         for i, r in enumerate(results):
@@ -48,8 +50,6 @@ class Linker:
 
     def _look(self) -> None:
         """Find the tensors from outside, and what is left of their first values."""
-        self.outside: list[tuple[Tensor, Node | None]] = []
-        self.firsts: dict[Node, Tensor] = {}
         for seen in self.capture.seen.values():
             t, first = seen.tensor(), None if seen.first is None else seen.first()
             if t is not None and seen.outside:
