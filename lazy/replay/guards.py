@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import types
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,12 +163,13 @@ class ModuleState:
 
     __slots__ = ("deep", "members", "module", "plain", "training")
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, rebound: Container[str] = ()) -> None:  # without the attributes that it sets itself
         self.module, self.training, self.members = module, module.training, members_of(module)
         kind: Any = type(module)
         names = _names_of(kind)
         read = {
-            n: v for n, v in vars(module).items() if n[0] != "_" and n != "training" and (names is None or n in names)
+            n: v for n, v in vars(module).items()
+            if n[0] != "_" and n != "training" and n not in rebound and (names is None or n in names)
         }
         self.plain = [(n, v) for n, v in read.items() if isinstance(v, _PLAIN)]
         self.deep = [(n, found) for n, v in read.items() if not isinstance(v, _PLAIN)

@@ -44,7 +44,10 @@ class Linker:
         self._changes()
         for i, r in enumerate(results):
             self.trace.outputs.append(self._said(r, i, results))
-        self.trace.modules = [ModuleState(m) for m in capture.modules.values()]
+        self.trace.modules = [
+            ModuleState(m, [name for module, name, _ in capture.rebound.values() if module is m])
+            for m in capture.modules.values()
+        ]
         self.trace.steps = capture.steps
         self.outside, self.firsts = [], {}  # while the programs run, nobody may hold what they consume
 
