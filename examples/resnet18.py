@@ -115,14 +115,10 @@ def accuracy(model, images, labels, batch_size, device):
     return right / len(labels)
 
 
-def train(device, epochs, batch_size, lr, seed, width=64, small=False, data=None, progress=True):
-    """Train on (images, labels, held-out images, labels). Returns the model, the loss of each step and the accuracy."""
-    torch.manual_seed(seed)
+def fit(model, optimizer, scheduler, images, labels, device, epochs, batch_size, seed, progress, clip=None):
+    """Go through the images so often, in whole mini-batches; gradients longer than ``clip`` are shortened. Returns the loss
+    of each step."""
     rng = np.random.default_rng(seed)
-    images, labels, test_images, test_labels = data or load_data()
-    model = ResNet18(10, width, small).to(device)
-    optimizer = optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4)
-    scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * (len(labels) // batch_size))
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
     losses = []
     bar = tqdm(total=epochs * (len(labels) // batch_size), unit="step", disable=not progress)
@@ -135,12 +131,25 @@ def train(device, epochs, batch_size, lr, seed, width=64, small=False, data=None
             loss = criterion(model(augment(x)), y)
             loss.backward()
             losses.append(loss.detach())  # not read: the next step is recorded while this one runs
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
             optimizer.step()
             scheduler.step()
             bar.update()
         bar.set_postfix(epoch=epoch + 1, loss=f"{losses[-1].item():.3f}")
     bar.close()
-    return model, torch.stack(losses).tolist(), accuracy(model, test_images, test_labels, batch_size, device)
+    return torch.stack(losses).tolist()
+
+
+def train(device, epochs, batch_size, lr, seed, width=64, small=False, data=None, progress=True):
+    """Train on (images, labels, held-out images, labels). Returns the model, the loss of each step and the accuracy."""
+    torch.manual_seed(seed)
+    images, labels, test_images, test_labels = data or load_data()
+    model = ResNet18(10, width, small).to(device)
+    optimizer = optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4)
+    scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * (len(labels) // batch_size))
+    losses = fit(model, optimizer, scheduler, images, labels, device, epochs, batch_size, seed, progress)
+    return model, losses, accuracy(model, test_images, test_labels, batch_size, device)
 
 
 def main(argv):

@@ -7,8 +7,7 @@ import time
 
 import numpy as np
 from absl import app, flags, logging
-from resnet18 import accuracy, augment, load_data
-from tqdm import tqdm
+from resnet18 import accuracy, fit, load_data
 
 import lazyxla as torch
 import lazyxla.nn as nn
@@ -78,7 +77,6 @@ class ViT(nn.Module):
 def train(device, epochs, batch_size, lr, seed, patch=8, layers=4, width=96, data=None, progress=True):
     """Train on (images, labels, held-out images, labels). Returns the model, the loss of each step and the accuracy."""
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     images, labels, test_images, test_labels = data or load_data()
     model = ViT(images.shape[-1], patch, layers, 4, width, 2 * width, 10, dropout=0.1).to(device)
     optimizer = optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05)
@@ -92,25 +90,8 @@ def train(device, epochs, batch_size, lr, seed, patch=8, layers=4, width=96, dat
         ],
         milestones=[warm],
     )
-    criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
-    losses = []
-    bar = tqdm(total=steps, unit="step", disable=not progress)
-    for epoch in range(epochs):
-        order = rng.permutation(len(labels))
-        for start in range(0, len(order) - batch_size + 1, batch_size):
-            chosen = order[start : start + batch_size]
-            x, y = torch.tensor(images[chosen]).to(device), torch.tensor(labels[chosen]).to(device)
-            optimizer.zero_grad()
-            loss = criterion(model(augment(x)), y)
-            loss.backward()
-            losses.append(loss.detach())  # not read: the next step is recorded while this one runs
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            scheduler.step()
-            bar.update()
-        bar.set_postfix(epoch=epoch + 1, loss=f"{losses[-1].item():.3f}")
-    bar.close()
-    return model, torch.stack(losses).tolist(), accuracy(model, test_images, test_labels, batch_size, device)
+    losses = fit(model, optimizer, scheduler, images, labels, device, epochs, batch_size, seed, progress, clip=1.0)
+    return model, losses, accuracy(model, test_images, test_labels, batch_size, device)
 
 
 def main(argv):

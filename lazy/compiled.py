@@ -79,7 +79,7 @@ class Compiled:
             self.traces.move_to_end(key)
             metrics.count("compiled_calls")
             return out
-        return self._record(key, args, kwargs, tensors, why)
+        return self._record(key, args, kwargs, leaves, why)
 
     def _described(self, leaves: list[Any]) -> list[Any]:
         """What makes one argument the same kind as another. TypeError for what cannot be part of a signature."""
@@ -104,11 +104,10 @@ class Compiled:
                 found.append((type(x), x))
         return found
 
-    def _record(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor], why: str) -> Any:
+    def _record(self, key: Any, args: Any, kwargs: Any, leaves: list[Any], why: str) -> Any:
         why = why or self._difference(key)
-        flat: list[Any] = []
-        flatten((args, kwargs), flat)
-        static = [x for x in flat if not isinstance(x, Tensor)]
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
+        static = [x for x in leaves if not isinstance(x, Tensor)]
         before = [(g.what, g.contents) for g in guards_of(self.fn, static)]
         capture = Capture(self.name)
         for t in tensors:

@@ -98,12 +98,7 @@ def view(base: Any, step: Step) -> Any:
     out = step.take(base)
     if out is base:
         out = rec.track(wrap(base._node, base._edge))
-    domain = share(base)
-    meta = base._meta
-    join(out, domain, (*meta.chain, step), meta.shape)
-    out._meta.base = meta.base if meta.base is not None else base
-    out._meta.untracked = out._edge is None and base._edge is not None
-    return out
+    return viewed(base, (step,), out)
 
 
 def rewrite(t: Any, node: Node, edge: Any) -> None:

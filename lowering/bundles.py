@@ -6,11 +6,11 @@ the arrays, and each result stays pending, as a row of its array. The backward t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..lazy import ops
-from ..lazy.graph import Node, computed, leaf_signature, signature
+from ..lazy.graph import Node, after_inputs, computed_as, leaf, signature
 from .emit import Plan
 from .nodes import make
 from .rolling import rolled
@@ -19,25 +19,20 @@ RESULTS = 256  # of a program, from which on it is looked at
 ROWS = 16  # of one array, at least
 
 
-class Bundle(NamedTuple):
-    """An array that is given instead of results: the place of each among the graph's roots, with its row."""
-
-    rows: list[tuple[int, int]]
-
-
 class Bundled(NamedTuple):
-    """A rolled plan with arrays for results; ``singles``: the places of the roots that it gives by themselves, first."""
+    """A rolled plan with arrays for results. ``singles``: the places of the graph's roots that it gives by themselves, first;
+    ``bundles``: for each array after them the places of the roots that are rows of it, with their rows."""
 
     plan: Plan
     singles: list[int]
-    bundles: list[Bundle]
+    bundles: list[list[tuple[int, int]]]
 
 
-def bundled(plan: Plan, held: set[Node]) -> Bundled | None:
-    """The plan with its results bundled but for those of nodes that are ``held``; None where there are few."""
+def bundled(plan: Plan, held_by_tensors: Callable[[], set[Node]]) -> Bundled | None:
+    """The plan with its results bundled but for those that tensors hold; None where there are few."""
     if len(plan.roots) < RESULTS:
         return None
-    new = rolled(plan)
+    new, held = rolled(plan), held_by_tensors()
     by_array: dict[Node, list[tuple[int, int]]] = {}
     for r, i in enumerate(new.roots):
         found = _row(new.order[i])
@@ -52,26 +47,14 @@ def bundled(plan: Plan, held: set[Node]) -> Bundled | None:
     roots = [new.roots[r] for r in singles] + [place[array] for array in groups]
     where = {r: k for k, r in enumerate(singles)}
     donated = {k: where[r] for k, r in new.donated.items() if r in where}
-    used = _needed(new, roots)
+    given = {new.order[i] for i in new.leaves}.union(new.order[i] for places in new.packed.values() for i in places)
+    used = given.union(after_inputs([new.order[i] for i in roots], lambda n: () if n in given else n.inputs))
     order = [n for n in new.order if n in used]
     at = {n: i for i, n in enumerate(order)}
     packed = {dtype: [at[new.order[i]] for i in places] for dtype, places in new.packed.items()}
     leaves = [at[new.order[i]] for i in new.leaves]
     plan = Plan(order, [at[new.order[i]] for i in roots], leaves, packed, donated)
-    return Bundled(plan, singles, [Bundle(rows) for rows in groups.values()])
-
-
-def _needed(plan: Plan, roots: Sequence[int]) -> set[Node]:
-    """The arguments, and what the results are computed from."""
-    given = {plan.order[i] for i in plan.leaves}.union(plan.order[i] for places in plan.packed.values() for i in places)
-    found = set(given)
-    stack = [plan.order[i] for i in roots]
-    while stack:
-        n = stack.pop()
-        if n not in found:
-            found.add(n)
-            stack.extend(n.inputs)
-    return found
+    return Bundled(plan, singles, list(groups.values()))
 
 
 def _row(n: Node) -> tuple[Node, int] | None:
@@ -91,16 +74,14 @@ def _row(n: Node) -> tuple[Node, int] | None:
 def settle(found: Bundled, order: list[Node], roots: Sequence[int], results: Sequence[Any]) -> None:
     """Hand the results to their nodes: buffers to some, and to the others the arrays of which they are rows."""
     for r, buffer in zip(found.singles, results):
-        node = order[roots[r]]
-        node.buffer, node.inputs = buffer, ()
+        computed_as(order[roots[r]], buffer)
     arrays = results[len(found.singles) :]
     places = found.plan.roots[len(found.singles) :]
-    for bundle, i, buffer in zip(found.bundles, places, arrays):
+    for rows, i, buffer in zip(found.bundles, places, arrays):
         aval = found.plan.order[i].sig.aval
-        array = Node(leaf_signature(computed, aval), (), None, 0)
-        array.buffer = buffer
+        array = leaf(aval, buffer)
         rest = aval.shape[1:]
-        for r, row in bundle.rows:
+        for r, row in rows:
             node = order[roots[r]]
             part = make(
                 ops.slice_, [array], node, start=(row, *(0 for _ in rest)), limit=(row + 1, *rest),

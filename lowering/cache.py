@@ -43,12 +43,7 @@ def executable(plan: Plan, why: str, graph: Any) -> Any:
         metrics.count("cache_hits")
         return found
     whole = time.perf_counter() - start
-    metrics.spent("compile", compiling)
-    metrics.spent("lowering", whole - compiling)
-    metrics.compiled(
-        ops=len(plan.order) - len(plan.leaves), seconds=round(compiling, 4), lowering_seconds=round(whole - compiling, 4),
-        why=why, executables=len(digests), **memory_of(found)._asdict(),
-    )  # fmt: skip
+    _told(plan, found, compiling, whole - compiling, why, len(digests))
     if whole >= WORTH_STORING:
         _to_disk(store, name, found, digests)
     return found
@@ -63,25 +58,21 @@ def as_it_is(plan: Plan, module: Any, why: str) -> Any:
     if found is not None:
         metrics.count("cache_hits")
         return found
-    store = disk.default_cache()
-    name = digest + compiler.target_signature(device).encode()
-    found = _from_disk(store, name, device)
-    if found is not None:
-        return found
     lowering = time.perf_counter() - start
-    start = time.perf_counter()
-    found = _compiled(module, text, plan, device)
-    _remember(device, digest, found)
-    seconds = time.perf_counter() - start
-    metrics.spent("compile", seconds)
+    found, compiling = _by_text(plan, digest, module, text, device, disk.default_cache())
+    if compiling is not None:
+        _told(plan, found, compiling, lowering, why, 1)
+    return found
+
+
+def _told(plan: Plan, found: Any, compiling: float, lowering: float, why: str, executables: int) -> None:
+    """Say in the metrics that a program was compiled."""
+    metrics.spent("compile", compiling)
     metrics.spent("lowering", lowering)
     metrics.compiled(
-        ops=len(plan.order) - len(plan.leaves), seconds=round(seconds, 4), lowering_seconds=round(lowering, 4), why=why,
-        executables=1, **memory_of(found)._asdict(),
+        ops=len(plan.order) - len(plan.leaves), seconds=round(compiling, 4), lowering_seconds=round(lowering, 4), why=why,
+        executables=executables, **memory_of(found)._asdict(),
     )  # fmt: skip
-    if seconds >= WORTH_STORING:
-        _to_disk(store, name, found, [digest])
-    return found
 
 
 def made(plan: Plan, device: Device, store: Any = None) -> tuple[Any, list[bytes], float | None]:
@@ -112,16 +103,7 @@ def _parts(
         found = _remembered(device, digest)
         if found is not None:
             return [digest], [found], None
-        name = digest + compiler.target_signature(device).encode()
-        found = _from_disk(store, name, device)
-        if found is not None:
-            return [digest], [found], None
-        start = time.perf_counter()
-        found = _compiled(module, text, plan, device)
-        seconds = time.perf_counter() - start
-        _remember(device, digest, found)
-        if seconds >= WORTH_STORING:
-            _to_disk(store, name, found, [digest])
+        found, seconds = _by_text(plan, digest, module, text, device, store)
         return [digest], [found], seconds
     modules = [_module(lowered(p)) for p in outline.programs]
     digests = [digest for digest, _, _ in modules]
@@ -136,6 +118,23 @@ def _parts(
             parts[k] = future.result()
             _remember(device, digests[k], parts[k])
     return digests, parts, time.perf_counter() - start
+
+
+def _by_text(
+    plan: Plan, digest: bytes, module: Any, text: str, device: Device, store: Any
+) -> tuple[Any, float | None]:
+    """The executable for a module that is not in memory: found on disk by its text, or compiled, and the seconds of that."""
+    name = digest + compiler.target_signature(device).encode()
+    found = _from_disk(store, name, device)
+    if found is not None:
+        return found, None
+    start = time.perf_counter()
+    found = _compiled(module, text, plan, device)
+    seconds = time.perf_counter() - start
+    _remember(device, digest, found)
+    if seconds >= WORTH_STORING:
+        _to_disk(store, name, found, [digest])
+    return found, seconds
 
 
 def _module(module: Any) -> tuple[bytes, Any, str]:

@@ -311,7 +311,7 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
             why = "an argument that was given away before is now still in use"
         else:
             why = explain.difference(graph, order, _graphs)
-    bundled = bundles.bundled(plan, _held()) if len(graph.roots) >= bundles.RESULTS else None
+    bundled = bundles.bundled(plan, _held)
     if bundled is None:
         executable = cache.executable(plan, why, graph)
     else:

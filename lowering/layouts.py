@@ -20,7 +20,7 @@ from ..lazy.graph import LEAVES, HostValue, Node, Op
 from .columns import convolved
 from .emit import Plan
 from .groups import depthwise_gradient, grouped, is_depthwise_gradient
-from .nodes import ELEMENTWISE, Ints, last, last_kernel, make
+from .nodes import Ints, is_elementwise, last, last_kernel, make
 from .products import is_pointwise, is_whole, pointwise, whole
 
 enabled = [os.environ.get("LAZYXLA_LAYOUTS", "1").lower() not in ("0", "false", "no", "off")]
@@ -60,7 +60,7 @@ class Arranger:
         if n.buffer is not None or isinstance(n, HostValue) or n.sig.op in LEAVES:
             return
         rule = _RULES.get(n.sig.op)
-        if rule is None and n.sig.op in ELEMENTWISE and all(a.shape == n.sig.aval.shape for a in n.sig.inputs):
+        if rule is None and is_elementwise(n):
             rule = _elementwise
         form = rule(self, n) if rule is not None else None
         self.forms[n] = form if form is not None else self.rebuilt(n)

@@ -8,6 +8,7 @@ bounded whatever lengths come.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from .. import devices
 from ..lazy import metrics
-from ..lazy.graph import Node, TypeRuleError, after_inputs, argument
+from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed_as
 from . import cache, profiling
 from .emit import Plan, module_of
 from .padded import Padding
@@ -67,7 +68,7 @@ class Padded:
         last = order[self.roots[-1]]
         results = profiling.run(self.executable, arguments, last.sig, last.code, last.lasti)
         for i, buffer in zip(self.roots, results):
-            order[i].buffer, order[i].inputs = buffer, ()
+            computed_as(order[i], buffer)
         metrics.count("executions")
         metrics.count("lengths_padded")
         metrics.count("ops_executed", len(order) - len(self.taken))
@@ -155,7 +156,7 @@ def _linked(
         known = place.get(host) if host is not None else None
         values.setdefault(dtype, []).append(new.value if known is None else known)  # type: ignore[attr-defined]
     roots = [k for k, _ in results]
-    several = _repeated(taken)
+    several = {i for i, times in Counter(i for i, _ in taken).items() if times > 1}
     below = after_inputs([order[i] for r, i in enumerate(graph.roots) if r not in roots], lambda n: n.inputs)
     kept = {place[n] for n in below if n in place}
     free = frozenset(k for k in dying if k in own and graph.leaves[k] not in several | kept)
@@ -168,11 +169,6 @@ def _linked(
     made.donated = chosen
     made.size = p.size
     return made
-
-
-def _repeated(taken: list[tuple[int, Any]]) -> set[int]:
-    seen: set[int] = set()
-    return {i for i, _ in taken if i in seen or seen.add(i)}  # type: ignore[func-returns-value]
 
 
 __all__ = ["Padded", "comes_in_lengths", "enabled", "forget", "padded"]

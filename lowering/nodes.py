@@ -15,6 +15,13 @@ Ints = tuple[int, ...]
 ELEMENTWISE = {op for op in vars(elementwise).values() if isinstance(op, Op)}
 
 
+def is_elementwise(n: Node) -> bool:
+    """Whether a node combines operands of its own shape, element by element."""
+    return n.sig.op in ELEMENTWISE and all(a.shape == n.sig.aval.shape for a in n.sig.inputs)
+
+
+
+
 def make(op: Op, inputs: Sequence[Node], like: Node, **attributes: Any) -> Node:
     """A node that was not recorded, at the line of one that was."""
     sig = signature(op, tuple([n.sig.aval for n in inputs]), tuple([attributes[name] for name in op.attributes]))

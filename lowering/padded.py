@@ -7,24 +7,17 @@ with an op for which there is no such rule is left as it is (``Unpadded``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..lazy import dtypes, ops
 from ..lazy.graph import Aval, HostValue, Node, argument, computed, leaf_signature, result, scalar
-from ..lazy.ops.reduction import highest, lowest
-from .nodes import make
-from .rolling.batching import ELEMENTWISE
+from .nodes import ELEMENTWISE, make
 from .rolling.loop import WHILE, Count, Loop, Register, Row, Stack, loop_signature, stand_in
+from .rules.reduction import NEUTRAL
 from .sizes import NEAR, Sizes, Unpadded, Var, given_value, stacked
-
-_NEUTRAL: dict[Any, Callable[[Any], Any]] = {
-    ops.reduce_sum: lambda dtype: 0, ops.reduce_prod: lambda dtype: 1, ops.reduce_or: lambda dtype: False,
-    ops.reduce_and: lambda dtype: True, ops.reduce_max: lambda dtype: lowest(dtype.numpy),
-    ops.reduce_min: lambda dtype: highest(dtype.numpy),
-}  # fmt: skip
 
 
 class Padding:
@@ -170,9 +163,7 @@ class Padding:
         if type(n.sig.aval) is not Aval:
             raise Unpadded(f"{n.sig.op.name} on an open size")
         op, at, shape = n.sig.op, n.sig.keyword, self.shape(n)
-        if op in ELEMENTWISE or op is ops.transpose or (op is ops.cumsum and not at["reverse"]):
-            return self.make(op, inputs, n, **at)
-        if op is result:
+        if op in ELEMENTWISE or op is ops.transpose or op is result or (op is ops.cumsum and not at["reverse"]):
             return self.make(op, inputs, n, **at)
         if op is ops.broadcast_in_dim:
             return self.make(op, inputs, n, shape=shape, dims=at["dims"])
@@ -180,8 +171,8 @@ class Padding:
             return self.make(op, inputs, n, shape=shape)
         if op is ops.iota:
             return self.make(op, (), n, aval=self.aval(n), axis=at["axis"])
-        if op in _NEUTRAL:
-            x = self.masked(inputs[0], n.inputs[0], at["axes"], _NEUTRAL[op](n.sig.aval.dtype))
+        if op in NEUTRAL:
+            x = self.masked(inputs[0], n.inputs[0], at["axes"], NEUTRAL[op](n.sig.aval.dtype.numpy))
             return self.make(op, [x], n, axes=at["axes"])
         if op is ops.dot_general:
             pairs = zip(inputs, n.inputs, at["contract"])

@@ -11,12 +11,12 @@ from typing import Any
 
 from ..lazy import ops
 from ..lazy.graph import Aval, HostValue, Node, result
-from .rolling.batching import ELEMENTWISE
+from .nodes import ELEMENTWISE
+from .rolling.batching import REDUCTIONS
 from .rolling.loop import WHILE, Loop
 
 LEAST = 8  # trips of a loop, and rows laid side by side, from which on their number is an open size
 NEAR = 4  # a row is counted from the end of a dim if it is nearer to it than this, else from the beginning
-REDUCTIONS = {ops.reduce_sum, ops.reduce_prod, ops.reduce_or, ops.reduce_and, ops.reduce_max, ops.reduce_min}
 Var = tuple[int, Any, int]  # a dim: of a node (by id), which of its results (None: the only one), and which dim
 
 

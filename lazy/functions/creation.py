@@ -16,6 +16,7 @@ from .. import record as rec
 from ..dtypes import DType
 from ..graph import Aval, leaf
 from ..record import mode, number, user_line, wrap
+from ..replay.inlay import Inlay
 from ..replay.state import S
 from ..tensors import Tensor
 from ._register import function, method
@@ -228,7 +229,7 @@ STATE = 1 << 18  # elements up to which zeros of numbers with a fraction are val
 def _state(shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     """Zeros that a program asks for by name: a buffer where they may be a first state (hidden values, running sums), so
     that what is computed from it is the same program as what is computed from a later state."""
-    if len(shape) < 2 or mode.eager or levels.active or S.capture is not None or S.player.__class__.__name__ == "Inlay":
+    if len(shape) < 2 or mode.eager or levels.active or S.capture is not None or isinstance(S.player, Inlay):
         return _filled(0, shape, dtype, device, requires_grad)
     kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
     if not kind.is_inexact or not 0 < math.prod(shape) <= STATE or min(shape) < 0:

@@ -47,8 +47,7 @@ class Capture(Recorder):
         self.seen: dict[int, Seen] = {}  # by id
         self.made: dict[int, Any] = {}  # by id, weak references to what the calls gave
         self.undo: list[Callable[[], None]] = []
-        self.touched: dict[int, tuple[Any, bool]] = {}  # leaves whose .grad is set or read: and whether there was one
-        self.first_grads: dict[int, Any] = {}
+        self.touched: dict[int, tuple[Any, Any]] = {}  # leaves whose .grad is set or read: and what it was at first
         self.modules: dict[int, Any] = {}
         self.rebound: dict[tuple[int, str], tuple[Any, str, Any]] = {}
         self.steps: list[Any] = []
@@ -132,8 +131,8 @@ class Capture(Recorder):
     def sees_grad(self, t: Tensor) -> None:
         """``t.grad`` is about to be asked for or set."""
         if id(t) not in self.touched:
-            grad = self.first_grads[id(t)] = None if t._meta is None else t._meta.grad
-            self.touched[id(t)] = (_ref(t), grad is not None)
+            grad = None if t._meta is None else t._meta.grad
+            self.touched[id(t)] = (_ref(t), grad)
             self.undo.append(lambda: setattr(t.metadata(), "grad", grad))
 
     def moves(self, x: Tensor, device: Any) -> None:

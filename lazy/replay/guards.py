@@ -161,19 +161,20 @@ def _names_of(kind: Any) -> frozenset[str] | None:
 class ModuleState:
     """What a module was: its mode, its members, and its plain attributes."""
 
-    __slots__ = ("deep", "members", "module", "plain", "training")
+    __slots__ = ("deep", "members", "module", "names", "plain", "training")
 
     def __init__(self, module: Any, rebound: Container[str] = ()) -> None:  # without the attributes that it sets itself
         self.module, self.training, self.members = module, module.training, members_of(module)
         kind: Any = type(module)
         names = _names_of(kind)
+        self.names = names or _NO_NAMES
         read = {
             n: v for n, v in vars(module).items()
             if n[0] != "_" and n != "training" and n not in rebound and (names is None or n in names)
         }
         self.plain = [(n, v) for n, v in read.items() if isinstance(v, _PLAIN)]
         self.deep = [(n, found) for n, v in read.items() if not isinstance(v, _PLAIN)
-                     and (found := frozen(v, names or _NO_NAMES)) is not None]  # fmt: skip
+                     and (found := frozen(v, self.names)) is not None]  # fmt: skip
 
     def change(self) -> str:
         """What is not as it was; empty where nothing is."""
@@ -187,10 +188,8 @@ class ModuleState:
             found = now.get(n)
             if found is not v and (type(found) is not type(v) or found != v):
                 return f"{name}.{n} is {found!r} now, was {v!r}"
-        kind: Any = type(module)
-        names = _names_of(kind) or _NO_NAMES
         for n, v in self.deep:
-            if frozen(now.get(n), names) != v:
+            if frozen(now.get(n), self.names) != v:
                 return f"{name}.{n} holds other values now"
         return ""
 

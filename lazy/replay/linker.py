@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..graph import HostValue, Node
@@ -81,10 +81,11 @@ class Linker:
     def _changes(self) -> None:
         """What the function wrote, the gradients that it left, and the attributes that it set."""
         capture, trace = self.capture, self.trace
-        trace.grads = [(p, had_one) for r, had_one in capture.touched.values() if (p := r()) is not None]
+        touched = [(p, first) for r, first in capture.touched.values() if (p := r()) is not None]
+        trace.grads = [(p, first is not None) for p, first in touched]
         for module, name, old in capture.rebound.values():
             self.owners[id(old)] = _attribute(module, name)
-        owners = {id(p._meta.grad): p for p, _ in trace.grads if p._meta.grad is not None}
+        owners = {id(p._meta.grad): p for p, _ in touched if p._meta.grad is not None}
         written = [t for t, first in self.outside if t._node is None or t._node is not first]
         for t in written:
             if id(t) in owners:
@@ -95,36 +96,32 @@ class Linker:
             else:  # the base of a view may be another at each call
                 self.entangled |= not any(is_root(other) and share_memory(t, other) for other, _ in self.outside)
         changed = {id(t) for t in written}
-        for p, _ in trace.grads:
+        for p, first in touched:
             grad = p._meta.grad
             if grad is None:
                 trace.gives.append((_grad_setter(p), Said("host")))
-            elif id(grad) not in changed and not self._was_there(grad, p):
+            elif id(grad) not in changed and grad is not first:
                 trace.gives.append((_grad_setter(p), self._said(grad)))
         for module, name, _ in capture.rebound.values():
             trace.gives.append((_attribute_setter(module, name), self._said(getattr(module, name))))
 
-    def _was_there(self, grad: Tensor, p: Tensor) -> bool:
-        """Whether a gradient that was not written is the one that ``p`` had before."""
-        return self.capture.first_grads.get(id(p)) is grad
-
-    def _said(self, r: Any, place: int = 0, results: list[Any] | None = None) -> Said:
+    def _said(self, r: Any, place: int = 0, results: Sequence[Any] = ()) -> Said:
         """A result, at its place among all, or something else that the function gave."""
         if not isinstance(r, Tensor):
             return Said("host", r)
         node = r._node or r._refresh()
         if id(r) in self.places or any(t is r for t, _ in self.outside):
             return Said("old", self.getter(r))
-        again = next((i for i, x in enumerate((results or [])[:place]) if x is r), None)
+        again = next((i for i, x in enumerate(results[:place]) if x is r), None)
         if again is not None:
             return Said("again", again)
-        base = self._base_of(r, place, results or [])
+        base = self._base_of(r, place, results)
         if base is None and node.serial < self.capture.began and node not in self.firsts:  # nothing was done with it
             return Said("old", self.getter(r))
         value, history = self._value(node), history_of(r)
         return Said("new", None, value, history) if base is None else Said("view", base, value, history)
 
-    def _base_of(self, r: Tensor, place: int, results: list[Any]) -> tuple[Any, tuple[Any, ...], bool | None] | None:
+    def _base_of(self, r: Tensor, place: int, results: Sequence[Any]) -> tuple[Any, tuple[Any, ...], bool | None] | None:
         """Of what a result is a view, and how (see ``Said``); None where it is of nothing that the caller has."""
         if r._meta is None or r._meta.domain is None:
             return None

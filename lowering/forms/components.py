@@ -10,7 +10,7 @@ from collections.abc import Container
 
 from ...lazy import ops
 from ...lazy.graph import Node, signature
-from ..nodes import ELEMENTWISE, make
+from ..nodes import is_elementwise, make
 
 SHORT, SHORTEST = 16, 4  # components: that are combined; that are kept, where they are computed from far smaller values
 LARGE = 1 << 15  # elements, from which on it matters
@@ -35,7 +35,7 @@ class Components:
         shape, axes = x.sig.aval.shape, n.sig.keyword["axes"]
         if n.sig.op not in COMBINE or not axes or not shape or not 1 < shape[-1] <= SHORT or x.sig.aval.size < LARGE:
             return None
-        if x in self.given or not _elementwise(x) or x.sig.aval.dtype.itemsize < 4:
+        if x in self.given or not is_elementwise(x) or x.sig.aval.dtype.itemsize < 4:
             return None
         last, first = len(shape) - 1, len(self.made)
         if axes != (last,) and (shape[-1] > SHORTEST or self._reads_as_many(x)):
@@ -57,7 +57,7 @@ class Components:
         stack, seen = [x], {x}
         while stack:
             n = stack.pop()
-            if n in self.given or not (_elementwise(n) or n.sig.op in MOVES):
+            if n in self.given or not (is_elementwise(n) or n.sig.op in MOVES):
                 return True
             for y in n.inputs:
                 if y not in seen and y.sig.aval.size == x.sig.aval.size:
@@ -76,7 +76,7 @@ class Components:
         shape = n.sig.aval.shape
         rest = shape[:-1]
         if n not in self.given and depth < DEEP:
-            if _elementwise(n):
+            if is_elementwise(n):
                 inputs = [self.component(x, k, depth + 1) for x in n.inputs]
                 sig = signature(n.sig.op, tuple([x.sig.aval for x in inputs]), n.sig.attributes)
                 return Node(sig, tuple(inputs), n.code, n.lasti)
@@ -99,7 +99,3 @@ class Components:
     def _add(self, n: Node) -> Node:
         self.made.append(n)
         return n
-
-
-def _elementwise(n: Node) -> bool:
-    return n.sig.op in ELEMENTWISE and all(x.sig.aval.shape == n.sig.aval.shape for x in n.inputs)

@@ -10,7 +10,7 @@ from ...lazy.graph import Node, Op
 from ..nodes import ELEMENTWISE
 from .loop import make
 
-_REDUCTIONS = {
+REDUCTIONS = {
     ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.reduce_and, ops.reduce_or
 }  # fmt: skip
 LINEAR = {ops.transpose, ops.reshape, ops.reduce_sum, ops.negate}  # on their one operand
@@ -27,7 +27,7 @@ def batched(n: Node, operands: Sequence[Operand], trips: int) -> Node | None:
     rule = _RULES.get(op)
     if rule is not None and len(operands) == 1:
         return make(op, [operands[0][0]], n, **rule(at, trips))
-    if op in _REDUCTIONS:
+    if op in REDUCTIONS:
         return make(op, [operands[0][0]], n, axes=_up(at["axes"]))
     return None
 

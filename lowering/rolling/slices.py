@@ -15,7 +15,7 @@ import numpy as np
 
 from ...lazy import ops
 from ...lazy.graph import Node, signature
-from ..nodes import ELEMENTWISE
+from ..nodes import is_elementwise
 from .loop import constant_node, make, stand_in
 
 
@@ -116,7 +116,7 @@ def _asks(n: Node, box: Box | None) -> list[tuple[Node, Box | None]] | None:
         return [(n.inputs[0], Box(start, limit))]
     if box is None:
         return [(x, None) for x in n.inputs]
-    if n.sig.op in ELEMENTWISE and all(x.sig.aval.shape == n.sig.aval.shape for x in n.inputs):
+    if is_elementwise(n):
         return [(x, box) for x in n.inputs]
     if n.sig.op is ops.broadcast_in_dim:
         x = n.inputs[0]

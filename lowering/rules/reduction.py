@@ -28,8 +28,12 @@ def narrowed(b: Builder, y: Value, found: Aval, result: Aval) -> Value:
     return y if found.dtype is result.dtype else b.op("stablehlo.convert", [y], result)
 
 
+NEUTRAL: dict[Any, Any] = {}  # of each reduction, the number that changes nothing, for a NumPy dtype
+
+
 def _reducer(op: Any, name: str, start: Any) -> None:
     adds_up = name in ("add", "multiply")
+    NEUTRAL[op] = start
 
     @rule(op)
     def lower(b: Builder, sig: Signature, x: Value, *, axes: tuple[int, ...]) -> Value:

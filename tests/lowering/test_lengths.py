@@ -56,6 +56,15 @@ def episode(w, n, summed):
     return loss, values - 0.1 * np.einsum("nai,nab->ib", xs, slopes)
 
 
+def losses_of(w, n):
+    """The losses of an episode of n steps, each of which was read."""
+    losses = []
+    for x in np.random.default_rng(n).normal(size=(n, 1, 4)).astype(np.float32):
+        losses.append(lx.tanh(lx.tensor(x) @ w).sum(1))
+        losses[-1].item()
+    return losses
+
+
 @pytest.mark.parametrize("summed", SUMMED)
 def test_any_length_is_right_and_compiles_are_few(summed, metrics):
     lx.lowering.clear_cache()
@@ -76,10 +85,7 @@ def test_a_number_that_changes_is_used(metrics):
     lx.lowering.clear_cache()
     w = lx.tensor(START.copy(), requires_grad=True)
     for n in (12, 20, 16, 16, 16):
-        losses = []
-        for x in np.random.default_rng(n).normal(size=(n, 1, 4)).astype(np.float32):
-            losses.append(lx.tanh(lx.tensor(x) @ w).sum(1))
-            losses[-1].item()
+        losses = losses_of(w, n)
         factor = 1 + metrics.report(as_dict=True)["lengths_padded"]
         loss = (lx.cat(losses) * factor * 1.5).sum()
         expected = factor * 1.5 * sum(x.item() for x in losses)
@@ -96,10 +102,7 @@ def test_a_result_as_long_as_the_episode_is_there_when_read(metrics):
     lx.lowering.clear_cache()
     w = lx.tensor(START.copy(), requires_grad=True)
     for n in (12, 20, 15):
-        losses = []
-        for x in np.random.default_rng(n).normal(size=(n, 1, 4)).astype(np.float32):
-            losses.append(lx.tanh(lx.tensor(x) @ w).sum(1))
-            losses[-1].item()
+        losses = losses_of(w, n)
         r = np.arange(n, dtype=np.float32)
         weights = normalised(lx.tensor(r))
         sum((loss * x).sum() for loss, x in zip(losses, weights)).backward()
@@ -116,10 +119,7 @@ def test_what_cannot_be_padded_is_compiled_as_it_is(metrics):
     lx.lowering.clear_cache()
     w = lx.tensor(START.copy(), requires_grad=True)
     for n in (12, 20, 15):
-        losses = []
-        for x in np.random.default_rng(n).normal(size=(n, 1, 4)).astype(np.float32):
-            losses.append(lx.tanh(lx.tensor(x) @ w).sum(1))
-            losses[-1].item()
+        losses = losses_of(w, n)
         best = lx.cat(losses).sort()[0][:3].sum()
         best.backward()
         known = np.sort([x.item() for x in losses])[:3].sum()
