@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "Executable",
     "RuntimeFailure",
     "array_from_device_copy",
+    "bytecode",
     "compile_module",
     "compile_only",
     "cpu_only",
@@ -226,17 +228,27 @@ def _options(device: Any, options: Mapping[str, int] | None = None) -> Any:
     return found
 
 
+def bytecode(module: Any) -> bytes:
+    """A module as bytes, as ``compile_module`` takes it.
+
+    XLA reads them into a context of its own. Ours is that of all modules, and XLA loads dialects into the context that it
+    compiles in, which must not happen in two threads at once.
+    """
+    out = io.BytesIO()
+    module.operation.write_bytecode(out)
+    return out.getvalue()
+
+
 def compile_module(
-    module: Any, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], options: Mapping[str, int] | None = None
+    code: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], options: Mapping[str, int] | None = None
 ) -> Executable:
-    """Compile a verified module for one device; ``options`` of XLA's that only affect speed are left out where unknown."""
-    devices = _jax.DeviceList((device,))
+    """Compile a module for one device; ``options`` of XLA's that only affect speed are left out where unknown."""
     try:
-        loaded = device.client.compile_and_load(module, devices, _options(device, options))
+        loaded = device.client.compile_and_load(code, [device], _options(device, options))
     except RuntimeFailure as e:
         if not options or "No such compile option" not in str(e):
             raise
-        loaded = device.client.compile_and_load(module, devices, _options(device))
+        loaded = device.client.compile_and_load(code, [device], _options(device))
     return Executable(loaded, outputs, device)
 
 

@@ -9,6 +9,7 @@ import platform
 
 from ._jaxlib import (
     Executable,
+    bytecode,
     compile_module,
     compile_only,
     deserialize,
@@ -45,6 +46,7 @@ def target_signature(device: Device) -> str:
 
 __all__ = [
     "Executable",
+    "bytecode",
     "compile_module",
     "compile_only",
     "deserialize",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
+from ._jaxlib import bytecode
 
 Type = tuple[tuple[int, ...], np.dtype]  # shape and dtype of an array
 Types = tuple[Type, ...]
@@ -57,9 +58,7 @@ class JaxFunction:
         if found is None:
             with self._scope(types):
                 module = self._trace(types).lower(lowering_platforms=(platform,)).compiler_ir("stablehlo")
-            out = io.BytesIO()
-            module.operation.write_bytecode(out)
-            found = self._stablehlo[types, platform] = out.getvalue()
+            found = self._stablehlo[types, platform] = bytecode(module)
         return found
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -1,4 +1,4 @@
-"""Temporary memory on the CPU: in blocks that the C library keeps between runs instead of giving them back.
+"""The process's memory on the CPU: how many mappings it has, and temporary memory in blocks that the C library keeps.
 
 An executable's temporary memory comes from malloc anew at each run. Where glibc has given it back to the system, each page
 is mapped and cleared again when it is first written: one part in seven of a training step of a small transformer.
@@ -31,6 +31,25 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_MMAP_THRESHOLD, KEPT) and mallopt(_TRIM_THRESHOLD, RETAINED))
+
+
+def mappings() -> int:
+    """How many memory mappings this process has; 0 where the system doesn't tell. Every executable's code takes some ten."""
+    try:
+        with open("/proc/self/maps", "rb") as f:
+            return f.read().count(b"\n")
+    except OSError:
+        return 0
+
+
+@functools.cache
+def most_mappings() -> int:
+    """How many the system allows a process."""
+    try:
+        with open("/proc/sys/vm/max_map_count") as f:
+            return int(f.read())
+    except (OSError, ValueError):
+        return 1 << 62
 
 
 def in_blocks(text: str) -> dict[str, int]:

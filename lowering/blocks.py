@@ -6,7 +6,6 @@ at once, in this process and, from the disk, in the next; the other is compiled 
 
 from __future__ import annotations
 
-import io
 import threading
 import zlib
 from typing import Any, NamedTuple
@@ -21,11 +20,11 @@ _one_at_a_time = threading.Lock()
 class Recipe(NamedTuple):
     """What it takes to compile a module again: its bytecode, compressed, and XLA's options."""
 
-    module: bytes
+    code: bytes
     options: dict[str, int]
 
 
-def recipe(module: Any, text: str, found: Any, device: Device) -> Recipe | None:
+def recipe(code: bytes, text: str, found: Any, device: Device) -> Recipe | None:
     """How to compile a module in blocks, where its executable needs more than one of them."""
     if device.platform != "cpu" or not memory.keep_freed_memory():
         return None
@@ -34,9 +33,7 @@ def recipe(module: Any, text: str, found: Any, device: Device) -> Recipe | None:
     options = memory.in_blocks(text)
     if not options:
         return None
-    bytecode = io.BytesIO()
-    module.operation.write_bytecode(bytecode)
-    return Recipe(zlib.compress(bytecode.getvalue(), 1), options)
+    return Recipe(zlib.compress(code, 1), options)
 
 
 def watch(found: Any, device: Device) -> None:
@@ -46,12 +43,12 @@ def watch(found: Any, device: Device) -> None:
 
 
 def _take_over(found: Any, device: Device) -> None:
-    module, options = found.recipe
+    code, options = found.recipe
     with _one_at_a_time:
         if not threading.main_thread().is_alive():
             return  # the program has ended: it need not wait for this
         try:
-            better = compiler.compile_module(zlib.decompress(module), device.pjrt, found.outputs, options)
+            better = compiler.compile_module(zlib.decompress(code), device.pjrt, found.outputs, options)
         except RuntimeFailure:
             return  # an XLA without blocks: the plain executable runs on
     found.run_as(better)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ..devices import Device, RuntimeFailure, compiler
+from ..devices import Device, RuntimeFailure, compiler, memory
 from ..lazy import metrics
 from . import blocks, disk, explain, fingerprint, profiling, stored
 from .emit import Plan
@@ -19,8 +19,10 @@ from .pieces import Pieces, memory_of
 from .rolling import Analysis, analysis
 
 MAX_EXECUTABLES = 1024
+LOOK = 64  # new executables after which the process is looked at again: it may be running out of memory mappings
 WORTH_STORING = 0.05  # seconds of compile time above which a program goes to disk
 _loaded: OrderedDict[tuple[Any, bytes], Any] = OrderedDict()
+_new = 0  # executables since the process was looked at
 
 
 def outputs_of(plan: Plan) -> list[tuple[tuple[int, ...], Any]]:
@@ -144,11 +146,12 @@ def _module(module: Any) -> tuple[bytes, Any, str]:
 
 
 def _compiled(module: Any, text: str, plan: Plan, device: Device) -> Any:
+    code = compiler.bytecode(module)
     try:
-        found = profiling.compiled(compiler.compile_module, module, device.pjrt, outputs_of(plan))
+        found = profiling.compiled(compiler.compile_module, code, device.pjrt, outputs_of(plan))
     except RuntimeFailure as e:
         raise explain.compile_failure(e, plan) from None
-    found.recipe = blocks.recipe(module, text, found, device)
+    found.recipe = blocks.recipe(code, text, found, device)
     blocks.watch(found, device)
     return found
 
@@ -161,8 +164,28 @@ def _remembered(device: Device, digest: bytes) -> Any:
 
 
 def _remember(device: Device, digest: bytes, part: Any) -> None:
+    global _new
+    _new += 1
     _loaded[device.pjrt, digest] = part
     if len(_loaded) > MAX_EXECUTABLES:
+        _loaded.popitem(last=False)
+
+
+def crowded() -> bool:
+    """Whether it is time to let executables go: their code has taken half of the mappings that the process may have.
+
+    Without room for another, XLA's compiler ends the process.
+    """
+    global _new
+    if _new < LOOK:
+        return False
+    _new = 0
+    return memory.mappings() > memory.most_mappings() // 2
+
+
+def forget_half() -> None:
+    """Forget the executables that were used longest ago."""
+    for _ in range(len(_loaded) // 2):
         _loaded.popitem(last=False)
 
 

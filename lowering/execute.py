@@ -321,7 +321,18 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     graph.variants.insert(0, variant)
     graph.variants.sort(key=lambda v: -len(v.donated))  # first those that give most away
     del graph.variants[8:]
+    if cache.crowded():
+        _forget_half()
     return variant
+
+
+def _forget_half() -> None:
+    """Forget the graphs and executables that were used longest ago, and the scripts, which hold on to theirs."""
+    for _ in range(len(_graphs) // 2):
+        _graphs.popitem(last=False)
+    cache.forget_half()
+    lengths.forget()
+    starts.forget()
 
 
 def _held() -> set[Node]:

@@ -113,7 +113,8 @@ def _culprit(plan: Any) -> Node | None:
         leaves = [i for i, n in enumerate(inputs) if not isinstance(n, HostValue)]
         try:
             module = module_of(Plan(order, [len(order) - 1], leaves, {}, {}))
-            compiler.compile_module(module, node.sig.aval.device.pjrt, [(node.sig.aval.shape, node.sig.aval.dtype.numpy)])
+            outputs = [(node.sig.aval.shape, node.sig.aval.dtype.numpy)]
+            compiler.compile_module(compiler.bytecode(module), node.sig.aval.device.pjrt, outputs)
         except RuntimeFailure:
             return node
         finally:

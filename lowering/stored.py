@@ -30,14 +30,14 @@ def pack(found: Any, digests: list[bytes]) -> bytes:
             [digest.hex(), len(blob), [[list(shape), dtypes.of_numpy(dtype).name] for shape, dtype in p.outputs]]
             for digest, blob, p in zip(digests, blobs, parts)
         ],
-        "recipes": [None if p.recipe is None else [len(p.recipe.module), p.recipe.options] for p in parts],
+        "recipes": [None if p.recipe is None else [len(p.recipe.code), p.recipe.options] for p in parts],
     }
     if isinstance(found, Pieces):
         head["steps"] = [list(s) for s in found.steps]
         head["values"] = [[list(v.shape), dtypes.of_numpy(v.dtype).name, v.tobytes().hex()] for v in found.values]
         head["arguments"], head["roots"] = found.arguments, found.roots
     text = json.dumps(head).encode()
-    modules = [p.recipe.module for p in parts if p.recipe is not None]
+    modules = [p.recipe.code for p in parts if p.recipe is not None]
     return b"".join([len(text).to_bytes(_LENGTH, "little"), text, *blobs, *modules])
 
 

@@ -10,7 +10,7 @@ from lazyxla.lowering.debug import plan_for
 from lazyxla.lowering.passes import lowered
 
 
-def test_the_largest_value_of_a_module():
+def test_the_largest_value_of_a_code():
     text = "tensor<2x3xf32> tensor<10xbf16> tensor<f32> tensor<7xf64> tensor<3xcomplex<f64>> tensor<40xi1>"
     assert memory.largest(text) == 56
     assert memory.largest("tensor<3x5xcomplex<f64>>") == 3 * 5 * 16
@@ -35,8 +35,8 @@ def test_another_c_library_is_left_alone(monkeypatch):
     assert not memory.keep_freed_memory.__wrapped__()
 
 
-def module():
-    return lowered(plan_for(lx.arange(6.0).reshape(2, 3) * 2))
+def code():
+    return compiler.bytecode(lowered(plan_for(lx.arange(6.0).reshape(2, 3) * 2)))
 
 
 OUTPUTS = [((2, 3), np.dtype(np.float32))]
@@ -44,14 +44,14 @@ OUTPUTS = [((2, 3), np.dtype(np.float32))]
 
 def test_an_option_that_xla_does_not_know_is_left_out():
     device = jax.devices("cpu")[0]
-    made = compiler.compile_module(module(), device, OUTPUTS, {"xla_no_such_option": 1})
+    made = compiler.compile_module(code(), device, OUTPUTS, {"xla_no_such_option": 1})
     np.testing.assert_array_equal(np.asarray(made.run([])[0]), [[0, 2, 4], [6, 8, 10]])
 
 
 def test_other_refusals_are_raised():
     device = jax.devices("cpu")[0]
     with pytest.raises(RuntimeFailure, match="xla_multiheap_size_constraint_per_heap"):
-        compiler.compile_module(module(), device, OUTPUTS, {"xla_multiheap_size_constraint_per_heap": "many"})
+        compiler.compile_module(code(), device, OUTPUTS, {"xla_multiheap_size_constraint_per_heap": "many"})
 
 
 def test_options_reach_the_compiler():

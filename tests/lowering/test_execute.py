@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lazyxla as lx
+from lazyxla.devices import memory
 from lazyxla.lazy.replay import starts
 from lazyxla.lowering import cache, execute
 
@@ -75,6 +76,22 @@ def test_memory_of_executables_is_bounded(monkeypatch, metrics):
     starts.forget()  # what a script holds is still there
     assert (lx.arange(2) * 2).sum().item() == 2  # thrown away, made again
     assert facts()["compiles"] == before + 1
+
+
+def test_a_process_does_not_run_out_of_memory_mappings(monkeypatch, clean):
+    execute.clear_cache()
+    monkeypatch.setattr(cache, "LOOK", 4)
+    monkeypatch.setattr(memory, "most_mappings", lambda: 0)  # any number is too many
+    kept = lx.arange(21) * 2
+    lx.sync()
+    for n in range(2, 20):
+        assert (lx.arange(n) * 2).sum().item() == n * (n - 1)
+        assert len(cache._loaded) <= 8
+        assert len(execute._graphs) <= 8
+    assert kept.sum().item() == 420
+    monkeypatch.undo()
+    if memory.mappings():
+        assert 0 < memory.mappings() < memory.most_mappings()
 
 
 def test_what_dies_in_a_step_is_given_to_its_successor(metrics):
@@ -156,10 +173,10 @@ def test_a_compile_that_fails_names_op_and_line_and_leaves_the_rest(monkeypatch)
     b = a.cosh() - a  # cosh is what this compiler refuses
     real = cache.compiler.compile_module
 
-    def refusing(module, device, outputs, options=None):
-        if "cosh" in str(module):
+    def refusing(code, device, outputs, options=None):
+        if b"cosh" in code:
             raise RuntimeFailure("UNIMPLEMENTED: no such thing here")
-        return real(module, device, outputs)
+        return real(code, device, outputs)
 
     monkeypatch.setattr(cache.compiler, "compile_module", refusing)
     with pytest.raises(RuntimeError, match=r"XLA cannot compile cosh\(float32\[3\]\), recorded at .*test_execute.py:.*UNIMPL"):
