@@ -149,14 +149,14 @@ class Tensor(_Added):
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides that PyTorch would report; XLA chooses its own memory layout."""
-        strides = views.layout(self)[1]
+        strides = views.strides(self)
         return strides if dim is None else of_dim(strides, dim)
 
     def storage_offset(self) -> int:
         return views.layout(self)[0]
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
-        expected, found = views.contiguous_strides(self.shape), views.layout(self)[1]
+        expected, found = views.contiguous_strides(self.shape), views.strides(self)
         return self.numel() == 0 or all(n == 1 or a == b for n, a, b in zip(self.shape, expected, found))
 
     def data_ptr(self) -> int:

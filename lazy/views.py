@@ -369,12 +369,21 @@ def offsets(state: Layout, shape: tuple[int, ...]) -> np.ndarray:
 
 def layout(t: Any) -> Layout:
     """The offset and strides that this tensor would have in PyTorch, where XLA keeps no such thing."""
-    meta = t._meta
     if t._node is None and t._slot is not None and t._slot.layout is not None:
-        return t._slot.layout  # type: ignore[no-any-return]
+        if t._slot.layout[0] is not None:
+            return t._slot.layout  # type: ignore[no-any-return]
+        opaque("the offset of a view that varies")
+    meta = t._meta
     if meta is None or meta.domain is None:
         return 0, contiguous_strides(t.shape)
     state: Layout = (0, contiguous_strides(meta.shape))
     for step in meta.chain:
         state = step.layout(state, step.shape)
     return state
+
+
+def strides(t: Any) -> tuple[int, ...]:
+    """The strides of its layout."""
+    if t._node is None and t._slot is not None and t._slot.layout is not None:
+        return t._slot.layout[1]  # type: ignore[no-any-return]
+    return layout(t)[1]

@@ -428,7 +428,7 @@ def _matmul(a: Any, b: Any) -> Any:
 _guard("__matmul__", _matmul)
 _guard("__rmatmul__", _matmul, reflect=True)
 
-numbers_are_values(add, sub, mul)
+numbers_are_values(add, sub, mul, div)
 _written: tuple[Any, ...] = (
     add, sub, mul, div, floor_divide, remainder, fmod, pow, float_power, eq, ne, lt, le, gt, ge, bitwise_and,
     bitwise_or, bitwise_xor, bitwise_left_shift, bitwise_right_shift, bitwise_not, logical_and, logical_or, logical_xor,

@@ -12,6 +12,7 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..graph import Aval, HostValue, leaf_signature, scalar, signature
 from ..record import user_line, wrap
+from ..replay.script import indexing
 from ..replay.state import entry_point
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, view
@@ -421,5 +422,6 @@ def _set_where(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     return assign(self, ops.select(wide, source, self), "__setitem__")
 
 
+indexing.add(_getitem)
 setattr(Tensor, "__getitem__", entry_point(_getitem))  # noqa: B010  (the class declares them for the type checker)
 setattr(Tensor, "__setitem__", entry_point(_setitem))  # noqa: B010

@@ -13,7 +13,7 @@ from ..graph import Aval
 from ..record import number, user_line, wrap
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, join, layout, offsets, view
-from ._register import both, function, inplace, method
+from ._register import both, function, inplace, method, numbers_are_values
 from .conversion import broadcast_shape, broadcast_to, constant, convert, flat, full_like_type, lift, python_kind
 from .creation import from_host, line
 from .indexing import gather_points, index_points, parse, scatter_points, select, value_for
@@ -461,6 +461,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     return self
 
 
+numbers_are_values(fill)
 for _f in (
     fill, index_put, scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, index_reduce, masked_scatter,
     put,

@@ -9,7 +9,7 @@ from .. import record as rec
 from ..record import Leaf as LeafEdge
 from ..record import mode
 from ..tensors import Tensor
-from .script import Call, Items, Number, Result, Slot
+from .script import Call, Items, Number, Place, Result, Slot
 from .state import S
 
 _ref = weakref.ref
@@ -60,8 +60,8 @@ class Again:
             return self.values[x]
         if type(x) is Items:
             return x.kind([self._value(y, k) for y in x.items])
-        if type(x) is Number:
-            return self.follower.numbers.get(k, x.value)
+        if type(x) in (Number, Place):
+            return x.with_value(self.follower.numbers.get(k, x.value))
         return x
 
     def _take(self, pattern: Any, result: Any) -> None:

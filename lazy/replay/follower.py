@@ -24,7 +24,7 @@ from ..tensors import Tensor
 from ..views import Storage
 from .again import Again, collect, handed_over
 from .recorder import defaults, full_aliases
-from .script import Call, Items, Leaf, Number, Result, Same, Script, Slot, Unsayable, same
+from .script import Call, Items, Leaf, Number, Place, Result, Same, Script, Slot, Unsayable, same
 from .state import S
 
 _ref = weakref.ref
@@ -112,10 +112,11 @@ class Follower:
             return all(
                 self._takes(b, y) if isinstance(y, Slot) else self._matches(b, y) for b, y in zip(a, x.items)
             )
-        if kind is Number:
-            if not x.takes(a):
+        if kind is Number or kind is Place:
+            value = x.matches(a)
+            if value is None:
                 return False
-            self.numbers[self.at] = a
+            self.numbers[self.at] = value
             return True
         return same(a, x)
 
@@ -323,13 +324,18 @@ class Follower:
         was = S.enter()
         try:
             with rec.scratch():
-                found = call.f(*[base if isinstance(x, Slot) else x for x in call.args], **call.kwargs)
+                found = call.f(*[self._argument(x, base, slot.call) for x in call.args], **call.kwargs)
         finally:
             S.leave(was)
         found = found[call.results.index(slot)] if isinstance(found, (tuple, list)) else found
         if found._meta is not None:
             found._meta.untracked = not call.grad and base._edge is not None
         return found
+
+    def _argument(self, x: Any, base: Any, at: int) -> Any:
+        if type(x) in (Number, Place):
+            return x.with_value(self.numbers.get(at, x.value))
+        return base if isinstance(x, Slot) else x
 
     def _base(self, slot: Slot, made: dict[Any, Any], computed: dict[int, Node]) -> Any:
         if slot not in made:

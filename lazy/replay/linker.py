@@ -10,7 +10,8 @@ from ..record import GradNode, wrap
 from ..tensors import Tensor
 from .capture import CannotReplay, Capture
 from .guards import ModuleState
-from .recorder import is_spent, spent
+from .recorder import spent
+from .script import is_spent
 from .trace import Getter, Said, Trace, Value
 
 

@@ -18,7 +18,25 @@ from ..graph import _serial as serial_numbers
 from ..record import GradNode, user_site
 from ..tensors import Tensor
 from ..views import layout
-from .script import Call, Grad, Items, Leaf, Number, Result, Same, Script, Unsayable, Write, constant, number, numeric
+from .script import (
+    Call,
+    Grad,
+    Items,
+    Leaf,
+    Number,
+    Place,
+    Result,
+    Same,
+    Script,
+    Unsayable,
+    Write,
+    constant,
+    indexing,
+    is_spent,
+    number,
+    numeric,
+    place,
+)  # fmt: skip
 from .state import S
 
 _ref = weakref.ref
@@ -72,7 +90,7 @@ class Recorder:
             self.opaque("ops recorded outside of any call")
             return f(*args, **kwargs)
         tensors: list[Tensor] = []
-        said = number if f in numeric else constant
+        said = number if f in numeric else (lambda x: place(x, tensors[0]._slot.aval.shape)) if f in indexing else constant
         try:
             call = Call(
                 f, tuple([self._pattern(a, tensors, said) for a in args]),
@@ -128,7 +146,7 @@ class Recorder:
         node = t._node
         if node is None or (node.buffer is None and not isinstance(node, HostValue)):
             raise Unsayable("an operand that is pending from before")
-        if type(t._edge) is GradNode:
+        if type(t._edge) is GradNode and not is_spent(t._edge):
             raise Unsayable("an operand that has its history from before")
         leaf = Leaf(len(self.leaves), t, self._family_of(t))
         for other, r in zip(self.leaves, self.leaf_nodes):
@@ -175,7 +193,7 @@ class Recorder:
             raise Unsayable("a call with pending results and with others")
         at = len(self.calls)
         call.writes = tuple(self._written(tensors, before, writes, at, began))
-        call.results = tuple([self._result(t, tensors, at) for t in self._fresh])
+        call.results = tuple([self._result(t, tensors, call) for t in self._fresh])
         slots = iter(call.results)
         call.returned = _filled(found, slots)
         call.grads = tuple([self._grad(leaf, grad, known, at) for leaf, grad, known in self._grads])
@@ -204,11 +222,13 @@ class Recorder:
             return Items(type(r), tuple([self._returned(x, tensors) for x in r]))
         return constant(r)
 
-    def _result(self, t: Tensor, tensors: list[Tensor], at: int) -> Result:
-        slot = Result(len(self.results), t, self._family_of(t), at)
+    def _result(self, t: Tensor, tensors: list[Tensor], call: Call) -> Result:
+        slot = Result(len(self.results), t, self._family_of(t), len(self.calls))
         meta = t._meta
         if meta is not None and meta.domain is not None:
             slot.layout = layout(t)
+            if any(type(a) is Place for a in call.args) or any(x._slot.layout and x._slot.layout[0] is None for x in tensors):
+                slot.layout = None, slot.layout[1]
             if meta.base is not None:
                 if meta.base._slot is None:
                     raise Unsayable("a view of what no call returned")
@@ -290,7 +310,7 @@ class Recorder:
 
     def _number(self, call: Call, at: int, began: int) -> None:
         """Find the node that the call's number became; a number that is no such node is a constant."""
-        places = [i for i, a in enumerate(call.args) if type(a) is Number]
+        places = [i for i, a in enumerate(call.args) if type(a) in (Number, Place)]
         if not places and not any(type(v) is Number for v in call.kwargs.values()):
             return
         call.kwargs = {k: v.value if type(v) is Number else v for k, v in call.kwargs.items()}
@@ -310,7 +330,7 @@ class Recorder:
         if len(found) == 1:
             self.numbers.append((at, _ref(found.pop())))
         else:
-            call.args = tuple([a.value if type(a) is Number else a for a in call.args])
+            call.args = tuple([a.with_value(a.value) if type(a) in (Number, Place) else a for a in call.args])
 
     def _fresh_or_written(self, call: Call) -> list[Any]:
         held = [self.handles[s.index]() for s in (*call.results, *(w.slot for w in call.writes))]
@@ -366,20 +386,6 @@ class Recorder:
             known.update(ran_nodes)
         script.programs = ran
         return all(node in known for _, node in self.alive_nodes)
-
-
-def is_spent(entry: GradNode) -> bool:
-    """Whether a backward has gone through the history, so that another raises."""
-    stack, seen = [entry], {id(entry)}
-    while stack:
-        e = stack.pop()
-        if e.freed:
-            return True
-        for x in e.edges:
-            if type(x) is GradNode and id(x) not in seen:
-                seen.add(id(x))
-                stack.append(x)
-    return False
 
 
 def spent(entry: GradNode) -> GradNode:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..dtypes import DType
 from ..graph import Aval, HostValue
-from ..record import mode
+from ..record import GradNode, mode
 from ..tensors import Tensor
 
 
@@ -22,7 +22,7 @@ class Slot:
 
     def __init__(self, index: int, aval: Aval, requires_grad: bool, family: list[Any]) -> None:
         self.index, self.aval, self.requires_grad, self.family = index, aval, requires_grad, family
-        self.layout: Any = None  # offset and strides, where they are not those of a contiguous array
+        self.layout: Any = None  # offset (None: it varies) and strides, where they are not those of a contiguous array
         family.append(self)
 
 
@@ -42,6 +42,8 @@ class Leaf(Slot):
     def fits(self, t: Tensor) -> bool:
         node = t._node
         if node is None or node.sig.aval is not self.aval or type(t._edge) is not self.edge:
+            return False
+        if self.edge is GradNode and not is_spent(t._edge):  # type: ignore[arg-type]
             return False
         if self.host is not None:
             return node.sig is self.host and isinstance(node, HostValue)
@@ -73,8 +75,37 @@ class Number(NamedTuple):
 
     value: float | int
 
-    def takes(self, x: Any) -> bool:
-        return type(x) is type(self.value) and _ordinary(x)
+    def matches(self, x: Any) -> Any:
+        """The number that another argument is instead; None where it will not do."""
+        return x if type(x) is type(self.value) and _ordinary(x) else None
+
+    def with_value(self, value: Any) -> Any:
+        """The argument with another number."""
+        return value
+
+
+class Place(NamedTuple):
+    """An index that says where in one dim, in ``x[i]`` or ``x[:, i : i + n]``: another place in the dim will do."""
+
+    index: Any
+    at: int | None  # which item of a tuple it is; None where there is no tuple
+    value: int
+    length: int | None  # of a slice
+    size: int  # of the dim
+
+    def matches(self, x: Any) -> Any:
+        if self.at is not None:
+            if type(x) is not tuple or len(x) != len(self.index):
+                return None
+            if not all(k == self.at or same(a, b) for k, (a, b) in enumerate(zip(self.index, x))):
+                return None
+            x = x[self.at]
+        found = _start_of(x)
+        return found[0] if found is not None and found[1] == self.length and _lies_in(found, self.size) else None
+
+    def with_value(self, value: Any) -> Any:
+        item = value if self.length is None else slice(value, value + self.length)
+        return item if self.at is None else (*self.index[: self.at], item, *self.index[self.at + 1 :])
 
 
 class Items(NamedTuple):
@@ -121,7 +152,7 @@ class Call:
 
     def number(self) -> Any:
         """The number among its arguments that only is a value."""
-        return next(a.value for a in self.args if type(a) is Number)
+        return next(a.value for a in self.args if type(a) in (Number, Place))
 
 
 class Write(NamedTuple):
@@ -188,6 +219,8 @@ def _alike(a: Any, b: Any) -> bool:
         return a.index == b.index  # type: ignore[no-any-return]
     if kind is Number:
         return type(a.value) is type(b.value)
+    if kind is Place:
+        return (a.at, a.length, a.size) == (b.at, b.length, b.size) and b.matches(a.index) is not None
     if kind in (Items, Write, Grad, tuple):
         return len(a) == len(b) and all(map(_alike, a, b))
     return same(a, b)
@@ -244,8 +277,59 @@ def number(x: Any) -> Any:
     return Number(x) if type(x) in (int, float) and _ordinary(x) else constant(x)
 
 
+def _start_of(x: Any) -> tuple[int, int | None] | None:
+    """Where an index begins, and how long it is if it is a slice; None where it is of another kind."""
+    if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
+        return int(x), None
+    if type(x) is slice and x.step is None and _plain(x.start) and _plain(x.stop):
+        return int(x.start), int(x.stop) - int(x.start)
+    return None
+
+
+def _plain(x: Any) -> bool:
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
+
+
+def _lies_in(place: tuple[int, int | None], size: int) -> bool:
+    start, length = place
+    return start >= 0 and (start < size if length is None else length > 0 and start + length <= size)
+
+
+def place(index: Any, shape: tuple[int, ...]) -> Any:
+    """What of an index may enter as a value only: where the one item begins that says a place."""
+    items = index if type(index) is tuple else (index,)
+    starts = [(k, found) for k, x in enumerate(items) if (found := _start_of(x)) is not None]
+    if len(starts) != 1 or any(isinstance(x, bool) for x in items):
+        return constant(index)
+    (k, found), dots = starts[0], [i for i, x in enumerate(items) if x is Ellipsis]
+    if dots and dots[0] < k:
+        dim = len(shape) - sum(x is not None for x in items[k:])
+    else:
+        dim = sum(x is not None for x in items[:k])
+    if not 0 <= dim < len(shape) or not _lies_in(found, shape[dim]) or found[1] == shape[dim]:
+        return constant(index)
+    constant(index)  # what else is in it
+    return Place(index, k if type(index) is tuple else None, found[0], found[1], shape[dim])
+
+
 #: Functions whose numbers enter as values only.
 numeric: set[Any] = set()
+#: Functions of a tensor and an index.
+indexing: set[Any] = set()
+
+
+def is_spent(entry: GradNode) -> bool:
+    """Whether a backward has gone through the history, so that another raises."""
+    stack, seen = [entry], {id(entry)}
+    while stack:
+        e = stack.pop()
+        if e.freed:
+            return True
+        for x in e.edges:
+            if type(x) is GradNode and id(x) not in seen:
+                seen.add(id(x))
+                stack.append(x)
+    return False
 
 
 def _chain_length(t: Tensor) -> int:

@@ -47,7 +47,7 @@ class Program:
         names = [
             "binary", "binary", "number", "varying", "unary", "view", "view", "write", "write_view", "write_part", "data",
             "random", "hold", "drop", "read", "sync", "train", "train", "accumulate", "chunk", "where", "cat", "detach",
-            "made",
+            "made", "place", "place",
         ]  # fmt: skip
         return str(self.rng.choice(names)), self.rng.integers(0, 1000, 4).tolist()
 
@@ -119,6 +119,11 @@ class Program:
             t.append(lx.where(a > b, a, b))
         elif name == "cat":
             t.append(lx.cat([a, b], 1)[:, k % 3 : k % 3 + 3])
+        elif name == "place":
+            rows = lx.cat([a, b])
+            lx.sync()  # what is cut is data, as in a loop over batches
+            i, j = step % 3, step % 4
+            t.append((rows[i : i + 3], rows.T[:, j : j + 3], rows.T[..., i + j][None] * a)[k % 3])
         elif name == "detach":
             t.append(a.detach())
         elif name == "made":
@@ -277,6 +282,60 @@ def test_views_that_outlive_a_followed_step_share_memory(replay):
         row.add_(1 + step)
         x[0, 1] = 7
         assert x.tolist() == [[1.0 + step, 7.0], [0.0, 0.0]] and row.tolist() == [1.0 + step, 7.0]
+
+
+def batches(read: list) -> list:
+    """A loop over batches that are cut from data, as most programs do it."""
+    lx.manual_seed(1)
+    x, y = lx.randn(20, 3), lx.randn(20)
+    p = lx.zeros(3, requires_grad=True)
+    optimizer = lx.optim.SGD([p], lr=0.1)
+    total = lx.zeros(())
+    for epoch in range(2):
+        order = lx.randperm(20)
+        for i in range(0, 20, 4):
+            at = order[i : i + 4]
+            column = x[:, (epoch + i) % 3]
+            read.append((at.storage_offset(), column.stride()) if i == 12 else 0)
+            optimizer.zero_grad()
+            loss = ((x[at] @ p - y[at]) ** 2).mean() + column.mean() * p.sum()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+    return [total.item(), p.tolist(), at.tolist(), column.tolist()]
+
+
+def test_batches_cut_from_data_are_followed(replay):
+    replay(False)
+    expected_read, read = [], []
+    expected = batches(expected_read)
+    replay(True)
+    lx.metrics.reset()
+    got = batches(read)
+    assert read == expected_read and read[3] == (12, (3,))
+    for x, y in zip(got, expected):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+    assert counts()["replays"] >= 4  # where the offset is asked for, it is recorded
+    assert counts()["compiles"] <= 3
+
+
+def test_a_piece_held_after_a_followed_step_lies_where_it_was_cut(replay):
+    replay(True)
+    data = lx.arange(12.0)
+    lx.sync()
+    for i in range(8):
+        piece = data[i : i + 3]
+        got = (piece * 2).sum()
+        assert got.item() == 6 * (i + 1)
+        assert piece.tolist() == [i, i + 1, i + 2] and piece.storage_offset() == i
+        with lx.no_grad():
+            piece.add_(0.0)
+        assert data.tolist() == list(range(12))
+    assert counts()["replays"] > 0
+    assert [data[i].item() for i in (3, 11, -1, 0, 5)] == [3, 11, 11, 0, 5]
+    with pytest.raises(IndexError, match="out of bounds"):
+        data[12]
+    assert data[10:14].tolist() == [10, 11]
 
 
 def test_an_error_in_the_middle_of_a_followed_step_does_no_harm(replay):
