@@ -340,7 +340,7 @@ class Tensor(_Added):
     @property
     def data(self) -> Tensor:
         """The same memory without gradient history, whose writes autograd does not see."""
-        return views.detached(self, counts=False)
+        return _detached(self, False)
 
     @data.setter
     def data(self, new: Tensor) -> None:

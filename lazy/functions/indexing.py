@@ -13,7 +13,7 @@ from .. import record as rec
 from ..graph import Aval, HostValue, leaf_signature, scalar, signature
 from ..record import user_line, wrap
 from ..replay.script import indexing
-from ..replay.state import entry_point
+from ..replay.state import S, entry_point, note_write
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, view
 from ._register import both, method
@@ -372,6 +372,8 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
 
 
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
+    if S.writes is not None and (self._meta is None or not self._meta.chain):
+        note_write(self, self._node or self._refresh())
     mask = index[0] if isinstance(index, tuple) and len(index) == 1 else index
     if isinstance(mask, (np.ndarray, Tensor)) and not (isinstance(value, Tensor) and value.ndim):
         mask = _as_index(mask, self)
@@ -422,6 +424,15 @@ def _set_where(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     return assign(self, ops.select(wide, source, self), "__setitem__")
 
 
-indexing.add(_getitem)
-setattr(Tensor, "__getitem__", entry_point(_getitem))  # noqa: B010  (the class declares them for the type checker)
+def _read(self: Tensor, index: Any) -> Tensor:
+    player = S.active
+    if player is None:
+        return _getitem(self, index)
+    if type(index) is np.ndarray and index.ndim and index.dtype.kind in "iu":
+        index = _on_device(index, self, [])  # a value, where an array would be part of what is followed
+    return player.call(_getitem, (self, index), {})  # type: ignore[no-any-return]
+
+
+indexing.update((_getitem, _setitem))
+setattr(Tensor, "__getitem__", _read)  # noqa: B010  (the class declares them for the type checker)
 setattr(Tensor, "__setitem__", entry_point(_setitem))  # noqa: B010

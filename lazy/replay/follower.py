@@ -273,6 +273,7 @@ class Follower:
         for program, arguments in zip(script.programs, prepared):
             computed.update(program.run(*arguments))
         self._settle(held, computed)
+        self.start.followed()
         metrics.count("ops_recorded", script.ops)
         metrics.count("replays")
         return list(computed.values())
@@ -280,6 +281,7 @@ class Follower:
     def _references(self) -> Counter[int]:
         """By id of a leaf's node, how often it is referred to from here, apart from ``nodes``."""
         found = Counter(id(node) for _, node, *_ in self.changed)
+        found.update(id(node) for leaf, node in zip(self.script.leaves, self.nodes) if leaf.same_as is not None)
         for t, node in zip(self.bound, self.nodes):
             if t is not None and t._node is node and getrefcount(t) <= _ONLY_OURS:
                 found[id(node)] += 1  # the program has let go of the tensor
@@ -403,7 +405,7 @@ class Follower:
         if S.player is not self:
             return
         metrics.count("replays_given_up")
-        self.script.failures += 1
+        self.start.gave_up()
         for changed, node, edge, version in reversed(self.changed):
             owner = _owner(changed)
             if owner is None:

@@ -252,6 +252,8 @@ class Recorder:
             if id(t) not in operands and id(t) not in accumulated and (t._slot is not None or old.serial < began):
                 raise Unsayable("an in-place write to what is no operand")
         written = {id(t) for t, _ in writes}
+        writes.clear()  # which lets go of views that only the call itself had
+        t = old = None  # type: ignore[assignment]
         done: set[int] = set()
         for i, (t, old) in enumerate(zip(tensors, before)):
             if t._node is old or id(t) in done:
@@ -327,6 +329,8 @@ class Recorder:
                         found.add(n)
                 elif n is not None and n.buffer is None and n.serial > began:
                     stack.extend(n.inputs)
+            if stack:
+                found.clear()  # it may be among those not seen
         if len(found) == 1:
             self.numbers.append((at, _ref(found.pop())))
         else:

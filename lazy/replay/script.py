@@ -175,13 +175,12 @@ class Grad(NamedTuple):
 class Script:
     """A segment that can be followed."""
 
-    __slots__ = ("__weakref__", "after", "alive", "calls", "failures", "leaves", "ops", "programs", "results", "shared")
+    __slots__ = ("__weakref__", "after", "alive", "calls", "leaves", "ops", "programs", "results", "shared")
 
     def __init__(self, calls: list[Any], leaves: list[Leaf], results: list[Result], alive: tuple[int, ...]) -> None:
         self.calls, self.leaves, self.results, self.alive = calls, leaves, results, alive
         self.programs: list[Any] = []
         self.ops = 0
-        self.failures = 0
         self.shared: weakref.WeakKeyDictionary[Script, int] = weakref.WeakKeyDictionary()
         self.after: Any = None  # the script that followed it last
 

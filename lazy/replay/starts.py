@@ -16,6 +16,7 @@ from .state import S
 
 SCRIPTS = 8  # kept for each first call, those used last
 PATIENCE = 3  # segments in a row that could not be followed, after which only some are written down
+FAILURES = 8  # to follow, in a row, after which the scripts are forgotten
 enabled = [os.environ.get("LAZYXLA_REPLAY", "1").lower() not in ("0", "false", "no", "off")]
 
 
@@ -28,6 +29,7 @@ class Start:
     def __init__(self) -> None:
         self.scripts: list[Script] = []
         self.misses = 0
+        self.failures = 0  # to follow to the end, in a row
         self.rest = 0  # segments to let pass without writing
 
     def recorder(self) -> Recorder | None:
@@ -43,8 +45,19 @@ class Start:
             self.rest = 1 << min(self.misses - PATIENCE + 2, 10)
 
     def learnt(self, script: Script) -> None:
-        self.misses = 0
-        self.scripts = [script, *(s for s in self.scripts if not s.alike(script) and s.failures < 8)][:SCRIPTS]
+        self.scripts = [script, *(s for s in self.scripts if not s.alike(script))][:SCRIPTS]
+
+    def followed(self) -> None:
+        """A segment was followed to its end."""
+        self.misses = self.failures = 0
+
+    def gave_up(self) -> None:
+        """A segment began as a script does and went on otherwise: its calls were made twice."""
+        self.failures += 1
+        if self.failures >= FAILURES:
+            self.scripts, self.failures = [], 0
+            self.misses = max(self.misses, PATIENCE - 1)
+            self.missed()
 
 
 _starts: dict[Any, Start] = {}

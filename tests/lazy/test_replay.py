@@ -338,6 +338,49 @@ def test_a_piece_held_after_a_followed_step_lies_where_it_was_cut(replay):
     assert data[10:14].tolist() == [10, 11]
 
 
+@pytest.mark.parametrize("how", ["data +=", "data.sub_", "row", "array"])
+def test_other_ways_to_write_and_to_cut_are_followed(how, replay):
+    def run():
+        lx.manual_seed(1)
+        rng = np.random.default_rng(0)
+        x, w, table = lx.randn(12, 3), lx.ones(3, requires_grad=True), lx.zeros(12, 3)
+        seen = []
+        for i in range(12):
+            rows = x[rng.integers(0, 12, 5)] if how == "array" else x
+            w.grad = None
+            loss = ((rows @ w) ** 2).mean()
+            loss.backward()
+            if how == "data +=":
+                w.data += -0.1 * w.grad
+            elif how == "row":
+                table[i] = w.grad
+            else:
+                w.data.sub_(w.grad * 0.1)
+            seen.append(loss.item())
+        return [*seen, w.tolist(), table.tolist()]
+
+    replay(False)
+    expected = run()
+    replay(True)
+    lx.metrics.reset()
+    for x, y in zip(run(), expected):
+        np.testing.assert_allclose(x, y, rtol=1e-5)
+    assert counts()["replays"] >= 7
+
+
+def test_a_start_that_always_misleads_is_not_tried_for_ever(replay):
+    replay(True)
+    lx.metrics.reset()
+    x = lx.ones(3)
+    lx.sync()
+    for step in range(60):
+        y = x * 2
+        for _ in range(step % 29):  # the same beginning, and no end twice in a row
+            y = y + 0.25
+        assert y.sum().item() == pytest.approx(3 * (2 + 0.25 * (step % 29)))
+    assert counts()["replays_given_up"] < 30
+
+
 def test_an_error_in_the_middle_of_a_followed_step_does_no_harm(replay):
     replay(True)
     w = lx.ones(3)
