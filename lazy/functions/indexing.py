@@ -14,7 +14,7 @@ from ..graph import Aval, HostValue, leaf_signature, scalar, signature
 from ..record import user_line, wrap
 from ..replay.state import entry_point
 from ..tensors import Tensor
-from ..views import Layout, Step, assign, view
+from ..views import Layout, Step, assign, view, write_begins
 from ._register import both, method
 from .conversion import (
     broadcast_shape,
@@ -371,6 +371,7 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
 
 
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
+    begun = write_begins()
     mask = index[0] if isinstance(index, tuple) and len(index) == 1 else index
     if isinstance(mask, (np.ndarray, Tensor)) and not (isinstance(value, Tensor) and value.ndim):
         mask = _as_index(mask, self)
@@ -381,7 +382,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     part, advanced = parse(self, index)
     if not any(a is not None for a in advanced):
         source = value_for(value, part, tuple(part.shape))
-        assign(part, source, "__setitem__")
+        assign(part, source, "__setitem__", begun)
         return
     dims, indices, offset, shape, _ = index_points(part, advanced)
     source = value_for(value, part, shape)
