@@ -367,12 +367,11 @@ def _pinv(a: Any, atol: Any, rtol: Any, symmetric: bool) -> Any:
 
 @_pinv.defjvp
 def _(symmetric: bool, primals: Any, tangents: Any) -> Any:
-    """Golub and Pereyra, 1973, for constant rank."""
+    """Golub and Pereyra, 1973, for constant rank. A symmetric matrix is one in all its elements, as in PyTorch: not only its
+    lower triangle has a derivative."""
     a, atol, rtol = primals
     da = tangents[0]
     p = _pinv(a, atol, rtol, symmetric)
-    if symmetric:
-        a, da = hermitian(a, True), (da + _h(da)) / 2
     ph, dah = _h(p), _h(da)
     dp = -_mm(p, da, p)
     dp = dp + _mm(p, ph, dah - _mm(dah, a, p)) + _mm(dah - _mm(p, a, dah), ph, p)
