@@ -10,7 +10,7 @@ from ..dtypes import COMPLEX
 from ..record import user_line
 from ..replay.state import entry_point
 from ..tensors import Tensor
-from ..views import Step, view
+from ..views import Step, layout, view
 from ._register import both, function, inplace
 from .conversion import flat, full_like_type, promote, to_inexact
 from .elementwise import isnan
@@ -39,6 +39,8 @@ def _stored(x: Tensor) -> tuple[bool, bool]:
     for step in x._meta.chain if x._meta is not None else ():
         if step.name == "conj":
             conjugated = not conjugated
+        elif step.name == "neg":
+            negative = not negative
         elif step.name in ("real", "imag"):
             negative, conjugated = step.name == "imag" and conjugated, False
     return conjugated, negative
@@ -110,7 +112,8 @@ def _part(name: str, take: Any, put: Any) -> None:
                 raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes.  ({user_line()})")
             return input
         return view(input, Step(
-            name, take, put, lambda state, whole: (2 * state[0], tuple(2 * s for s in state[1])), tuple(input.shape)
+            name, take, put, lambda state, whole: (2 * state[0] + (name == "imag"), tuple(2 * s for s in state[1])),
+            tuple(input.shape),
         ))  # fmt: skip
 
     def write(self: Tensor, value: Any) -> None:
@@ -159,6 +162,12 @@ def view_as_complex(input: Tensor) -> Tensor:
             "Tensor must have a last dimension of size 2, and be floating point, not "
             f"{input.dtype.name}{list(input.shape)}"
             f"  ({user_line()})"
+        )
+    offset, strides = layout(input)
+    if offset % 2 or strides[-1] != 1 or any(s % 2 for s, n in zip(strides[:-1], input.shape) if n > 1):
+        raise RuntimeError(
+            "Tensor must have a storage_offset and strides divisible by 2, and a last dimension of stride 1, not offset "
+            f"{offset} and strides {list(strides)}  ({user_line()})"
         )
     return view(input, Step(
         "view_as_complex", _from_pairs, lambda whole, piece: _pairs(piece),
