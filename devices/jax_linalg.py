@@ -67,21 +67,25 @@ def solve_triangular(a: Any, b: Any, *, upper: bool, left: bool, unit: bool) -> 
     return lax.linalg.triangular_solve(a, b, left_side=left, lower=not upper, unit_diagonal=unit)
 
 
-@jax.custom_jvp
-def cholesky(a: Any) -> Any:
-    """L of A = L L^H, of the lower triangle alone; NaN where A is not positive-definite."""
-    return lax.linalg.cholesky(hermitian(a, True), symmetrize_input=False)
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _cholesky(a: Any, upper: bool) -> Any:
+    return lax.linalg.cholesky(hermitian(a, not upper), symmetrize_input=False)
 
 
-@cholesky.defjvp
-def _(primals: Any, tangents: Any) -> Any:
+@_cholesky.defjvp
+def _(upper: bool, primals: Any, tangents: Any) -> Any:
     """dL = L (half of L^-1 dA L^-H), of which the half on the diagonal, which is real where dA is Hermitian, is not made so:
     gradients of L that are complex there give PyTorch's gradients of A."""
-    low = cholesky(*primals)
+    low = _cholesky(*primals, upper)
     left = lax.linalg.triangular_solve(low, tangents[0], left_side=True, lower=True)
     turned = lax.linalg.triangular_solve(low, left, lower=True, transpose_a=True, conjugate_a=True)
     diagonal = turned * jnp.eye(low.shape[-1], dtype=low.dtype)
     return low, _mm(low, (jnp.tril(turned + _h(turned), -1) + diagonal) / 2)
+
+
+def cholesky(a: Any, *, upper: bool) -> Any:
+    """L of A = L L^H, of which one triangle is read; NaN where A is not positive-definite."""
+    return _cholesky(a, upper)
 
 
 def cholesky_info(a: Any) -> Any:
@@ -367,12 +371,11 @@ def _pinv(a: Any, atol: Any, rtol: Any, symmetric: bool) -> Any:
 
 @_pinv.defjvp
 def _(symmetric: bool, primals: Any, tangents: Any) -> Any:
-    """Golub and Pereyra, 1973, for constant rank."""
+    """Golub and Pereyra, 1973, for constant rank. A symmetric matrix is one in all its elements, as in PyTorch: not only its
+    lower triangle has a derivative."""
     a, atol, rtol = primals
     da = tangents[0]
     p = _pinv(a, atol, rtol, symmetric)
-    if symmetric:
-        a, da = hermitian(a, True), (da + _h(da)) / 2
     ph, dah = _h(p), _h(da)
     dp = -_mm(p, da, p)
     dp = dp + _mm(p, ph, dah - _mm(dah, a, p)) + _mm(dah - _mm(p, a, dah), ph, p)

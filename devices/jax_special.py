@@ -249,19 +249,19 @@ def _airy(x: Any) -> Any:
     middle = middle - 0.258819403792806798405 * m * _polynomial(z, _airy_series(1))
     root = 5.64189583547756286948e-01  # 1 / sqrt(pi)
 
-    r = jnp.clip(x, 2.09, 103.892)
+    r = jnp.where((x >= 2.09) & (x <= 103.892), x, 2.09)
     zeta = 2 * r * jnp.sqrt(r) / 3
-    right = root * _ratio(1 / zeta, t.AIRY_AN, t.AIRY_AD) / (2 * jnp.sqrt(jnp.sqrt(r)) * jnp.exp(zeta))
+    right = root * _ratio(1 / zeta, t.AIRY_AN, t.AIRY_AD) / (2 * jnp.sqrt(jnp.sqrt(r))) * jnp.exp(-zeta)
     right = jnp.where(x > 103.892, 0, right)
 
-    s = jnp.where(jnp.isinf(x), 2.09, jnp.maximum(-x, 2.09))
+    s = jnp.where((x <= -2.09) & ~jnp.isinf(x), -x, 2.09)
     zeta = 2 * s * jnp.sqrt(s) / 3
     w = 1 / zeta
     even = 1 + w * w * _ratio(w * w, t.AIRY_AFN, _monic(t.AIRY_AFD))
     odd = w * _ratio(w * w, t.AIRY_AGN, _monic(t.AIRY_AGD))
     phase = zeta + math.pi / 4
     left = root / jnp.sqrt(jnp.sqrt(s)) * (jnp.sin(phase) * even - jnp.cos(phase) * odd)
-    out = jnp.where(x < -2.09, left, jnp.where(x >= 2.09, right, middle))
+    out = jnp.where(x <= -2.09, left, jnp.where(x >= 2.09, right, middle))
     return jnp.where(jnp.isinf(x) | jnp.isnan(x), jnp.nan, out).astype(x.dtype)
 
 

@@ -409,11 +409,13 @@ Op.caller = staticmethod(call)
 
 
 def with_rule(
-    value: Callable[..., Any], inputs: tuple[Any, ...], rule: Callable[..., Any], wants_inputs: bool = False
-) -> Any:
+    value: Callable[..., Any], inputs: tuple[Any, ...], rule: Callable[..., Any], wants_inputs: bool = False,
+    wants_output: bool = False,
+) -> Any:  # fmt: skip
     """``value(*inputs)`` with a backward rule of its own: ``rule(g, entry) -> one gradient (or None) an input``.
 
-    The rule is written in recorded ops on ``entry.operands()`` and ``entry.output()``, so it can be differentiated.
+    The rule is written in recorded ops on ``entry.operands()`` and ``entry.output()``, where it says that it wants them,
+    so it can be differentiated. What it does not want may be written to before the backward.
     """
     edges = tuple([t._edge for t in inputs])
     if not mode.grad or all(e is None for e in edges):
@@ -425,7 +427,7 @@ def with_rule(
         mode.grad = True
     node = out._node
     saved = tuple([t._node for t in inputs]) if wants_inputs else (None,) * len(inputs)
-    entry = GradNode(node.sig, edges, saved, node, node.serial, node.code, node.lasti)
+    entry = GradNode(node.sig, edges, saved, node if wants_output else None, node.serial, node.code, node.lasti)
     entry.rule = rule
     out._edge = entry
     return out

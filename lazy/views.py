@@ -95,10 +95,17 @@ def join(t: Any, domain: Domain, chain: tuple[Step, ...], shape: tuple[int, ...]
 
 def view(base: Any, step: Step) -> Any:
     """A tensor that aliases ``base``: sees writes to it and is seen writing."""
-    out = step.take(base)
-    if out is base:
-        out = rec.track(wrap(base._node, base._edge))
-    return viewed(base, (step,), out)
+    out = _taken(step, base)
+    return viewed(base, (step,), rec.track(out) if out._node is base._node else out)
+
+
+def _taken(step: Step, whole: Any) -> Any:
+    """The piece, with a history of its own where it is all of the whole."""
+    out = step.take(whole)
+    if out is not whole:
+        return out
+    edge = whole._edge
+    return wrap(whole._node, None if edge is None or not mode.grad else _entry(whole._node, edge, _Alias()))
 
 
 def rewrite(t: Any, node: Node, edge: Any) -> None:
@@ -154,7 +161,7 @@ def refresh(t: Any) -> Node:
     saved, mode.grad = mode.grad, domain.edge is not None
     try:
         for step in meta.chain:
-            root = step.take(root)
+            root = _taken(step, root)
     finally:
         mode.grad = saved
     t._node = root._node
@@ -186,14 +193,19 @@ def write_begins() -> int:
 def assign(t: Any, new: Any, name: str, begun: int | None = None) -> Any:
     """The in-place op ``name``: ``t`` takes the value (and the history) of ``new``; so do its aliases. Returns t.
 
-    ``begun``: what ``write_begins`` gave before ``new`` was recorded.
+    ``begun``: what ``write_begins`` gave before ``new`` was recorded. Where it may be given, ``new`` may be another tensor
+    of the user's.
     """
-    begun = write_begins() if begun is None else begun
     _check_leaf(t)
     node = t._node or t._refresh()
     note_write(t, node)
     aval = node.sig.aval
     fresh = new._node or new._refresh()
+    if begun is None:
+        begun = write_begins()
+    elif (fresh.serial < begun or new._meta is not None) and new is not t:
+        new = _copy(new)
+        fresh = new._node
     found = fresh.sig.aval
     if found is not aval:
         new = _fit(t, new, aval, found, name)
@@ -287,22 +299,41 @@ def _write_alias(t: Any, meta: Meta, new: Any, tracked: bool, name: str, begun: 
         refresh(t)
 
 
+_TURNING = ("conj", "neg", "real", "imag", "view_as_real", "view_as_complex")
+
+
 def _put_where_it_lies(chain: tuple[Step, ...], whole: Any, piece: Any, name: str) -> Any:
     """The changed whole, of which a step of the chain shows elements more than once: the piece may show them once, or be
     filled with one number."""
     from .functions.scattering import put_at
 
+    rest = chain[1:]
+    turned = piece.dtype is not whole.dtype or any(step.name in _TURNING for step in rest)
+    if turned and all(step.put is not None for step in rest):  # the elements change on the way, so they go back step by step
+        parents = [chain[0].take(whole)]
+        for step in rest[:-1]:
+            parents.append(step.take(parents[-1]))
+        for step, parent in zip(reversed(rest), reversed(parents)):
+            piece = step.put(parent, piece)  # type: ignore[misc]
+        name = name if all(step.name in _TURNING for step in rest) else f"{name} "
+        chain, turned = chain[:1], False
     state: Layout = (0, contiguous_strides(chain[0].shape))
     for step in chain:
         state = step.layout(state, step.shape)
     places = offsets(state, tuple(piece.shape))
     once = name in ("fill_", "zero_") or len(np.unique(places)) == places.size
-    if not once or piece.dtype is not whole.dtype:
+    if not once or turned:
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single "
-            f"memory location. Please clone() the tensor before performing the operation.  [{name} at {user_line()}]"
+            f"memory location. Please clone() the tensor before performing the operation.  [{name.strip()} at {user_line()}]"
         )
     return put_at(whole, places, piece)
+
+
+def _copy(x: Any) -> Any:
+    from . import ops
+
+    return ops.copy(x)
 
 
 class _Nothing:
@@ -314,11 +345,24 @@ class _Nothing:
         return (None,)
 
 
+class _Alias:
+    """The backward rule of a view of the whole."""
+
+    name = "Alias"
+
+    def __call__(self, g: Any, node: GradNode) -> tuple[Any]:
+        return (g,)
+
+
+def _entry(node: Node, edge: Any, rule: Any) -> GradNode:
+    out = GradNode(node.sig, (edge,), (), None, next(serial_numbers), *rec.user_site(3))
+    out.rule = rule
+    return out
+
+
 def no_flow(node: Node) -> GradNode:
     """A tape entry through which no gradient flows, so that the tensor still requires one."""
-    out = GradNode(node.sig, (None,), (), None, node.serial, node.code, node.lasti)
-    out.rule = _Nothing()
-    return out
+    return _entry(node, None, _Nothing())
 
 
 def replace(t: Any, new: Any) -> None:

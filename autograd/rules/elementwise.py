@@ -112,5 +112,5 @@ vjp(ops.convert, lambda g, y, x, dtype: convert(g, x.dtype) if x.dtype.is_inexac
 vjp(ops.copy, lambda g, y, x: g)
 vjp(ops.real, lambda g, y, x: ops.complex_(g, zero(g)))
 vjp(ops.imag, lambda g, y, x: ops.complex_(zero(g), g))
-vjp(ops.conj, lambda g, y, x: g.conj())
+vjp(ops.conj, lambda g, y, x: ops.conj(g))
 vjp(ops.complex_, lambda g, y, a, b: ops.real(g), lambda g, y, a, b: ops.imag(g))

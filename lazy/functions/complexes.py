@@ -10,8 +10,8 @@ from ..dtypes import COMPLEX
 from ..record import user_line
 from ..replay.state import entry_point
 from ..tensors import Tensor
-from ..views import Step, view
-from ._register import alias, both, function, inplace
+from ..views import Step, layout, view
+from ._register import both, function, inplace
 from .conversion import flat, full_like_type, promote, to_inexact
 from .elementwise import isnan
 from .shape import box
@@ -19,25 +19,55 @@ from .shape import box
 
 @both
 def conj(input: Tensor) -> Tensor:
-    """The complex conjugate; itself for real input."""
+    """The complex conjugate, as an alias; itself for real input."""
+    if input.dtype.category != COMPLEX:
+        return input
+    return view(input, Step(
+        "conj", ops.conj, lambda whole, piece: ops.conj(piece), lambda state, whole: state, tuple(input.shape)
+    ))  # fmt: skip
+
+
+@both
+def conj_physical(input: Tensor) -> Tensor:
+    """The complex conjugate as a new tensor; itself for real input."""
     return ops.conj(input) if input.dtype.category == COMPLEX else input
 
 
-alias("conj_physical", conj)
+def _stored(x: Tensor) -> tuple[bool, bool]:
+    """Whether PyTorch would have stored the conjugate of the tensor, and whether its negative."""
+    conjugated = negative = False
+    for step in x._meta.chain if x._meta is not None else ():
+        if step.name == "conj":
+            conjugated = not conjugated
+        elif step.name == "neg":
+            negative = not negative
+        elif step.name in ("real", "imag"):
+            negative, conjugated = step.name == "imag" and conjugated, False
+    return conjugated, negative
 
 
-def _itself(name: str) -> None:
-    """What only says how PyTorch stores a tensor changes nothing here."""
-
-    def f(input: Tensor) -> Tensor:
-        return input
-
-    f.__name__ = name
-    both(f)
+@both
+def is_conj(input: Tensor) -> bool:
+    """Whether it is an alias of its conjugate (through ``conj`` and views)."""
+    return _stored(input)[0]
 
 
-_itself("resolve_conj")
-_itself("resolve_neg")
+@both
+def is_neg(input: Tensor) -> bool:
+    """Whether it is an alias of its negative, as the imaginary part of an alias of the conjugate is."""
+    return _stored(input)[1]
+
+
+@both
+def resolve_conj(input: Tensor) -> Tensor:
+    """A copy of what is an alias of its conjugate; else itself."""
+    return ops.copy(input) if is_conj(input) else input
+
+
+@both
+def resolve_neg(input: Tensor) -> Tensor:
+    """A copy of what is an alias of its negative; else itself."""
+    return ops.copy(input) if is_neg(input) else input
 
 
 @function
@@ -82,12 +112,16 @@ def _part(name: str, take: Any, put: Any) -> None:
                 raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes.  ({user_line()})")
             return input
         return view(input, Step(
-            name, take, put, lambda state, whole: (2 * state[0], tuple(2 * s for s in state[1])), tuple(input.shape)
+            name, take, put, lambda state, whole: (2 * state[0] + (name == "imag"), tuple(2 * s for s in state[1])),
+            tuple(input.shape),
         ))  # fmt: skip
+
+    def write(self: Tensor, value: Any) -> None:
+        f(self).copy_(value)
 
     f.__name__ = name
     function(f)
-    setattr(Tensor, name, property(entry_point(f)))
+    setattr(Tensor, name, property(entry_point(f), entry_point(write)))
 
 
 _part("real", ops.real, lambda whole, piece: ops.complex_(piece, ops.imag(whole)))
@@ -109,6 +143,11 @@ def view_as_real(input: Tensor) -> Tensor:
     """Complex numbers as pairs along a new last dim, as an alias."""
     if not input.dtype.is_complex:
         raise RuntimeError(f"view_as_real is only supported for complex tensors  ({user_line()})")
+    if is_conj(input):
+        raise RuntimeError(
+            "view_as_real doesn't work on unresolved conjugated tensors. To view it as real, use self.resolve_conj(), which "
+            f"will NOT alias the original.  ({user_line()})"
+        )
     return view(input, Step(
         "view_as_real", _pairs, lambda whole, piece: _from_pairs(piece),
         lambda state, whole: (2 * state[0], (*[2 * s for s in state[1]], 1)), tuple(input.shape),
@@ -124,10 +163,15 @@ def view_as_complex(input: Tensor) -> Tensor:
             f"{input.dtype.name}{list(input.shape)}"
             f"  ({user_line()})"
         )
+    offset, strides = layout(input)
+    if offset % 2 or strides[-1] != 1 or any(s % 2 for s, n in zip(strides[:-1], input.shape) if n > 1):
+        raise RuntimeError(
+            "Tensor must have a storage_offset and strides divisible by 2, and a last dimension of stride 1, not offset "
+            f"{offset} and strides {list(strides)}  ({user_line()})"
+        )
     return view(input, Step(
         "view_as_complex", _from_pairs, lambda whole, piece: _pairs(piece),
         lambda state, whole: (state[0] // 2, tuple(s // 2 for s in state[1][:-1])), tuple(input.shape),
     ))  # fmt: skip
 
-inplace(conj)
-inplace(conj, "conj_physical_")
+inplace(conj_physical)

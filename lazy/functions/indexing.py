@@ -15,7 +15,7 @@ from ..record import user_line, wrap
 from ..replay.script import indexing
 from ..replay.state import S, entry_point, note_write
 from ..tensors import Tensor
-from ..views import Layout, Step, assign, view
+from ..views import Layout, Step, assign, view, write_begins
 from ._register import both, method
 from .conversion import (
     broadcast_shape,
@@ -372,6 +372,7 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
 
 
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
+    begun = write_begins()
     if S.writes is not None and (self._meta is None or not self._meta.chain):
         note_write(self, self._node or self._refresh())
     mask = index[0] if isinstance(index, tuple) and len(index) == 1 else index
@@ -384,7 +385,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     part, advanced = parse(self, index)
     if not any(a is not None for a in advanced):
         source = value_for(value, part, tuple(part.shape))
-        assign(part, source, "__setitem__")
+        assign(part, source, "__setitem__", begun)
         return
     dims, indices, offset, shape, _ = index_points(part, advanced)
     source = value_for(value, part, shape)

@@ -11,7 +11,7 @@ from ..dtypes import INT
 from ..graph import Op
 from ..record import user_line
 from ..tensors import Tensor
-from ..views import assign
+from ..views import assign, write_begins
 from ._register import alias, both, function, inplace, offered
 from .conversion import (
     broadcast_shape,
@@ -331,14 +331,14 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
 def _copy_into(self: Tensor, other: Any, non_blocking: bool = False) -> Tensor:
     """Take the values of ``other``, broadcast and converted (from another device too)."""
+    begun = write_begins()
     source = lift(other, self.dtype, self.device)
     if source.ndim > self.ndim or any(n not in (1, m) for n, m in zip(reversed(source.shape), reversed(self.shape))):
         raise RuntimeError(
             f"The size of tensor a {list(self.shape)} must match the size of tensor b {list(source.shape)}"
             f"  ({user_line()})"
         )
-    value = broadcast_to(source, tuple(self.shape))
-    return assign(self, ops.copy(value) if value is other else value, "copy_")
+    return assign(self, broadcast_to(source, tuple(self.shape)), "copy_", begun)
 
 
 Tensor.copy_ = offered(_copy_into)

@@ -13,7 +13,7 @@ from ..graph import Aval
 from ..record import number, user_line, wrap
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, join, layout, offsets, view
-from ._register import both, function, inplace, method, numbers_are_values
+from ._register import both, function, inplace, method, numbers_are_values, public
 from .conversion import broadcast_shape, broadcast_to, constant, convert, flat, full_like_type, lift, python_kind
 from .creation import from_host, line
 from .indexing import gather_points, index_points, parse, scatter_points, select, value_for
@@ -377,12 +377,16 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def _root_of(x: Tensor) -> Tensor:
-    """The whole memory that the tensor is part of, as an alias."""
+    """The whole memory that the tensor is part of, as an alias, in the tensor's type where that is complex or real as x is."""
     meta = x._meta
     if meta is None or meta.domain is None:
         return x
     root = wrap(meta.domain.storage._node, meta.domain.edge)
     join(root, meta.domain, (), meta.shape)
+    if root.dtype.is_complex and not x.dtype.is_complex:
+        return root.real if root.numel() == 0 else public["view_as_real"](root)  # type: ignore[no-any-return]
+    if x.dtype.is_complex and not root.dtype.is_complex:
+        return public["view_as_complex"](root.view(-1, 2))  # type: ignore[no-any-return]
     return root
 
 
@@ -410,7 +414,10 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     def piece_of(x: Tensor) -> Tensor:
         return gather_points(raw_reshape(x, (x.numel(),)), [at])
 
-    return view(root, Step("as_strided", piece_of, None, lambda state, _: (first, steps), whole))
+    out = view(root, Step("as_strided", piece_of, None, lambda state, _: (first, steps), whole))
+    if input.is_neg():
+        out = view(out, Step("neg", ops.negate, lambda _, piece: ops.negate(piece), lambda state, _: state, shape))
+    return out.conj() if input.is_conj() else out
 
 
 def put_at(whole: Tensor, places: np.ndarray, piece: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
         e = ops.exponential(_shifted(t, axes))
         return e / spread(ops.reduce_sum(e, axes=axes), t, axes)
 
-    return with_rule(value, (x,), _SoftmaxRule(axes))
+    return with_rule(value, (x,), _SoftmaxRule(axes), wants_output=True)
 
 
 @both
@@ -72,7 +72,7 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
         s = _shifted(t, axes)
         return s - spread(ops.log(ops.reduce_sum(ops.exponential(s), axes=axes)), t, axes)
 
-    return with_rule(value, (x,), _LogSoftmaxRule(axes))
+    return with_rule(value, (x,), _LogSoftmaxRule(axes), wants_output=True)
 
 
 @both
@@ -119,7 +119,7 @@ def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
             a = ops.absolute(t) if t.dtype.is_complex else t
             return ops.sqrt(ops.reduce_sum(a * a, axes=axes))
 
-        return kept(x, with_rule(value, (x,), _RootRule(axes), wants_inputs=True), axes, keepdim)
+        return kept(x, with_rule(value, (x,), _RootRule(axes), wants_inputs=True, wants_output=True), axes, keepdim)
     a = abs_(x)
     if p == math.inf or p == -math.inf:
         return (amax if p > 0 else amin)(a, axes, keepdim)

@@ -13,7 +13,7 @@ from ..dtypes import DType, uint8
 from ..record import user_line
 from ..tensors import Tensor
 from ..views import replace
-from ._register import function, method
+from ._register import both, function, method
 from .creation import from_host
 from .scattering import _root_of
 from .shape import ints
@@ -159,15 +159,11 @@ def const_data_ptr(self: Tensor) -> int:
     return self.data_ptr()
 
 
-for _name in ("is_conj", "is_neg", "is_inference"):
+@both
+def is_inference(input: Tensor) -> bool:
+    """PyTorch's tensors of its inference mode do not exist here: always False."""
+    return False
 
-    def _never(self: Tensor) -> bool:
-        return False
-
-    _never.__name__ = _name
-    _never.__doc__ = "PyTorch's way of storing such tensors does not exist here: always False."
-    method(_never)
-    function(_never)
 
 # --- one element after the other, in Python ---------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class Leaf(Slot):
         super().__init__(index, node.sig.aval, t._edge is not None, family)
         self.host = node.sig if isinstance(node, HostValue) else None
         self.edge = type(t._edge)
-        self.chain = _chain_length(t)
+        self.chain = _chain(t)
         self.same_as: int | None = None  # the leaf whose very value it has, as a detached alias does
 
     def fits(self, t: Tensor) -> bool:
@@ -47,7 +47,7 @@ class Leaf(Slot):
             return False
         if self.host is not None:
             return node.sig is self.host and isinstance(node, HostValue)
-        return node.buffer is not None and not isinstance(node, HostValue) and _chain_length(t) == self.chain
+        return node.buffer is not None and not isinstance(node, HostValue) and _chain(t) == self.chain
 
 
 class Result(Slot):
@@ -331,6 +331,7 @@ def is_spent(entry: GradNode) -> bool:
     return False
 
 
-def _chain_length(t: Tensor) -> int:
+def _chain(t: Tensor) -> tuple[str, ...]:
+    """The kinds of the steps by which a tensor is a view."""
     meta = t._meta
-    return 0 if meta is None or meta.domain is None else len(meta.chain)
+    return () if meta is None or not meta.chain else tuple([step.name for step in meta.chain])

@@ -286,3 +286,122 @@ def test_a_value_that_does_not_fit_changes_nothing():
     with pytest.raises(RuntimeError, match="can't be cast"):
         lx.zeros(2, dtype=lx.int64).add_(0.5)
     assert x.tolist() == [[0, 0]] * 3
+
+
+# --- in-place writes to what has a history ----------------------------------------------------------------------
+
+OVERWRITING = {  # what is done to y = 2x, and the gradients of x and t
+    "fill_": (lambda y, t: y.fill_(3.0), [0, 4, 0], 0), "zero_": (lambda y, t: y.zero_(), [0, 4, 0], 0),
+    "fill_ by a tensor": (lambda y, t: y.fill_(t), [0, 4, 0], 20), "copy_": (lambda y, t: y.copy_(t), [0, 4, 0], 20),
+    "masked_fill_": (lambda y, t: y.masked_fill_(lx.tensor([True, False, True]), 2.0), [0, 20, 0], 0),
+    "a slice filled": (lambda y, t: y[1:].fill_(t), [0, 4, 0], 20), "mul_": (lambda y, t: y.mul_(0), [0, 4, 0], 0),
+    "assigned": (lambda y, t: y.__setitem__(slice(None), t), [0, 4, 0], 20),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OVERWRITING)
+def test_a_write_after_a_value_was_written_over(name):
+    """y = 2x, written over, then y[0] = x[1]: the gradients of the sum of squares."""
+    write, of_x, of_t = OVERWRITING[name]
+    x, t = lx.tensor([1.0, 2.0, 3.0], requires_grad=True), lx.tensor(5.0, requires_grad=True)
+    y = x * 2
+    write(y, t)
+    y[0] = x[1]
+    ((y * y).sum() + 0 * t).backward()
+    assert (x.grad.tolist(), t.grad.item()) == (of_x, of_t)
+
+
+def test_what_is_written_is_not_the_tensor_it_was_taken_from():
+    """``fill_``, ``copy_`` and assigning take the value, not the place in the graph."""
+    for write in (lambda y, t: y.fill_(t), lambda y, t: y.copy_(t), lambda y, t: y.__setitem__(..., t)):
+        t = lx.tensor(2.0, dtype=lx.float64, requires_grad=True)
+        square = t * t
+        y = lx.zeros((), dtype=lx.float64)
+        write(y, t)
+        assert not y.is_leaf and y.requires_grad
+        y.mul_(3)
+        (y + square).backward()
+        assert (t.item(), y.item(), t.grad.item()) == (2, 6, 7)
+
+
+def test_a_view_of_the_whole_has_a_history_of_its_own():
+    x = lx.tensor([1.0, 2.0], requires_grad=True)
+    for whole in (x[...], x.view(2), x[:], x.view_as(x)):
+        assert whole.requires_grad and not whole.is_leaf and "Backward0" in whole.grad_fn.name()
+    with lx.no_grad():
+        assert not x[...].requires_grad
+        seen = x[...]
+    doubled = x[...]
+    doubled.register_hook(lambda g: g * 2)
+    (doubled + x).sum().backward()
+    assert x.grad.tolist() == [3, 3] and not seen.requires_grad
+
+
+# --- complex numbers and their parts ----------------------------------------------------------------------------
+
+PARTS = {
+    "real": lambda z: z.real, "imag": lambda z: z.imag, "conj": lambda z: z.conj(), "mH": lambda z: z.mH,
+    "imag of conj": lambda z: z.conj().imag, "pairs": lx.view_as_real, "of pairs": lambda z: lx.view_as_real(z)[1:, :, 0],
+    "there and back": lambda z: lx.view_as_complex(lx.view_as_real(z))[0], "row of conj": lambda z: z.conj()[1],
+    "strided": lambda z: z.as_strided((2, 2), (3, 1), 1), "strided conj": lambda z: z.as_strided((2,), (3,)).conj(),
+    "strided imag": lambda z: z.imag.as_strided((3,), (2,), 1), "strided imag of conj": lambda z: z.conj().imag.as_strided((2,), (2,)),
+}  # fmt: skip
+
+
+def array_part(name, a):
+    """The same piece of an array, to be written to through ``write``; NumPy has no view of a conjugate."""
+    flat = a.reshape(-1)
+    return {
+        "real": a.real, "imag": a.imag, "conj": a, "mH": a.T, "imag of conj": a.imag, "pairs": a.view(np.float64).reshape(2, 3, 2),
+        "of pairs": a.real[1:], "there and back": a[0], "row of conj": a[1],
+        "strided": np.lib.stride_tricks.as_strided(flat[1:], (2, 2), (48, 16)), "strided conj": flat[::3],
+        "strided imag": flat.imag[:3], "strided imag of conj": flat.view(np.float64)[1:5:2],
+    }[name]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_writes_through_views_of_complex_numbers(name):
+    """A piece doubled, and a number added to it, with the gradient of that."""
+    start = np.arange(1, 7).reshape(2, 3) * (1 + 2j) + 1j
+    z, a = lx.tensor(start.copy()), start.copy()
+    piece, there = PARTS[name](z), array_part(name, a)
+    turned = "conj" in name or name == "mH"
+    by = 2j if piece.is_complex() else 3.0
+    expected = np.conj(there) if turned and np.iscomplexobj(there) else -there if turned else there
+    np.testing.assert_array_equal(piece.resolve_conj().numpy(), expected)
+    piece.mul_(by)
+    there[...] = there * (np.conj(by) if turned else by)
+    np.testing.assert_array_equal(z.numpy(), a)
+    np.testing.assert_array_equal(PARTS[name](z).numpy(), piece.numpy())
+
+    def written(x):
+        y = x * 1
+        PARTS[name](y).mul_(by)
+        return y * y
+
+    assert gradcheck(written, (lx.tensor(start, requires_grad=True),))
+
+
+def test_parts_are_assigned():
+    z = lx.tensor([1 + 2j, 3 + 4j])
+    z.real = 5.0
+    z.imag = z.real * 2
+    assert z.tolist() == [5 + 10j, 5 + 10j]
+    with pytest.raises(RuntimeError, match="imag is not implemented"):
+        lx.ones(2).imag = 1.0
+
+
+def test_conjugates_are_views():
+    z = lx.tensor([1 + 2j])
+    c = z.conj()
+    assert (c.is_conj(), c[0].is_conj(), c.conj().is_conj(), c.real.is_conj()) == (True, True, False, False)
+    assert c.imag.is_neg() and not c.real.is_neg() and not z.is_conj() and not z.conj_physical().is_conj()
+    z.mul_(2)
+    assert c.tolist() == [2 - 4j] and c.resolve_conj() is not c and z.resolve_conj() is z
+    assert not c.resolve_conj().is_conj() and c.imag.resolve_neg().tolist() == [-4]
+    with pytest.raises(RuntimeError, match="view_as_real doesn't work on unresolved conjugated tensors"):
+        lx.view_as_real(c)
+    with pytest.raises(RuntimeError, match="storage_offset and strides divisible by 2"):
+        lx.view_as_complex(lx.ones(3)[1:])
+    real = lx.ones(2)
+    assert real.conj() is real and real.resolve_neg() is real

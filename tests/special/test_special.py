@@ -205,3 +205,15 @@ def test_zeta_at_its_poles_and_outside():
     got = lx.special.zeta(lx.tensor([2.0, 1.0, 0.5, 2.0, 2.0, 2.5, 3.0]), lx.tensor([1.0, 2.0, 1.0, 0.0, -3.0, -0.5, 2.0]))
     np.testing.assert_allclose(got.numpy(), [np.pi**2 / 6, np.inf, np.nan, np.inf, np.inf, np.nan, sp.zeta(3, 2)],
         rtol=1e-6)  # fmt: skip
+
+
+def test_airy_where_its_forms_meet():
+    """The value and the slope at the ends of the series, and where single precision underflows."""
+    x = np.array([-30, -2.1, -2.09, -2.08, 0, 2.08, 2.09, 2.1, 8, 15, 26, 100, 104])
+    value, slope, _, _ = sp.airy(x)
+    for dtype, accuracy in ((np.float64, 1e-13), (np.float32, 3e-6)):
+        t = lx.tensor(x.astype(dtype), requires_grad=True)
+        y = S.airy_ai(t)
+        y.sum().backward()
+        np.testing.assert_allclose(y.detach().numpy(), value, rtol=accuracy * 10, atol=accuracy)
+        np.testing.assert_allclose(t.grad.numpy(), slope, rtol=accuracy * 10, atol=accuracy)

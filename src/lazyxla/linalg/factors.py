@@ -71,7 +71,8 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     Only one triangle of A is read, the lower one unless ``upper``.
     """
     square("linalg.cholesky", A)
-    return adjoint(_cholesky(adjoint(A))) if upper else _cholesky(A)
+    low = _cholesky(A, upper=bool(upper))
+    return adjoint(low) if upper else low
 
 
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> CholeskyExResult:
