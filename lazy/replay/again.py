@@ -33,6 +33,8 @@ class Again:
             if self._writing():
                 self.recorder.found_again(call)
             return
+        for slot, traced in call.others.items():
+            self.values[slot] = _named(self.values[slot], traced)
         args = tuple([self._value(x, k) for x in call.args])
         kwargs = {name: self._value(x, k) for name, x in call.kwargs.items()}
         mode.grad, mode.site = call.grad, call.site
@@ -81,6 +83,13 @@ class Again:
         if self._writing() and type(held._slot) is Result:
             recorder.handles[held._slot.index] = _ref(held)
         return held
+
+
+def _named(t: Any, traced: bool) -> Any:
+    """A tensor, or that alias of it which has a history, or has none."""
+    names = [t] if t._meta is None or t._meta.domain is None else [r() for r in t._meta.domain.storage.members]
+    whole = (m for m in names if m is not None and (m._meta is None or not m._meta.chain))
+    return next((m for m in whole if (m._edge is not None) is traced), t)
 
 
 def handed_over(made: Tensor, t: Tensor, keep_value: bool = False) -> None:

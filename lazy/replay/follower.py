@@ -102,7 +102,13 @@ class Follower:
                     return False
             elif a is not x and not self._matches(a, x):
                 return False
-        return True
+        return not call.others or self._same_names(call, args, kwargs)
+
+    def _same_names(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether what was written under another name comes with or without a history, as in the script."""
+        tensors: list[Any] = []
+        collect((*args, *kwargs.values()), tensors)
+        return all((t._edge is not None) is call.others.get(t._slot, t._edge is not None) for t in tensors)
 
     def _matches(self, a: Any, x: Any) -> bool:
         kind = type(x)

@@ -96,6 +96,8 @@ class Recorder:
                 f, tuple([self._pattern(a, tensors, said) for a in args]),
                 {k: self._pattern(v, tensors, said) for k, v in kwargs.items()}, user_site(2),
             )  # fmt: skip
+            if self.aliases:
+                call.others = self._other_names(tensors)
         except Unsayable as e:
             self.opaque(str(e))
             return f(*args, **kwargs)
@@ -169,6 +171,14 @@ class Recorder:
                     return other._slot.family  # type: ignore[no-any-return]
         return []
 
+    def _other_names(self, tensors: list[Tensor]) -> dict[Any, bool]:
+        """Which operands are aliases of what was written, each with whether it has a history."""
+        results = [t for t in tensors if type(t._slot) is Result]
+        others = {t._slot: t._edge is not None for t in results if self.handles[t._slot.index]() is not t}
+        if others and any((t._edge is not None) is not others.get(t._slot, t._edge is not None) for t in results):
+            raise Unsayable("a value under two names in one call")
+        return others
+
     # --- what came of it ---
 
     def _outcome(
@@ -202,7 +212,7 @@ class Recorder:
         self._number(call, at, began)
         call.simple = (
             type(call.returned) is Result and not (call.writes or call.draws or call.grads or call.kwargs)
-            and call.needs is None
+            and call.needs is None and not call.others
         )  # fmt: skip
         self._add(call)
         self.logged = len(rec.log)

@@ -119,8 +119,8 @@ class Call:
     """One call: what it took, what it gave, what it wrote."""
 
     __slots__ = (
-        "args", "cast", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "results", "returned", "simple",
-        "site", "writes",
+        "args", "cast", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "others", "results", "returned",
+        "simple", "site", "writes",
     )  # fmt: skip
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], site: Any) -> None:
@@ -135,6 +135,8 @@ class Call:
         self.grads: tuple[Grad, ...] = ()
         self.draws: tuple[Any, ...] = ()  # the generators drawn from
         self.needs: Any = None  # defaults that a call without tensors depends on
+        #: Values written under another name (``p.data``) than they come under here (``p``): whether that one has a history.
+        self.others: dict[Slot, bool] = {}
 
 
     def alike(self, other: Call) -> bool:

@@ -111,7 +111,7 @@ class PruningContainer(BasePruningMethod):
         return self._pruning_methods[index]
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        method, mask = self._pruning_methods[-1], default_mask.numpy().copy()
+        method, mask = self._pruning_methods[-1], _values(default_mask).copy()
         left: Any = mask != 0
         if method.PRUNING_TYPE == "structured":
             dim = method.dim  # type: ignore[attr-defined]
@@ -119,9 +119,13 @@ class PruningContainer(BasePruningMethod):
             left = (slice(None),) * (dim % left.ndim) + (channels,)
         elif method.PRUNING_TYPE == "global":
             left = (slice(None),) * left.ndim
-        chosen = method.compute_mask(_like(t.numpy()[left], t), _like(mask[left], default_mask))
-        mask[left] = chosen.numpy()
+        chosen = method.compute_mask(_like(_values(t)[left], t), _like(mask[left], default_mask))
+        mask[left] = _values(chosen)
         return _like(mask, default_mask)
+
+
+def _values(t: Tensor) -> np.ndarray:
+    return t.detach().cpu().numpy()
 
 
 def _like(values: np.ndarray, t: Tensor) -> Tensor:
@@ -163,7 +167,7 @@ class _Unstructured(BasePruningMethod):
         self.amount = amount
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        values, mask = t.numpy(), default_mask.numpy().copy()
+        values, mask = _values(t), _values(default_mask).copy()
         n = _count(self.amount, values.size)
         mask.reshape(-1)[self._order(values.reshape(-1))[:n]] = 0
         return _like(mask, default_mask)
@@ -202,7 +206,7 @@ class _Structured(BasePruningMethod):
             )
         if not -t.ndim <= self.dim < t.ndim:
             raise error(IndexError, f"Invalid index {self.dim} for tensor of size {t.shape}")
-        values, mask = np.moveaxis(t.numpy(), self.dim, 0), default_mask.numpy().copy()
+        values, mask = np.moveaxis(_values(t), self.dim, 0), _values(default_mask).copy()
         n = _count(self.amount, values.shape[0])
         np.moveaxis(mask, self.dim, 0)[self._order(values.reshape(values.shape[0], -1))[:n]] = 0
         return _like(mask, default_mask)

@@ -164,6 +164,19 @@ def test_a_traced_module_follows_weights_and_modes():
     lx.testing.assert_close(both(X, 2.0).detach(), lx.tensor(numbers(net) * 6))
 
 
+@pytest.mark.parametrize("make", [jit.script, lambda net: jit.trace(net.eval(), X)], ids=["script", "trace"])
+def test_in_a_model_it_has_the_names_of_its_module(make):
+    inner = Net()
+    outer = nn.Sequential(make(inner), nn.ReLU())
+    names = ["0.linear.weight", "0.linear.bias"]
+    assert list(outer.state_dict()) == names == [name for name, _ in outer.named_parameters()]
+    outer.load_state_dict({"0.linear.weight": lx.ones(2, 3), "0.linear.bias": lx.zeros(2)})
+    assert inner.linear.weight.sum().item() == 6
+    assert outer.train() is outer and inner.training and inner.drop.training and outer[0].training
+    assert not outer.eval()[0].training and not inner.training
+    assert outer(X).tolist() == [[0.0, 0.0], [9.75, 9.75]]
+
+
 def test_tracing_checks_and_leaves_the_random_numbers_alone():
     lx.manual_seed(7)
     first = lx.rand(3).tolist()

@@ -381,6 +381,29 @@ def test_a_start_that_always_misleads_is_not_tried_for_ever(replay):
     assert counts()["replays_given_up"] < 30
 
 
+def test_weights_clipped_through_data_go_on_training(replay):
+    def run(with_replay, with_item):
+        replay(with_replay)
+        weight, values = lx.tensor([[0.5, -0.2, 0.1]], device="xla").requires_grad_(), []
+        optimizer = lx.optim.SGD([weight], lr=0.1)
+        for step in range(6):
+            x = lx.tensor([[step + 1.0, 2.0, -1.0]], device="xla")
+            optimizer.zero_grad()
+            loss = F.linear(x, weight).sum() + (weight.data * 2).sum()
+            loss.backward()
+            optimizer.step()
+            weight.data.clamp_(-0.3, 0.3)
+            if with_item:
+                loss.item()
+            values.append((loss, weight.grad.clone(), weight.detach().clone()))
+        return [[t.tolist() for t in row] for row in values]
+
+    for with_item in (False, True):
+        expected = run(False, with_item)
+        assert expected[0][1] == [[1.0, 2.0, -1.0]]
+        assert run(True, with_item) == expected
+
+
 def test_an_error_in_the_middle_of_a_followed_step_does_no_harm(replay):
     replay(True)
     w = lx.ones(3)

@@ -376,3 +376,28 @@ def test_empty_matrices_and_zeroth_powers():
     np.testing.assert_array_equal(power.detach().numpy(), np.stack([np.eye(3)] * 2))
     small = lx.tensor([[0.5, 0.25], [0.0, 1.0]], dtype=lx.bfloat16)
     np.testing.assert_allclose(LA.matrix_exp(small).float().numpy(), scipy.linalg.expm(small.float().numpy()), rtol=1e-2)
+
+
+@by_dtype
+@pytest.mark.parametrize("shape", [(9, 5), (2, 4, 7)])
+def test_the_largest_singular_values_at_random(dtype, shape):
+    small = numbers(*shape[:-1], 2, dtype=dtype), numbers(*shape[:-2], 2, shape[-1], dtype=dtype)
+    a = small[0] @ small[1]  # of rank 2, which 3 combinations catch
+    centred = a - a.mean(-2, keepdims=True)
+    for found, x in (
+        (lx.svd_lowrank(lx.tensor(a), q=3), a), (lx.pca_lowrank(lx.tensor(a), q=3), centred),
+        (lx.svd_lowrank(lx.tensor(a), q=3, niter=1, M=lx.tensor(a - centred)), centred),
+    ):  # fmt: skip
+        U, S, V = (t.numpy() for t in found)
+        assert U.shape == (*shape[:-1], 3) and S.shape == (*shape[:-2], 3) and V.shape == (*shape[:-2], shape[-1], 3)
+        np.testing.assert_allclose(S, np.linalg.svd(x, compute_uv=False)[..., :3], atol=1e-10)
+        np.testing.assert_allclose(U * S[..., None, :] @ adjoint(V), x, atol=1e-10)
+        np.testing.assert_allclose(adjoint(V) @ V, np.broadcast_to(np.eye(3), (*shape[:-2], 3, 3)), atol=1e-10)
+
+
+def test_no_more_singular_values_than_there_are():
+    with pytest.raises(ValueError, match=r"q\(=4\) must be non-negative integer and not greater than min\(m, n\)=3"):
+        lx.pca_lowrank(lx.ones(5, 3), q=4)
+    with pytest.raises(ValueError, match=r"niter\(=-1\)"):
+        lx.svd_lowrank(lx.ones(5, 3), q=1, niter=-1)
+    assert lx.pca_lowrank(lx.ones(5, 3)).S.shape == (3,)

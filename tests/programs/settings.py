@@ -58,6 +58,33 @@ def adding_gpt(m, torch, device, steps):
     return m.main(device, pairs, pairs[0], prepare=kit.weights, n_layer=2, n_head=2, n_embd=16)[0]
 
 
+def _gan(penalty):
+    def run(m, torch, device, steps):
+        draw = kit.rng("images", penalty)
+        images = draw.random((steps, 8, 1, 8, 8), np.float32)
+        noise, mixes = draw.normal(size=(steps, 8, 8)).astype(np.float32), draw.random((steps, 8, 1, 1, 1), np.float32)
+        return m.main(device, images, noise, mixes, penalty, prepare=kit.weights)
+
+    return run
+
+
+def maml(m, torch, device, steps):
+    draw = kit.rng("sines")
+    tasks = []
+    for _ in range(steps):
+        high, shift = draw.uniform(0.1, 5, (3, 1, 1)), draw.uniform(0, np.pi, (3, 1, 1))
+        x = draw.uniform(-5, 5, (3, 20, 1))
+        x, y = x.astype(np.float32), (high * np.sin(x - shift)).astype(np.float32)
+        tasks.append((x[:, :10], y[:, :10], x[:, 10:], y[:, 10:]))
+    return m.main(device, [[np.ascontiguousarray(a) for a in t] for t in tasks], prepare=kit.weights)
+
+
+def compressed(m, torch, device, steps):
+    draw = kit.rng("scores")
+    batches = [(draw.normal(size=(16, 10)).astype(np.float32), draw.integers(0, 4, 16)) for _ in range(steps)]
+    return m.main(device, batches, prepare=kit.weights)
+
+
 PROGRAMS = {  # name: (program, how it is run)
     "digit_classifier": ("digit_classifier", digit_classifier),
     "sine_waves": ("sine_waves", sine_waves),
@@ -66,6 +93,10 @@ PROGRAMS = {  # name: (program, how it is run)
     "word_model_transformer": ("word_model", _words("transformer")),
     "reinforce": ("reinforce", reinforce),
     "adding_gpt": ("adding_gpt", adding_gpt),
+    "wgan_clipped": ("wgan", _gan(False)),
+    "wgan_penalty": ("wgan", _gan(True)),
+    "maml": ("maml", maml),
+    "compressed": ("compressed", compressed),
 }
 
 

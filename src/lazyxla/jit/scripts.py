@@ -51,19 +51,35 @@ class ScriptModule(Module):
     @property
     def original_name(self) -> str:
         """The name of the module's class."""
-        return type(self.__dict__.get("_modules", {}).get("_orig_mod", self)).__name__
+        return type(self.__dict__.get("_orig_mod", self)).__name__
 
     @property
     def code(self) -> str:
         """The Python of ``forward``."""
-        return inspect.getsource(type(self._modules.get("_orig_mod") or self).forward)
+        return inspect.getsource(type(self.__dict__.get("_orig_mod", self)).forward)
 
     def save(self, f: Any, **options: Any) -> NoReturn:
         """NotImplementedError, as ``jit.save``."""
         save(self, f)
 
 
-class RecursiveScriptModule(SharingModule, ScriptModule):
+class StandIn(SharingModule, ScriptModule):
+    """A module in whose place another goes into a model: it has its parameters and children under their own names."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__(module)
+        del self._modules["_orig_mod"]
+        self.__dict__["_orig_mod"] = module
+        for table in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+            self.__dict__[table] = module.__dict__[table]
+
+    def train(self, mode: bool = True) -> Any:
+        """Training mode for the module that it shares, and for itself."""
+        self._orig_mod.train(mode)
+        return super().train(mode)
+
+
+class RecursiveScriptModule(StandIn):
     """What ``jit.script`` makes of a module: one that shares all of it."""
 
     def extra_repr(self) -> str:
@@ -124,5 +140,5 @@ def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_sh
 for _f in (save, load):
     _f.refused = "TorchScript archives"  # type: ignore[attr-defined, union-attr]  # tests/coverage.py reads it
 
-__all__ = ["RecursiveScriptModule", "ScriptFunction", "ScriptModule", "freeze", "load",
+__all__ = ["RecursiveScriptModule", "ScriptFunction", "ScriptModule", "StandIn", "freeze", "load",
     "optimize_for_inference", "save", "script", "script_if_tracing"]  # fmt: skip

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import lazy as lx
-from ..compiling import SharingModule
 from ..lazy import Tensor
 from ..lazy.record import user_line
 from ..nn import Module
 from ..testing import assert_close
 from .marks import TracerWarning, tracing
-from .scripts import ScriptFunction, ScriptModule
+from .scripts import ScriptFunction, ScriptModule, StandIn
 
 
 class _Recorded:
@@ -34,7 +33,7 @@ class _Recorded:
             tracing.depth -= 1
 
 
-class TracedModule(SharingModule, ScriptModule):
+class TracedModule(StandIn):
     """What ``jit.trace`` makes of a module: it shares all of it, and its methods that were traced run as programs."""
 
     def __init__(self, module: Module, names: Sequence[str] = ("forward",)) -> None:
@@ -42,7 +41,7 @@ class TracedModule(SharingModule, ScriptModule):
         for name in names:
             if name != "forward":
                 setattr(self, name, lx.compile(_Recorded(getattr(module, name))))
-        self._program = lx.compile(_Recorded(module)) if "forward" in names else module
+        self.__dict__["_program"] = lx.compile(_Recorded(module)) if "forward" in names else module
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self._program(*args, **kwargs)

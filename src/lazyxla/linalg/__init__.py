@@ -8,7 +8,7 @@ result is inf or NaN.
 from typing import TYPE_CHECKING, Any
 
 from ..lazy.functions._register import offered
-from . import factors, names, norms, products, spectra, systems
+from . import factors, lowrank, names, norms, products, spectra, systems
 from ._common import LinAlgError
 
 _OFFERED = (
@@ -28,5 +28,5 @@ if TYPE_CHECKING:
     def __getattr__(name: str) -> Any: ...
 
 
-__all__ = ["LinAlgError", "factors", "matmul", "names", "norms", "products", "spectra", "systems"]
+__all__ = ["LinAlgError", "factors", "lowrank", "matmul", "names", "norms", "products", "spectra", "systems"]
 __all__ += [f.__name__ for f in _OFFERED]
