@@ -1,11 +1,13 @@
 """What type two operands have together: every pair of types and of categories, against PyTorch's own table."""
 
 import itertools
+import operator
 
 import numpy as np
 import pytest
 
 import lazyxla as lx
+from lazyxla.lazy.interpret import interpret_all
 
 NAMES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64",
     "complex128"]
@@ -94,3 +96,61 @@ def test_the_default_type_takes_part():
         lx.set_default_dtype(lx.float32)
     with pytest.raises(TypeError, match="only floating-point types"):
         lx.set_default_dtype(lx.int32)
+
+
+def test_scalar_tensors_among_themselves():
+    """0-d tensors promote with each other as tensors with dims do, and with numbers as those do."""
+    for i, a in enumerate(TYPES):
+        one = lx.ones((), dtype=a)
+        assert "".join(LETTER[(one * lx.ones((), dtype=t)).dtype] for t in TYPES) == BOTH[i]
+        assert "".join(LETTER[(one + n).dtype] for n in NUMBERS) == WITH_NUMBER[i]
+        column = "".join(row[i] for row in WITH_SCALAR_TENSOR)
+        assert "".join(LETTER[(lx.ones(2, dtype=t) * one).dtype] for t in TYPES) == column
+
+
+# By name: the operation, on tensors and on arrays; the kinds of common types that have it; and the kind of its results.
+OPERATORS = {
+    "+": (operator.add, np.add, "bifc", ""), "*": (operator.mul, np.multiply, "bifc", ""),
+    "-": (operator.sub, np.subtract, "ifc", ""),
+    "/": (operator.truediv, np.divide, "bifc", "float"), "**": (operator.pow, np.power, "ifc", ""),
+    "//": (operator.floordiv, np.floor_divide, "if", ""), "%": (operator.mod, np.remainder, "if", ""),
+    "&": (operator.and_, np.bitwise_and, "bi", ""), "^": (operator.xor, np.bitwise_xor, "bi", ""),
+    "==": (operator.eq, np.equal, "bifc", "bool"), "<": (operator.lt, np.less, "bif", "bool"),
+    "maximum": (lx.maximum, np.maximum, "bif", ""), "atan2": (lx.atan2, np.arctan2, "bif", "float"),
+    "fmod": (lx.fmod, np.fmod, "if", ""), "logical_or": (lx.logical_or, np.logical_or, "bifc", "bool"),
+}  # fmt: skip
+SOME = {lx.bool: [1, 1, 1]}  # small whole numbers, which every type holds
+KIND = dict(zip(TYPES, "biiiiiffffcc"))
+WIDE = {"b": np.bool_, "i": np.int64, "f": np.float64, "c": np.complex128}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_values_of_mixed_operands(name):
+    """Every pair of types, each with dims or without, and Python's numbers on either side: the values are NumPy's, in the
+    common type."""
+    for s in TYPES:
+        cases = [c for t in TYPES if name != "-" or lx.bool not in (s, t) for c in mixed(s, t, *OPERATORS[name])]
+        for (found, dtype, expected), values in zip(cases, interpret_all([c[0] for c in cases]), strict=True):
+            assert (found.dtype, tuple(found.shape)) == (dtype, expected.shape)
+            accuracy = 2e-2 if dtype.is_inexact and dtype.itemsize == 2 else 1e-6
+            rounded = expected.astype(dtype.numpy).astype(expected.dtype)  # integers wrap round
+            np.testing.assert_allclose(values.astype(expected.dtype), rounded, rtol=accuracy)
+        cases = found = None
+        lx.sync()  # of nothing: what was recorded is forgotten
+
+
+def mixed(s, t, mine, theirs, kinds, result):
+    """Results, their types, and their values by NumPy, for operands of two types."""
+    a, b = np.array(SOME.get(s, [1, 3, 2])), np.array(SOME.get(t, [2, 1, 3]))
+    x, y = lx.tensor(a, dtype=s), lx.tensor(b, dtype=t)
+    n = {"b": True, "i": 2, "f": 2.0, "c": 2 + 0j}[KIND[t]]
+    pairs = [(x, y, a, b), (x, y[1], a, b[1]), (x[1], y, a[1], b), (x[1], y[1], a[1], b[1])]
+    if type(mine) is type(operator.add):
+        pairs += [(x, n, a, n), (n, x, n, a), (x[2], n, a[2], n)]
+    for left, right, of_left, of_right in pairs:
+        common = lx.result_type(left, right)
+        if KIND[common] in kinds:
+            wide = WIDE[KIND[common]]
+            expected = theirs(np.asarray(of_left).astype(wide), np.asarray(of_right).astype(wide))
+            dtype = {"bool": lx.bool, "float": common if common.is_inexact else lx.float32, "": common}[result]
+            yield mine(left, right), dtype, expected

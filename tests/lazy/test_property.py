@@ -5,9 +5,10 @@ be run again: lazily, eagerly, and beside NumPy each time. Numbers stay small an
 results are compared for equality, with their dtypes, shapes and strides.
 
 What runs where, in the normal run: 300 programs are recorded and evaluated by the interpreter of the recorded graph, which
-costs no compiling and tests all that recording does, views and writes above all. 25 others, of at most 12 operations, are
-compiled, each as one graph, as well as interpreted and run eagerly, an operation at a time. The slow run does 10,000 of the
-first kind and 800 of the second. Types of mixed operands are taken from the tensors: tests of promotion are elsewhere.
+costs no compiling and tests all that recording does, views and writes above all. 300 others, of at most 8 operations on
+tensors of few types and shapes, so that they share executables, run eagerly as well, an operation at a time. 25 more, of at
+most 12 operations, are compiled, each as one graph, too. The slow run does 10,000 of the first kind and 800 of the last.
+Types of mixed operands are taken from the tensors: tests of promotion are elsewhere.
 """
 
 import random
@@ -60,6 +61,8 @@ def wide(a):
 class Twins:
     """A program on NumPy arrays and on tensors side by side. Each value is a pair; views share memory on both sides."""
 
+    dtypes, shapes = DTYPES, SHAPES
+
     def __init__(self, plan):
         self.pairs, self.said, self.rng = [], [], random.Random(len(plan))
         self.fresh()
@@ -70,7 +73,7 @@ class Twins:
                 getattr(self, name)(*self.rng.choice(self.pairs))
 
     def fresh(self, *_):
-        shape, dtype = self.rng.choice(SHAPES), np.dtype(self.rng.choice(DTYPES))
+        shape, dtype = self.rng.choice(self.shapes), np.dtype(self.rng.choice(self.dtypes))
         values = np.random.default_rng(self.rng.randrange(1 << 16)).integers(0, 4, (2, *shape))
         if dtype.kind not in "bu":
             values -= 1
@@ -250,7 +253,7 @@ class Twins:
             self.value(np.take_along_axis(a, index, d), t.gather(d, lx.tensor(index)), f"gather {d} {index.tolist()}")
 
     def cast(self, a, t):
-        dtype = np.dtype(self.rng.choice(DTYPES))
+        dtype = np.dtype(self.rng.choice(self.dtypes))
         if dtype == a.dtype:  # PyTorch gives the tensor itself
             self.add(a[...], t.to(TYPE[dtype]), "to its own type")
         elif kind(a) != "c" and not (dtype == np.uint8 and kind(a) == "f"):  # negative floats to uint8 mean nothing
@@ -340,7 +343,13 @@ class Twins:
             self.wrote(a, t, f"index_add_ {d} {index}")
 
 
-HELPERS = ("add", "value", "dim", "at", "partner", "wrote", "fits")
+class FewTwins(Twins):
+    """Of few types and shapes."""
+
+    dtypes, shapes = [np.int64, np.float32, np.complex64], [(), (3,), (2, 3)]
+
+
+HELPERS = ("dtypes", "shapes", "add", "value", "dim", "at", "partner", "wrote", "fits")
 NAMES = [name for name in vars(Twins) if name not in HELPERS and name[0] != "_"]
 
 
@@ -391,8 +400,17 @@ def test_random_programs_mean_what_numpy_does(plan):
     recorded_alone(plan)
 
 
+@of(300, longest=8)
+def test_eagerly_they_do_it_too(plan):
+    twins = FewTwins(plan)
+    check(twins, interpreted(twins))
+    with lx.eager():
+        twins = FewTwins(plan)
+        check(twins, computed(twins))
+
+
 @of(25, longest=12)
-def test_compiled_and_eagerly_they_do_it_too(plan):
+def test_compiled_and_eagerly_all_types_do_it_too(plan):
     on_the_device(plan)
 
 

@@ -344,7 +344,8 @@ PARTS = {
     "imag of conj": lambda z: z.conj().imag, "pairs": lx.view_as_real, "of pairs": lambda z: lx.view_as_real(z)[1:, :, 0],
     "there and back": lambda z: lx.view_as_complex(lx.view_as_real(z))[0], "row of conj": lambda z: z.conj()[1],
     "strided": lambda z: z.as_strided((2, 2), (3, 1), 1), "strided conj": lambda z: z.as_strided((2,), (3,)).conj(),
-    "strided imag": lambda z: z.imag.as_strided((3,), (2,), 1), "strided imag of conj": lambda z: z.conj().imag.as_strided((2,), (2,)),
+    "strided imag": lambda z: z.imag.as_strided((3,), (2,), 1),
+    "strided imag of conj": lambda z: z.conj().imag.as_strided((2,), (2,)),
 }  # fmt: skip
 
 
@@ -352,8 +353,8 @@ def array_part(name, a):
     """The same piece of an array, to be written to through ``write``; NumPy has no view of a conjugate."""
     flat = a.reshape(-1)
     return {
-        "real": a.real, "imag": a.imag, "conj": a, "mH": a.T, "imag of conj": a.imag, "pairs": a.view(np.float64).reshape(2, 3, 2),
-        "of pairs": a.real[1:], "there and back": a[0], "row of conj": a[1],
+        "real": a.real, "imag": a.imag, "conj": a, "mH": a.T, "imag of conj": a.imag,
+        "pairs": a.view(np.float64).reshape(2, 3, 2), "of pairs": a.real[1:], "there and back": a[0], "row of conj": a[1],
         "strided": np.lib.stride_tricks.as_strided(flat[1:], (2, 2), (48, 16)), "strided conj": flat[::3],
         "strided imag": flat.imag[:3], "strided imag of conj": flat.view(np.float64)[1:5:2],
     }[name]  # fmt: skip
