@@ -1,8 +1,8 @@
 """Programs that NumPy has computed long before XLA would have compiled them: initial weights, masks, batches, counts.
 
-Two kinds: what is made of constants and random keys alone, element by element; and, where a value is read anyway, what only
-moves, compares or counts the elements of a few small values, whose results are the same to the bit. They run on the host by
-the NumPy meanings of their ops. A program that has taken about as long so as compiling takes is compiled after all.
+Two kinds: what is made of numbers on the host alone, element by element; and, where a value is read anyway, what only moves,
+compares, counts or scales the elements of a few small values. They run on the host by the NumPy meanings of their ops, and
+give what XLA gives, floats up to the last bit. One that has taken about as long so as compiling takes is compiled after all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from .. import devices
-from ..lazy import ops
+from ..lazy import metrics, ops
+from ..lazy.dtypes import bool_
 from ..lazy.graph import HostValue, Node, Op
 
 enabled = [os.environ.get("LAZYXLA_NUMPY", "1").lower() not in ("0", "false", "no", "off")]
@@ -23,53 +24,40 @@ CHEAP = 30e-6  # seconds of a run that takes no longer than to start an executab
 AT_ONCE = 1e-3  # seconds that a run on computed values may take
 SMALL = 1 << 16  # bytes of computed values that may come from an accelerator
 _CALL = 2e-6  # seconds of an op, and of each of its elements by the kind of op
-_MOVED, _COMPUTED, _BITS, _BITS_CALL = 1e-9, 10e-9, 80e-9, 300e-6
+_PLAIN, _SMOOTH, _BITS, _BITS_CALL = 1e-9, 10e-9, 80e-9, 300e-6
 
-# The ops whose NumPy meanings are XLA's to the bit, on the types after them (of what they take; "": all).
-_EXACT: dict[Op, str] = {
-    **dict.fromkeys((
-        ops.reshape, ops.transpose, ops.broadcast_in_dim, ops.slice_, ops.dynamic_slice, ops.dynamic_update_slice, ops.pad,
-        ops.reverse, ops.concatenate, ops.iota, ops.constant, ops.copy, ops.convert, ops.bitcast_convert, ops.select,
-        ops.compare, ops.logical_not, ops.bit_and, ops.bit_or, ops.bit_xor, ops.argmax, ops.argmin, ops.reduce_and,
-        ops.reduce_or, ops.is_finite, ops.real, ops.imag,
-    ), ""),
-    **dict.fromkeys((
-        ops.add, ops.subtract, ops.multiply, ops.negate, ops.absolute, ops.maximum, ops.minimum, ops.reduce_sum,
-        ops.reduce_max, ops.reduce_min, ops.sign, ops.remainder, ops.shift_left, ops.shift_right_arithmetic,
-        ops.shift_right_logical,
-    ), "biu"),
+_MOVES = {
+    ops.reshape, ops.transpose, ops.broadcast_in_dim, ops.slice_, ops.dynamic_slice, ops.dynamic_update_slice, ops.pad,
+    ops.reverse, ops.concatenate, ops.iota, ops.constant, ops.copy, ops.convert, ops.bitcast_convert, ops.select, ops.compare,
+    ops.logical_not, ops.bit_and, ops.bit_or, ops.bit_xor, ops.argmax, ops.argmin, ops.reduce_and, ops.reduce_or,
+    ops.is_finite, ops.real, ops.imag, ops.shift_left, ops.shift_right_arithmetic, ops.shift_right_logical,
 }  # fmt: skip
-# Those besides that compute each element by itself.
-_SMOOTH = frozenset({
-    ops.random_bits, ops.add, ops.subtract, ops.multiply, ops.divide, ops.negate, ops.absolute, ops.maximum, ops.minimum,
-    ops.sign, ops.floor, ops.ceil, ops.round_nearest_even, ops.exponential, ops.exponential_minus_one, ops.log,
-    ops.log_plus_one, ops.sqrt, ops.rsqrt, ops.sine, ops.cosine, ops.tanh, ops.erf, ops.erf_inv, ops.complex_,
-})  # fmt: skip
+_OF_INTEGERS = {ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.remainder}  # of floats, XLA's are faster
+_ARITHMETIC = {ops.add, ops.subtract, ops.multiply, ops.negate, ops.absolute, ops.maximum, ops.minimum, ops.sign}
+_OF_FLOATS = {ops.divide, ops.sqrt, ops.floor, ops.ceil, ops.round_nearest_even}
+_FUNCTIONS = {
+    ops.exponential, ops.exponential_minus_one, ops.log, ops.log_plus_one, ops.rsqrt, ops.sine, ops.cosine, ops.tanh,
+    ops.logistic, ops.power, ops.erf, ops.erf_inv, ops.complex_, ops.random_bits,
+}  # fmt: skip
 
 
-def seconds(order: Sequence[Node], leaves: Sequence[int], on_host: bool) -> float | None:
-    """About how long NumPy takes for a graph; None for one that is XLA's."""
-    if sum(_bytes(order[i]) for i in leaves) > SMALL and not on_host:
-        return None
-    total = 0.0
-    most = AT_ONCE if leaves else BUDGET
-    for n in order:
-        if n.buffer is not None or isinstance(n, HostValue):
-            continue
-        op = n.sig.op
-        kinds = _EXACT.get(op)
-        if kinds is not None and (not kinds or all(x.sig.aval.dtype.numpy.kind in kinds for x in n.inputs)):
-            each = _MOVED
-        elif op in _SMOOTH and not leaves:
-            each = _COMPUTED
-        else:
-            return None
-        if op is ops.random_bits:
-            total, each = total + _BITS_CALL, _BITS
-        total += _CALL + each * max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)])
-        if total > most:
-            return None
-    return total
+def _cost(n: Node) -> tuple[float, bool] | None:
+    """Seconds that an op takes, and whether it is a plain one; None for what is left to XLA."""
+    op, kind = n.sig.op, n.inputs[0].sig.aval.dtype.numpy.kind if n.inputs else "f"
+    size = max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)])
+    if op in _MOVES or op in _ARITHMETIC or (op in _OF_INTEGERS and (kind in "biu" or _counts(n))):
+        return _CALL + _PLAIN * size, True
+    if op in _OF_FLOATS and kind == "f":
+        return _CALL + _PLAIN * size, True
+    if op is ops.random_bits:
+        return _BITS_CALL + _BITS * size, False
+    return (_CALL + _SMOOTH * size, False) if op in _FUNCTIONS else None
+
+
+def _counts(n: Node) -> bool:
+    """Whether a sum is of truth values as floats: the same in any order."""
+    x = n.inputs[0]
+    return n.sig.op is ops.reduce_sum and x.sig.op is ops.convert and [y.sig.aval.dtype for y in x.inputs] == [bool_]
 
 
 def _bytes(n: Node) -> int:
@@ -77,10 +65,14 @@ def _bytes(n: Node) -> int:
 
 
 class ByNumpy:
-    """A graph without its nodes, to be run as an executable is; its arguments are the leaves and then the host values."""
+    """A graph without its nodes, to be run as an executable is; its arguments are the leaves and then the host values.
 
-    def __init__(self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float) -> None:
-        self.roots, self.given, self.seconds, self.spent, self.size = list(roots), list(given), seconds, 0.0, len(order)
+    ``reads``: whether it may wait for its arguments, and not only run on what is on the host.
+    """
+
+    def __init__(self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float, reads: bool) -> None:
+        self.roots, self.given, self.seconds, self.reads = list(roots), list(given), seconds, reads
+        self.spent, self.size = 0.0, len(order)
         self.device = order[roots[0]].sig.aval.device
         known = set(given)
         self.steps: list[tuple[int, Callable[..., Any], list[int], dict[str, Any], np.dtype]] = [
@@ -91,7 +83,7 @@ class ByNumpy:
     def run(self, arguments: list[Any]) -> list[Any]:
         values: list[Any] = [None] * self.size
         for i, x in zip(self.given, arguments):
-            if type(x) is not np.ndarray:
+            if not isinstance(x, (np.ndarray, np.generic)):
                 devices.wait(x)
                 x = devices.to_numpy(x)
             values[i] = x
@@ -100,14 +92,31 @@ class ByNumpy:
                 values[i] = np.asarray(meaning(*[values[k] for k in inputs], **keyword), dtype)
         if self.seconds > CHEAP:
             self.spent += self.seconds
+        metrics.count("by_numpy")
         return [devices.put(values[i], self.device) for i in self.roots]
 
-    def tired(self) -> bool:
-        """Whether it is time to compile it."""
-        return self.spent + self.seconds > BUDGET
+    def fits(self, on_host: bool) -> bool:
+        """Whether it is to be run now, and not compiled."""
+        return (on_host or self.reads) and self.spent + self.seconds <= BUDGET
 
     def cost_analysis(self) -> dict[str, float]:
         return {}
+
+
+def by_numpy(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int], hosts: Sequence[int]) -> ByNumpy | None:
+    """A graph as NumPy runs it; None where it is XLA's."""
+    total, plain = 0.0, True
+    for n in order:
+        if n.buffer is None and not isinstance(n, HostValue):
+            found = _cost(n)
+            if found is None:
+                return None
+            total, plain = total + found[0], plain and found[1]
+            if total > BUDGET:
+                return None
+    on_cpu = order[roots[0]].sig.aval.device.pjrt.platform == "cpu"
+    reads = plain and total <= AT_ONCE and (on_cpu or sum(_bytes(order[i]) for i in leaves) <= SMALL)
+    return ByNumpy(order, roots, [*leaves, *hosts], total, reads)
 
 
 def _converted(x: Any, *, dtype: Any) -> Any:
@@ -125,4 +134,4 @@ def _converted(x: Any, *, dtype: Any) -> Any:
 _MEANING: dict[Op, Callable[..., Any]] = {ops.convert: _converted}
 
 
-__all__ = ["ByNumpy", "enabled", "seconds"]
+__all__ = ["ByNumpy", "by_numpy", "enabled"]

@@ -81,7 +81,7 @@ class Graph:
         self.dying: frozenset[int] = frozenset()
         self.lengths = lengths.comes_in_lengths(order, roots)
         self.padded: lengths.Padded | None = None
-        self.by_numpy: Variant | None | bool = by_numpy.enabled[0]  # True: not looked at
+        self.by_numpy: Variant | bool | None = by_numpy.enabled[0]  # True: not looked at
 
 
 _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
@@ -234,7 +234,7 @@ class Again:
                 values[i] = nodes[k].value
             else:
                 values[i] = np.asarray(numbers.get(k[0], k[1])).astype(values[i].dtype)
-        for variant in _known(self.graph):
+        for variant in _known(self.graph, all(type(nodes[k].buffer) is HostArray for k in self.leaves)):
             if self._agrees(variant) and all(_free(nodes[self.leaves[k]], held) for k in variant.donated):
                 break
         else:
@@ -301,8 +301,11 @@ def _dying(graph: Graph, order: list[Node]) -> frozenset[int]:
 
 def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> Variant:
     """An executable that fits: its baked numbers are ours, and it consumes nothing that must live on."""
+    found = _by_numpy(graph, order, cause)
+    if found is not None:
+        return found
     values = {i: order[i].value.tobytes() for i in graph.scalars}  # type: ignore[attr-defined]
-    for variant in _by_numpy(graph, order, cause) or graph.variants:
+    for variant in graph.variants:
         if variant.donated.keys() <= dying and all(values[i] == v for i, v in variant.baked.items()):
             metrics.count("cache_hits")
             return variant
@@ -333,31 +336,28 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     return variant
 
 
-def _known(graph: Graph) -> list[Variant]:
+def _known(graph: Graph, on_host: bool) -> list[Variant]:
     """The executables of a graph, or what NumPy does in their place."""
     found = graph.by_numpy
-    if type(found) is not Variant or found.executable.tired():
-        return graph.variants
-    return [found]
+    return [found] if isinstance(found, Variant) and found.executable.fits(on_host) else graph.variants
 
 
 _NOT_BY_NUMPY = {"eager", "repeats", "a compiled function"}
-_WAIT_FOR_NOTHING = {"optimizer.step()", "sync()", "a second backward() before a step"}
+_WAITS_FOR_NOTHING = {"optimizer.step()", "sync()", "a second backward() before a step"}
 
 
-def _by_numpy(graph: Graph, order: list[Node], cause: str) -> list[Variant]:
+def _by_numpy(graph: Graph, order: list[Node], cause: str) -> Variant | None:
     """What NumPy does in place of an executable, where that is the better way to run a graph now."""
-    if not graph.by_numpy or cause in _NOT_BY_NUMPY or (graph.leaves and cause in _WAIT_FOR_NOTHING):
-        return []
+    if not graph.by_numpy or cause in _NOT_BY_NUMPY:
+        return None
+    on_host = all(type(order[i].buffer) is HostArray for i in graph.leaves)
+    if not on_host and cause in _WAITS_FOR_NOTHING:
+        return None
     if graph.by_numpy is True:
-        device = order[graph.roots[0]].sig.aval.device
-        time = by_numpy.seconds(order, graph.leaves, device.type == "cpu" or device.pjrt.platform == "cpu")
-        graph.by_numpy = None
-        if time is not None:
-            run = by_numpy.ByNumpy(order, graph.roots, [*graph.leaves, *graph.hosts], time)
-            graph.by_numpy = Variant(run, frozenset(graph.scalars), {}, {}, {}, None)
+        made = by_numpy.by_numpy(order, graph.roots, graph.leaves, graph.hosts)
+        graph.by_numpy = None if made is None else Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
     found = graph.by_numpy
-    return [found] if found is not None and not found.executable.tired() else []
+    return found if isinstance(found, Variant) and found.executable.fits(on_host) else None
 
 
 def _forget_half() -> None:
