@@ -16,7 +16,7 @@ import numpy as np
 from .. import devices
 from ..lazy import metrics, ops
 from ..lazy.dtypes import bool_
-from ..lazy.graph import HostValue, Node, Op
+from ..lazy.graph import Aval, HostValue, Node, Op
 
 enabled = [os.environ.get("LAZYXLA_NUMPY", "1").lower() not in ("0", "false", "no", "off")]
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
@@ -43,6 +43,8 @@ _FUNCTIONS = {
 
 def _cost(n: Node) -> tuple[float, bool] | None:
     """Seconds that an op takes, and whether it is a plain one; None for what is left to XLA."""
+    if type(n.sig.aval) is not Aval:  # several results
+        return None
     op, kind = n.sig.op, n.inputs[0].sig.aval.dtype.numpy.kind if n.inputs else "f"
     size = max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)])
     if op in _MOVES or op in _ARITHMETIC or (op in _OF_INTEGERS and (kind in "biu" or _counts(n))):

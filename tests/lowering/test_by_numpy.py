@@ -106,6 +106,15 @@ def test_float_sums_and_products_of_computed_values_are_compiled(clean):
     assert counts() == (3, 0)
 
 
+def test_what_has_several_results_is_compiled(clean):
+    x = values(1)
+    clean.reset()
+    assert x[1:].sort(0).indices.shape == (5, 5)
+    carry, ys = lx.scan(lambda c, x: (c + x, c * x), lx.tensor(0.0), lx.tensor([1.0, 2.0, 3.0]))
+    assert (carry.item(), ys.tolist()) == (6.0, [0.0, 2.0, 9.0])
+    assert counts()[1] == 0
+
+
 def test_nothing_is_waited_for_but_at_reads(clean):
     x = values(1)
     clean.reset()
