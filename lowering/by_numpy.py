@@ -22,7 +22,7 @@ enabled = [os.environ.get("LAZYXLA_NUMPY", "1").lower() not in ("0", "false", "n
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
 CHEAP = 30e-6  # seconds of a run that takes no longer than to start an executable: it is never compiled
 AT_ONCE = 1e-3  # seconds that a run on computed values may take
-SMALL = 1 << 16  # bytes of computed values that may come from an accelerator
+SMALL = 1 << 16  # bytes of values that may come from an accelerator
 _CALL = 2e-6  # seconds of an op, and of each of its elements by the kind of op
 _PLAIN, _SMOOTH, _BITS, _BITS_CALL = 1e-9, 10e-9, 80e-9, 300e-6
 
@@ -107,6 +107,8 @@ class ByNumpy:
 
 def by_numpy(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int], hosts: Sequence[int]) -> ByNumpy | None:
     """A graph as NumPy runs it; None where it is XLA's."""
+    if order[roots[0]].sig.aval.device.pjrt.platform != "cpu" and sum(_bytes(order[i]) for i in leaves) > SMALL:
+        return None
     total, plain = 0.0, True
     for n in order:
         if n.buffer is None and not isinstance(n, HostValue):
@@ -116,9 +118,7 @@ def by_numpy(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int],
             total, plain = total + found[0], plain and found[1]
             if total > BUDGET:
                 return None
-    on_cpu = order[roots[0]].sig.aval.device.pjrt.platform == "cpu"
-    reads = plain and total <= AT_ONCE and (on_cpu or sum(_bytes(order[i]) for i in leaves) <= SMALL)
-    return ByNumpy(order, roots, [*leaves, *hosts], total, reads)
+    return ByNumpy(order, roots, [*leaves, *hosts], total, plain and total <= AT_ONCE)
 
 
 def _converted(x: Any, *, dtype: Any) -> Any:
