@@ -16,7 +16,7 @@ import numpy as np
 from .. import devices
 from ..lazy import metrics, ops
 from ..lazy.dtypes import bool_
-from ..lazy.graph import Aval, HostValue, Node, Op
+from ..lazy.graph import Aval, Given, HostValue, Node, Op
 
 enabled = [os.environ.get("LAZYXLA_NUMPY", "1").lower() not in ("0", "false", "no", "off")]
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
@@ -105,6 +105,20 @@ class ByNumpy:
         return {}
 
 
+def on_host(nodes: Sequence[Any], leaves: Sequence[int]) -> bool:
+    """Whether the values of these nodes are on the host, so that nothing need be waited for."""
+    return all(type(nodes[i].buffer) is devices.HostArray or type(nodes[i]) is Given for i in leaves)
+
+
+def allowed(cause: str, on_host: bool) -> bool:
+    """Whether what runs for this cause may be run by NumPy."""
+    return cause not in _COMPILED and (on_host or cause not in _WAITS_FOR_NOTHING)
+
+
+_COMPILED = {"eager", "repeats", "a compiled function"}
+_WAITS_FOR_NOTHING = {"optimizer.step()", "sync()", "a second backward() before a step"}
+
+
 def by_numpy(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int], hosts: Sequence[int]) -> ByNumpy | None:
     """A graph as NumPy runs it; None where it is XLA's."""
     if order[roots[0]].sig.aval.device.pjrt.platform != "cpu" and sum(_bytes(order[i]) for i in leaves) > SMALL:
@@ -136,4 +150,4 @@ def _converted(x: Any, *, dtype: Any) -> Any:
 _MEANING: dict[Op, Callable[..., Any]] = {ops.convert: _converted}
 
 
-__all__ = ["ByNumpy", "by_numpy", "enabled"]
+__all__ = ["ByNumpy", "allowed", "by_numpy", "enabled", "on_host"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from sys import getrefcount
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from .. import devices
 from ..devices import HostArray
 from ..lazy import metrics, ops, precision
-from ..lazy.graph import Given, HostValue, Node, argument, computed_as, scalar
+from ..lazy.graph import HostValue, Node, argument, computed_as, scalar
 from ..lazy.record import live, sockets
 from ..lazy.replay import starts
 from . import bundles, by_numpy, cache, explain, lengths, profiling
@@ -234,7 +234,7 @@ class Again:
                 values[i] = nodes[k].value
             else:
                 values[i] = np.asarray(numbers.get(k[0], k[1])).astype(values[i].dtype)
-        for variant in _known(self.graph, _on_host(nodes, self.leaves)):
+        for variant in _known(self.graph, by_numpy.on_host(nodes, self.leaves)):
             if self._agrees(variant) and all(_free(nodes[self.leaves[k]], held) for k in variant.donated):
                 break
         else:
@@ -336,26 +336,16 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     return variant
 
 
-def _on_host(nodes: Sequence[Any], leaves: Sequence[int]) -> bool:
-    return all(type(nodes[k].buffer) is HostArray or type(nodes[k]) is Given for k in leaves)
-
-
 def _known(graph: Graph, on_host: bool) -> list[Variant]:
     """The executables of a graph, or what NumPy does in their place."""
     found = graph.by_numpy
     return [found] if isinstance(found, Variant) and found.executable.fits(on_host) else graph.variants
 
 
-_NOT_BY_NUMPY = {"eager", "repeats", "a compiled function"}
-_WAITS_FOR_NOTHING = {"optimizer.step()", "sync()", "a second backward() before a step"}
-
-
 def _by_numpy(graph: Graph, order: list[Node], cause: str) -> Variant | None:
     """What NumPy does in place of an executable, where that is the better way to run a graph now."""
-    if not graph.by_numpy or cause in _NOT_BY_NUMPY:
-        return None
-    on_host = _on_host(order, graph.leaves)
-    if not on_host and cause in _WAITS_FOR_NOTHING:
+    on_host = by_numpy.on_host(order, graph.leaves)
+    if not graph.by_numpy or not by_numpy.allowed(cause, on_host):
         return None
     if graph.by_numpy is True:
         made = by_numpy.by_numpy(order, graph.roots, graph.leaves, graph.hosts)
