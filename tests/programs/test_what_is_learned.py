@@ -74,7 +74,7 @@ def test_sine_waves_are_foretold():
 
 def test_the_autoencoder_finds_digits_likely(tmp_path):
     images = (digits()[0] > 0.5).astype(np.float32)
-    sizes = dict(epochs=40, hidden=400, latent=20)
+    sizes = dict(epochs=100, hidden=400, latent=20)
     _, epochs = kit.load("vae").main("xla", images, path=tmp_path / "grid.pgm", **sizes)
     assert epochs[-1] < epochs[0] / 2
     assert (tmp_path / "grid.pgm").read_bytes().startswith(b"P5 64 64 255\n")
@@ -98,7 +98,7 @@ def test_words_are_foretold(kind, lr):
     training, held_out = text[: len(text) * 9 // 10], text[len(text) * 9 // 10 :]
     unigram = (np.bincount(training, minlength=n) + 1) / (len(training) + n)
     perplexity = np.exp(-np.log(unigram[held_out]).mean())
-    sizes = dict(ninp=128, nhid=128, nhead=2, epochs=2, lr=lr)
+    sizes = dict(ninp=128, nhid=128, nhead=2, epochs=6, lr=lr)
     _, losses, _ = kit.load("word_model").main("xla", training, held_out, n, kind=kind, **sizes)
     assert np.exp(losses[-1]) < 0.6 * perplexity
     assert compiles() <= 4
