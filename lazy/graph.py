@@ -224,9 +224,15 @@ def after_inputs(roots: Iterable[Node], inputs_of: Callable[[Node], Iterable[Nod
     return found
 
 
-def leaf(aval: Aval, buffer: Any) -> Node:
+class Given(Node):
+    """A leaf whose value has come from the host, and is known there without waiting for anything."""
+
+    __slots__ = ()
+
+
+def leaf(aval: Aval, buffer: Any, kind: type[Node] = Node) -> Node:
     """A node for a buffer that is there already."""
-    node = Node(leaf_signature(computed, aval), (), None, 0)
+    node = kind(leaf_signature(computed, aval), (), None, 0)
     node.buffer = buffer
     return node
 

@@ -1,6 +1,6 @@
 """From the graph to results: StableHLO, loops, executables and their caches, execution. Plugs itself into ``lazy``."""
 
-from . import aot, cache, debug, emit, execute, layouts, outline, passes, rolling, rules
+from . import aot, by_numpy, cache, debug, emit, execute, layouts, outline, passes, rolling, rules
 from .execute import clear_cache
 
 
@@ -23,7 +23,7 @@ def choose_layouts(enabled: bool = True) -> None:
 
 
 __all__ = [
-    "aot", "cache", "choose_layouts", "clear_cache", "debug", "emit", "execute", "layouts", "outline", "outline_layers",
-    "passes", "roll_loops", "rolling",
+    "aot", "by_numpy", "cache", "choose_layouts", "clear_cache", "debug", "emit", "execute", "layouts", "outline",
+    "outline_layers", "passes", "roll_loops", "rolling",
     "rules",
 ]  # fmt: skip

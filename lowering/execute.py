@@ -21,7 +21,7 @@ from ..lazy import metrics, ops, precision
 from ..lazy.graph import HostValue, Node, argument, computed_as, scalar
 from ..lazy.record import live, sockets
 from ..lazy.replay import starts
-from . import bundles, cache, explain, lengths, profiling
+from . import bundles, by_numpy, cache, explain, lengths, profiling
 from .emit import Plan
 from .passes import finished
 from .structure import structure
@@ -49,6 +49,7 @@ class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
     __slots__ = (
+        "by_numpy",
         "counts",
         "dying",
         "expected",
@@ -80,6 +81,7 @@ class Graph:
         self.dying: frozenset[int] = frozenset()
         self.lengths = lengths.comes_in_lengths(order, roots)
         self.padded: lengths.Padded | None = None
+        self.by_numpy: Variant | bool | None = by_numpy.enabled[0]  # True: not looked at
 
 
 _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
@@ -135,8 +137,8 @@ def _run_padded(graph: Graph, order: list[Node], dying: frozenset[int]) -> bool:
 def _run(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> Variant:
     variant = _variant(graph, order, dying, cause)
     device = order[graph.roots[0]].sig.aval.device
-    arguments = [_on(order[i].buffer, device) for i in graph.leaves]
-    arguments += _packed(variant, {i: order[i].value for i in graph.hosts}, device)  # type: ignore[attr-defined]
+    values = {i: order[i].value for i in graph.hosts}  # type: ignore[attr-defined]
+    arguments = _arguments(variant, graph, [order[i].buffer for i in graph.leaves], values, device)
     last = order[graph.roots[-1]]
     try:
         results = profiling.run(variant.executable, arguments, last.sig, last.code, last.lasti)
@@ -149,6 +151,12 @@ def _run(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> 
             computed_as(order[i], buffer)
     _count(graph, variant)
     return variant
+
+
+def _arguments(variant: Variant, graph: Graph, buffers: list[Any], values: dict[int, np.ndarray], device: Any) -> list[Any]:
+    if variant is graph.by_numpy:
+        return buffers + [values[i] for i in graph.hosts]
+    return [_on(b, device) for b in buffers] + _packed(variant, values, device)
 
 
 def _on(buffer: Any, device: Any) -> Any:
@@ -226,13 +234,12 @@ class Again:
                 values[i] = nodes[k].value
             else:
                 values[i] = np.asarray(numbers.get(k[0], k[1])).astype(values[i].dtype)
-        for variant in self.graph.variants:
+        for variant in _known(self.graph, by_numpy.on_host(nodes, self.leaves)):
             if self._agrees(variant) and all(_free(nodes[self.leaves[k]], held) for k in variant.donated):
                 break
         else:
             return None
-        arguments = [_on(nodes[k].buffer, self.device) for k in self.leaves]
-        return variant, arguments + _packed(variant, values, self.device)
+        return variant, _arguments(variant, self.graph, [nodes[k].buffer for k in self.leaves], values, self.device)
 
     def _agrees(self, variant: Variant) -> bool:
         """Whether the numbers that are part of an executable are ours; those that never change are compared once."""
@@ -294,6 +301,9 @@ def _dying(graph: Graph, order: list[Node]) -> frozenset[int]:
 
 def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> Variant:
     """An executable that fits: its baked numbers are ours, and it consumes nothing that must live on."""
+    found = _by_numpy(graph, order, cause)
+    if found is not None:
+        return found
     values = {i: order[i].value.tobytes() for i in graph.scalars}  # type: ignore[attr-defined]
     for variant in graph.variants:
         if variant.donated.keys() <= dying and all(values[i] == v for i, v in variant.baked.items()):
@@ -324,6 +334,24 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     if cache.crowded():
         _forget_half()
     return variant
+
+
+def _known(graph: Graph, on_host: bool) -> list[Variant]:
+    """The executables of a graph, or what NumPy does in their place."""
+    found = graph.by_numpy
+    return [found] if isinstance(found, Variant) and found.executable.fits(on_host) else graph.variants
+
+
+def _by_numpy(graph: Graph, order: list[Node], cause: str) -> Variant | None:
+    """What NumPy does in place of an executable, where that is the better way to run a graph now."""
+    on_host = by_numpy.on_host(order, graph.leaves)
+    if not graph.by_numpy or not by_numpy.allowed(cause, on_host):
+        return None
+    if graph.by_numpy is True:
+        made = by_numpy.by_numpy(order, graph.roots, graph.leaves, graph.hosts)
+        graph.by_numpy = None if made is None else Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
+    found = graph.by_numpy
+    return found if isinstance(found, Variant) and found.executable.fits(on_host) else None
 
 
 def _forget_half() -> None:

@@ -5,6 +5,7 @@ import os
 # Set before lazyxla is imported, in every worker: counts of compiles must not depend on what ran here before.
 os.environ["LAZYXLA_CACHE_DIR"] = "off"
 os.environ.pop("LAZYXLA_EAGER", None)
+os.environ["LAZYXLA_NUMPY"] = "0"  # what XLA is told of an op is tested, however small the test
 
 import numpy as np
 import pytest
@@ -27,6 +28,18 @@ def clean(metrics):
 
     yield metrics
     lx.sync()
+
+
+@pytest.fixture
+def by_numpy(monkeypatch):
+    """With small programs computed by NumPy, as outside of the tests."""
+    import lazyxla as lx
+
+    monkeypatch.setattr(lx.lowering.by_numpy, "enabled", [True])
+    lx.lowering.clear_cache()
+    yield lx.lowering.by_numpy
+    lx.sync()
+    lx.lowering.clear_cache()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from ...devices import Device
 from .. import dtypes, levels, ops
 from .. import record as rec
 from ..dtypes import DType
-from ..graph import Aval, leaf
+from ..graph import Aval, Given, leaf
 from ..record import mode, number, user_line, wrap
 from ..replay.inlay import Inlay
 from ..replay.state import S
@@ -31,7 +31,7 @@ def from_host(array: np.ndarray, device: Device) -> Tensor:
     aval = Aval(array.shape, dtypes.of_numpy(array.dtype), device)
     if mode.eager is rec.HOST and device.type == "cpu":
         return wrap(leaf(aval, devices.HostArray(np.array(array, order="C"))))
-    return wrap(leaf(aval, devices.put(array, device)))
+    return wrap(leaf(aval, devices.put(array, device), Given))
 
 
 def _finished(t: Tensor, requires_grad: bool) -> Tensor:

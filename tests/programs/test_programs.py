@@ -10,12 +10,12 @@ import lazyxla as lx
 from . import kit, settings
 
 kept = json.loads(settings.KEPT.read_text())
-# All programs compiled from the first line to the last: what makes the weights, a training step (two programs where its loss
-# is read before the optimizer's step, or where its first step makes the mask), one more for a smaller last batch, and the
-# same for evaluation. LBFGS has six small ones for its directions, REINFORCE one for each of its three lengths; averages and
-# pruned weights are made in some of their own.
+# All programs compiled from the first line to the last: a training step (two programs where its loss is read before the
+# optimizer's step, or where its first step makes the mask), one more for a smaller last batch, and the same for evaluation.
+# LBFGS has six small ones for its directions, REINFORCE one for each of its three lengths; averages and pruned weights are
+# made in some of their own.
 MOST = {
-    "digit_classifier": 5, "sine_waves": 10, "vae": 4, "word_model_lstm": 4, "word_model_transformer": 5, "reinforce": 4,
+    "digit_classifier": 3, "sine_waves": 10, "vae": 3, "word_model_lstm": 4, "word_model_transformer": 5, "reinforce": 4,
     "adding_gpt": 3, "wgan_clipped": 4, "wgan_penalty": 3, "maml": 3, "compressed": 11,
 }  # fmt: skip
 # REINFORCE's loss is the sum of some twenty terms of both signs, of size 1, that cancel; a critic's, of what it says of the

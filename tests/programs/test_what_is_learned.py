@@ -61,7 +61,7 @@ def test_digits_are_told_apart():
     program = kit.load("digit_classifier")
     _, tests = program.main("xla", (images[:1437], labels[:1437]), (images[1437:], labels[1437:]), epochs=10)
     assert tests[-1][1] >= 0.98
-    assert compiles() <= 8
+    assert compiles() <= 4  # a training step and an evaluation, each also of the last batch's size
 
 
 def test_sine_waves_are_foretold():
@@ -74,11 +74,11 @@ def test_sine_waves_are_foretold():
 
 def test_the_autoencoder_finds_digits_likely(tmp_path):
     images = (digits()[0] > 0.5).astype(np.float32)
-    sizes = dict(epochs=40, hidden=400, latent=20)
+    sizes = dict(epochs=100, hidden=400, latent=20)
     _, epochs = kit.load("vae").main("xla", images, path=tmp_path / "grid.pgm", **sizes)
     assert epochs[-1] < epochs[0] / 2
     assert (tmp_path / "grid.pgm").read_bytes().startswith(b"P5 64 64 255\n")
-    assert compiles() <= 8
+    assert compiles() <= 4
 
 
 def words():
@@ -98,10 +98,10 @@ def test_words_are_foretold(kind, lr):
     training, held_out = text[: len(text) * 9 // 10], text[len(text) * 9 // 10 :]
     unigram = (np.bincount(training, minlength=n) + 1) / (len(training) + n)
     perplexity = np.exp(-np.log(unigram[held_out]).mean())
-    sizes = dict(ninp=128, nhid=128, nhead=2, epochs=2, lr=lr)
+    sizes = dict(ninp=128, nhid=128, nhead=2, epochs=6, lr=lr)
     _, losses, _ = kit.load("word_model").main("xla", training, held_out, n, kind=kind, **sizes)
     assert np.exp(losses[-1]) < 0.6 * perplexity
-    assert compiles() <= 10
+    assert compiles() <= 4
 
 
 def test_the_pole_is_held():
@@ -118,4 +118,4 @@ def test_sums_are_found():
     held_out = [divmod(int(k), 100) for k in every[:500]]
     _, share, _ = kit.load("adding_gpt").main("xla", pairs, held_out, lr=3e-3, n_layer=2, n_head=4, n_embd=64)
     assert share >= 0.99
-    assert compiles() <= 6
+    assert compiles() <= 2

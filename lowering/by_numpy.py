@@ -1,0 +1,153 @@
+"""Programs that NumPy has computed long before XLA would have compiled them: initial weights, masks, batches, counts.
+
+Two kinds: what is made of numbers on the host alone, element by element; and, where a value is read anyway, what only moves,
+compares, counts or scales the elements of a few small values. They run on the host by the NumPy meanings of their ops, and
+give what XLA gives, floats up to the last bit. One that has taken about as long so as compiling takes is compiled after all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import devices
+from ..lazy import metrics, ops
+from ..lazy.dtypes import bool_
+from ..lazy.graph import Aval, Given, HostValue, Node, Op
+
+enabled = [os.environ.get("LAZYXLA_NUMPY", "1").lower() not in ("0", "false", "no", "off")]
+BUDGET = 0.25  # seconds of a program's runs after which it is compiled
+CHEAP = 30e-6  # seconds of a run that takes no longer than to start an executable: it is never compiled
+AT_ONCE = 1e-3  # seconds that a run on computed values may take
+SMALL = 1 << 16  # bytes of values that may come from an accelerator
+_CALL = 2e-6  # seconds of an op, and of each of its elements by the kind of op
+_PLAIN, _SMOOTH, _BITS, _BITS_CALL = 1e-9, 10e-9, 80e-9, 300e-6
+
+_MOVES = {
+    ops.reshape, ops.transpose, ops.broadcast_in_dim, ops.slice_, ops.dynamic_slice, ops.dynamic_update_slice, ops.pad,
+    ops.reverse, ops.concatenate, ops.iota, ops.constant, ops.copy, ops.convert, ops.bitcast_convert, ops.select, ops.compare,
+    ops.logical_not, ops.bit_and, ops.bit_or, ops.bit_xor, ops.argmax, ops.argmin, ops.reduce_and, ops.reduce_or,
+    ops.is_finite, ops.real, ops.imag, ops.shift_left, ops.shift_right_arithmetic, ops.shift_right_logical,
+}  # fmt: skip
+_OF_INTEGERS = {ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.remainder}  # of floats, XLA's are faster
+_ARITHMETIC = {ops.add, ops.subtract, ops.multiply, ops.negate, ops.absolute, ops.maximum, ops.minimum, ops.sign}
+_OF_FLOATS = {ops.divide, ops.sqrt, ops.floor, ops.ceil, ops.round_nearest_even}
+_FUNCTIONS = {
+    ops.exponential, ops.exponential_minus_one, ops.log, ops.log_plus_one, ops.rsqrt, ops.sine, ops.cosine, ops.tanh,
+    ops.logistic, ops.power, ops.erf, ops.erf_inv, ops.complex_, ops.random_bits,
+}  # fmt: skip
+
+
+def _cost(n: Node) -> tuple[float, bool] | None:
+    """Seconds that an op takes, and whether it is a plain one; None for what is left to XLA."""
+    if type(n.sig.aval) is not Aval:  # several results
+        return None
+    op, kind = n.sig.op, n.inputs[0].sig.aval.dtype.numpy.kind if n.inputs else "f"
+    size = max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)])
+    if op in _MOVES or op in _ARITHMETIC or (op in _OF_INTEGERS and (kind in "biu" or _counts(n))):
+        return _CALL + _PLAIN * size, True
+    if op in _OF_FLOATS and kind == "f":
+        return _CALL + _PLAIN * size, True
+    if op is ops.random_bits:
+        return _BITS_CALL + _BITS * size, False
+    return (_CALL + _SMOOTH * size, False) if op in _FUNCTIONS else None
+
+
+def _counts(n: Node) -> bool:
+    """Whether a sum is of truth values as floats: the same in any order."""
+    x = n.inputs[0]
+    return n.sig.op is ops.reduce_sum and x.sig.op is ops.convert and [y.sig.aval.dtype for y in x.inputs] == [bool_]
+
+
+def _bytes(n: Node) -> int:
+    return n.sig.aval.size * n.sig.aval.dtype.itemsize  # type: ignore[no-any-return]
+
+
+class ByNumpy:
+    """A graph without its nodes, to be run as an executable is; its arguments are the leaves and then the host values.
+
+    ``reads``: whether it may wait for its arguments, and not only run on what is on the host.
+    """
+
+    def __init__(self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float, reads: bool) -> None:
+        self.roots, self.given, self.seconds, self.reads = list(roots), list(given), seconds, reads
+        self.spent, self.size = 0.0, len(order)
+        self.device = order[roots[0]].sig.aval.device
+        known = set(given)
+        self.steps: list[tuple[int, Callable[..., Any], list[int], dict[str, Any], np.dtype]] = [
+            (i, _MEANING.get(n.sig.op, n.sig.op.meaning), [x.mark for x in n.inputs], n.sig.keyword, n.sig.aval.dtype.numpy)
+            for i, n in enumerate(order) if i not in known
+        ]  # fmt: skip
+
+    def run(self, arguments: list[Any]) -> list[Any]:
+        values: list[Any] = [None] * self.size
+        for i, x in zip(self.given, arguments):
+            if not isinstance(x, (np.ndarray, np.generic)):
+                devices.wait(x)
+                x = devices.to_numpy(x)
+            values[i] = x
+        with np.errstate(all="ignore"):
+            for i, meaning, inputs, keyword, dtype in self.steps:
+                values[i] = np.asarray(meaning(*[values[k] for k in inputs], **keyword), dtype)
+        if self.seconds > CHEAP:
+            self.spent += self.seconds
+        metrics.count("by_numpy")
+        return [devices.put(values[i], self.device) for i in self.roots]
+
+    def fits(self, on_host: bool) -> bool:
+        """Whether it is to be run now, and not compiled."""
+        return (on_host or self.reads) and self.spent + self.seconds <= BUDGET
+
+    def cost_analysis(self) -> dict[str, float]:
+        return {}
+
+
+def on_host(nodes: Sequence[Any], leaves: Sequence[int]) -> bool:
+    """Whether the values of these nodes are on the host, so that nothing need be waited for."""
+    return all(type(nodes[i].buffer) is devices.HostArray or type(nodes[i]) is Given for i in leaves)
+
+
+def allowed(cause: str, on_host: bool) -> bool:
+    """Whether what runs for this cause may be run by NumPy."""
+    return cause not in _COMPILED and (on_host or cause not in _WAITS_FOR_NOTHING)
+
+
+_COMPILED = {"eager", "repeats", "a compiled function"}
+_WAITS_FOR_NOTHING = {"optimizer.step()", "sync()", "a second backward() before a step"}
+
+
+def by_numpy(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int], hosts: Sequence[int]) -> ByNumpy | None:
+    """A graph as NumPy runs it; None where it is XLA's."""
+    if order[roots[0]].sig.aval.device.pjrt.platform != "cpu" and sum(_bytes(order[i]) for i in leaves) > SMALL:
+        return None
+    total, plain = 0.0, True
+    for n in order:
+        if n.buffer is None and not isinstance(n, HostValue):
+            found = _cost(n)
+            if found is None:
+                return None
+            total, plain = total + found[0], plain and found[1]
+            if total > BUDGET:
+                return None
+    return ByNumpy(order, roots, [*leaves, *hosts], total, plain and total <= AT_ONCE)
+
+
+def _converted(x: Any, *, dtype: Any) -> Any:
+    """As the hardware does: the nearest number there is, and 0 for NaN, where a float is no integer of the type."""
+    target = dtype.numpy
+    if target.kind not in "iu" or x.dtype.kind in "biu":
+        return ops.convert.meaning(x, dtype=dtype)
+    found, most = np.iinfo(target), 2.0 ** (np.iinfo(target).bits - (target.kind == "i"))
+    wide = np.trunc(np.asarray(x, np.float64))
+    inside = (wide >= found.min) & (wide < most)
+    limit = np.where(np.isnan(wide), 0, np.where(wide > 0, found.max, found.min).astype(target)).astype(target)
+    return np.where(inside, np.where(inside, wide, 0).astype(target), limit)
+
+
+_MEANING: dict[Op, Callable[..., Any]] = {ops.convert: _converted}
+
+
+__all__ = ["ByNumpy", "allowed", "by_numpy", "enabled", "on_host"]

@@ -1,0 +1,182 @@
+"""Programs that NumPy runs in place of XLA: which, that they give the same, and when they are compiled after all."""
+
+import numpy as np
+import pytest
+
+import lazyxla as lx
+import lazyxla.nn.functional as F
+
+pytestmark = pytest.mark.usefixtures("by_numpy")
+
+
+def counts():
+    facts = lx.metrics.report(as_dict=True)
+    return facts["compiles"], facts["by_numpy"]
+
+
+def values(seed, shape=(6, 5)):
+    """A float on the device, computed, with ties, infinities and NaN."""
+    x = np.random.default_rng(seed).normal(size=shape).round(1).astype(np.float32)
+    x.flat[:4] = np.inf, -np.inf, np.nan, -0.0
+    return computed(x)
+
+
+def computed(x):
+    """The array as what a program has computed."""
+    lx.lowering.by_numpy.enabled[0] = False
+    t = lx.tensor(np.stack([x, x])).flip(0)[1].clone()
+    lx.sync()
+    lx.lowering.by_numpy.enabled[0] = True
+    return t
+
+
+READ = {
+    "moves": lambda x, y: lx.cat([x.t().reshape(5, 6), y.view(5, 6).flip(1)], dim=1)[1:4, ::2],
+    "pads": lambda x, y: F.pad(x, (1, 2), value=3.0),
+    "choices": lambda x, y: lx.where(x > y, x, y),
+    "argmax": lambda x, y: x.argmax(1, keepdim=True).eq(y.argmin(1, keepdim=True)).sum(),
+    "right answers": lambda x, y: (x.argmax(1) == y.argmax(1)).float().mean(),
+    "masked": lambda x, y: x.masked_fill(y < 0, float("-inf")),
+    "to whole numbers": lambda x, y: lx.stack([(x * 100).to(t).long() for t in (lx.uint8, lx.int16, lx.int64, lx.bool)]),
+    "arithmetic": lambda x, y: (x * 255).clamp(0, 255) / 3 - y.abs().sqrt().floor(),
+    "integers": lambda x, y: (x.nan_to_num(0, 9, -9).int() % 3 * 2 - 5).sum(0).sign(),
+    "bits": lambda x, y: (x.nan_to_num(0, 9, -9).int() << 3 ^ 21).max(1).values & ~lx.tensor(4),
+    "halves": lambda x, y: (x.to(lx.bfloat16) * y.to(lx.bfloat16)).to(lx.float16),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_read_is_as_compiled(name, clean, by_numpy):
+    x, y = values(1), values(2)
+    clean.reset()
+    got = READ[name](x, y).float().numpy().copy()
+    assert counts() == (0, 1)
+    by_numpy.enabled[0] = False
+    lx.lowering.clear_cache()
+    expected = READ[name](x, y).float().numpy()
+    assert counts()[0] == 1
+    np.testing.assert_allclose(got, expected, rtol=2e-7)
+
+
+MADE = {
+    "uniform": lambda: lx.rand(300, 200) * 2 - 1,
+    "normal": lambda: lx.randn(300, 200),
+    "whole": lambda: lx.randint(0, 1000, (70, 3)),
+    "float64": lambda: lx.randn(100, dtype=lx.float64),
+    "bernoulli": lambda: lx.bernoulli(lx.full((50, 50), 0.3)),
+    "mask": lambda: lx.log(lx.tril(lx.ones(40, 40))),
+    "places": lambda: lx.sin(lx.arange(50).float()[:, None] / 10000 ** (lx.arange(0, 8, 2) / 8)) + lx.zeros(50, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_of_numbers_is_as_compiled(name, clean, by_numpy):
+    lx.manual_seed(3)
+    got = MADE[name]()
+    lx.sync()
+    by_numpy.enabled[0] = False
+    lx.lowering.clear_cache()
+    found = counts()
+    lx.manual_seed(3)
+    expected = MADE[name]().numpy()
+    assert found == (0, 1)
+    assert counts() == (1, 1)
+    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_is_made_without_compiling_and_its_first_step_gives_its_weights_away(clean):
+    model = lx.nn.Sequential(lx.nn.Conv2d(1, 4, 3), lx.nn.Flatten(), lx.nn.Linear(144, 10), lx.nn.LayerNorm(10)).to("xla")
+    optimizer = lx.optim.AdamW(model.parameters())
+    assert counts() == (0, 1)
+    for _ in range(4):
+        x = lx.randn(5, 1, 8, 8).to("xla")
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), lx.arange(5).to("xla")).backward()
+        optimizer.step()
+    assert counts()[0] <= 2
+    assert clean.report(as_dict=True)["donated_buffers"] >= 3 * len(list(model.parameters()))
+
+
+def test_float_sums_and_products_of_computed_values_are_compiled(clean):
+    x, y = values(1), values(2)
+    clean.reset()
+    (x * y).sum().item()
+    (x @ y.t()).tolist()
+    x.exp().tolist()
+    assert counts() == (3, 0)
+
+
+def test_what_has_several_results_is_compiled(clean):
+    x = values(1)
+    clean.reset()
+    assert x[1:].sort(0).indices.shape == (5, 5)
+    carry, ys = lx.scan(lambda c, x: (c + x, c * x), lx.tensor(0.0), lx.tensor([1.0, 2.0, 3.0]))
+    assert (carry.item(), ys.tolist()) == (6.0, [0.0, 2.0, 9.0])
+    assert counts()[1] == 0
+
+
+def test_nothing_is_waited_for_but_at_reads(clean):
+    x = values(1)
+    clean.reset()
+    y = x.t() + 1
+    lx.sync()
+    assert counts() == (1, 0)
+    assert y.shape == (5, 6)
+
+
+def test_large_ones_are_compiled(clean):
+    x = computed(np.zeros((1500, 1000), np.float32))
+    clean.reset()
+    x.t().numpy()
+    lx.rand(3000, 1000).sum().item()
+    assert counts() == (2, 0)
+
+
+def test_what_has_taken_long_is_compiled(clean, monkeypatch):
+    monkeypatch.setattr(lx.lowering.by_numpy, "BUDGET", 0.002)
+    monkeypatch.setattr(lx.lowering.by_numpy, "CHEAP", 0.0)
+    found = []
+    for _ in range(8):
+        lx.manual_seed(1)
+        found.append(lx.rand(100).tolist())
+    compiles, runs = counts()
+    assert compiles == 1
+    assert 2 <= runs <= 6
+    np.testing.assert_allclose(found, [found[0]] * 8, rtol=1e-6)
+
+
+def test_segments_are_followed(clean):
+    right, expected = 0, 0
+    for k in range(8):
+        x = np.random.default_rng(k).normal(size=(20, 4)).astype(np.float32)
+        target = np.arange(20) % 4
+        right += (lx.from_numpy(x).argmax(1) == lx.from_numpy(target)).sum().item()
+        expected += (x.argmax(1) == target).sum()
+    assert right == expected
+    assert counts() == (0, 8)
+    assert clean.report(as_dict=True)["replays"] >= 4
+
+
+def test_numbers_vary_without_compiling(clean):
+    x = values(1)
+    clean.reset()
+    got = [(x[2:] * k + 1).tolist()[0][0] for k in (2, 3, 5)]
+    a = x.tolist()[2][0]
+    np.testing.assert_allclose(got, [np.float32(a) * k + 1 for k in (2, 3, 5)], rtol=1e-6)
+    assert counts() == (0, 3)
+
+
+def test_eager_mode_and_compiled_functions_are_as_they_were(clean):
+    with lx.eager():
+        assert (lx.ones(2) * 2).tolist() == [2, 2]
+    compiled = lx.compile(lambda x: x.t())
+    assert compiled(lx.ones(2, 3)).shape == (3, 2)
+    assert counts()[1] <= 1 and counts()[0] >= 2
+
+
+def test_results_share_no_memory_with_arrays(clean):
+    array = np.arange(6.0)
+    t = lx.from_numpy(array).reshape(2, 3).flip(0).flip(0)
+    lx.sync()
+    array[:] = 9
+    assert t.tolist() == [[0, 1, 2], [3, 4, 5]]
