@@ -11,7 +11,8 @@ from . import kit, settings
 
 kept = json.loads(settings.KEPT.read_text())
 # All programs compiled from the first line to the last: a training step (two programs where its loss is read before the
-# optimizer's step, or where its first step makes the mask), one more for a smaller last batch, and the same for evaluation. LBFGS has six small ones for its directions, REINFORCE one for each of its three lengths.
+# optimizer's step, or where its first step makes the mask), one more for a smaller last batch, and the same for evaluation.
+# LBFGS has six small ones for its directions, REINFORCE one for each of its three lengths.
 MOST = {
     "digit_classifier": 3, "sine_waves": 10, "vae": 3, "word_model_lstm": 4, "word_model_transformer": 5, "reinforce": 4,
     "adding_gpt": 3,
