@@ -150,6 +150,7 @@ class Call:
             and len(self.writes) == len(other.writes) and all(map(_alike, self.writes, other.writes))
             and len(self.grads) == len(other.grads) and all(map(_alike, self.grads, other.grads))
             and self.draws == other.draws and self.needs == other.needs
+            and list(self.others.values()) == list(other.others.values())
         )  # fmt: skip
 
     def number(self) -> Any:
