@@ -57,9 +57,8 @@ class Tensor(_Added):
         t: Any = object.__new__(cls)
         t._node, t._edge, t._meta, t._slot = data._node or data._refresh(), None, None, None
         rec.track(t)
-        if data._meta is not None and data._meta.domain is not None:
-            domain = data._meta.domain
-            views.join(t, views.Domain(domain.storage, None), data._meta.chain, data._meta.shape)
+        domain, meta = views.share(data), data.metadata()
+        views.join(t, views.Domain(domain.storage, None), meta.chain, meta.shape)
         if require_grad:
             t.requires_grad_()
         return t

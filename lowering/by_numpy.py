@@ -2,7 +2,9 @@
 
 Two kinds: what is made of numbers on the host alone, element by element; and, where a value is read anyway, what only moves,
 compares, counts or scales the elements of a few small values. They run on the host by the NumPy meanings of their ops, and
-give what XLA gives, floats up to the last bit. One that has taken about as long so as compiling takes is compiled after all.
+give what XLA gives, floats up to the last bit. One that has taken about as long so as compiling takes is compiled after all;
+but what is made of numbers and may differ in that bit is NumPy's always or never: a run that is resumed in a new process
+draws the numbers that it would have drawn.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from ..lazy.graph import Aval, Given, HostValue, Node, Op
 enabled = [os.environ.get("LAZYXLA_NUMPY", "1").lower() not in ("0", "false", "no", "off")]
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
 CHEAP = 30e-6  # seconds of a run that takes no longer than to start an executable: it is never compiled
+ALWAYS = 0.1  # seconds that a run may take of what is never compiled, since XLA's result could differ
 AT_ONCE = 1e-3  # seconds that a run on computed values may take
 SMALL = 1 << 16  # bytes of values that may come from an accelerator
 _CALL = 2e-6  # seconds of an op, and of each of its elements by the kind of op
@@ -62,6 +65,12 @@ def _counts(n: Node) -> bool:
     return n.sig.op is ops.reduce_sum and x.sig.op is ops.convert and [y.sig.aval.dtype for y in x.inputs] == [bool_]
 
 
+def _fused(n: Node) -> bool:
+    """Whether XLA may compute it and a product that it takes with one rounding."""
+    floats = n.sig.op in (ops.add, ops.subtract) and n.sig.aval.dtype.is_inexact
+    return floats and any(x.sig.op is ops.multiply for y in n.inputs for x in (y, *y.inputs))
+
+
 def _bytes(n: Node) -> int:
     return n.sig.aval.size * n.sig.aval.dtype.itemsize  # type: ignore[no-any-return]
 
@@ -69,11 +78,14 @@ def _bytes(n: Node) -> int:
 class ByNumpy:
     """A graph without its nodes, to be run as an executable is; its arguments are the leaves and then the host values.
 
-    ``reads``: whether it may wait for its arguments, and not only run on what is on the host.
+    ``exact``: whether XLA gives the very same; ``reads``: whether it may wait for its arguments, and not only run on what is
+    on the host.
     """
 
-    def __init__(self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float, reads: bool) -> None:
-        self.roots, self.given, self.seconds, self.reads = list(roots), list(given), seconds, reads
+    def __init__(
+        self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float, exact: bool, reads: bool
+    ) -> None:
+        self.roots, self.given, self.seconds, self.exact, self.reads = list(roots), list(given), seconds, exact, reads
         self.spent, self.size = 0.0, len(order)
         self.device = order[roots[0]].sig.aval.device
         known = set(given)
@@ -99,6 +111,8 @@ class ByNumpy:
 
     def fits(self, on_host: bool) -> bool:
         """Whether it is to be run now, and not compiled."""
+        if on_host and not self.exact:
+            return self.seconds <= ALWAYS
         return (on_host or self.reads) and self.spent + self.seconds <= BUDGET
 
     def cost_analysis(self) -> dict[str, float]:
@@ -123,16 +137,17 @@ def by_numpy(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int],
     """A graph as NumPy runs it; None where it is XLA's."""
     if order[roots[0]].sig.aval.device.pjrt.platform != "cpu" and sum(_bytes(order[i]) for i in leaves) > SMALL:
         return None
-    total, plain = 0.0, True
+    total, plain, exact = 0.0, True, True
     for n in order:
         if n.buffer is None and not isinstance(n, HostValue):
             found = _cost(n)
             if found is None:
                 return None
             total, plain = total + found[0], plain and found[1]
+            exact = exact and (found[1] or n.sig.op is ops.random_bits) and not _fused(n)
             if total > BUDGET:
                 return None
-    return ByNumpy(order, roots, [*leaves, *hosts], total, plain and total <= AT_ONCE)
+    return ByNumpy(order, roots, [*leaves, *hosts], total, exact, plain and total <= AT_ONCE)
 
 
 def _converted(x: Any, *, dtype: Any) -> Any:

@@ -137,12 +137,24 @@ def test_what_has_taken_long_is_compiled(clean, monkeypatch):
     monkeypatch.setattr(lx.lowering.by_numpy, "CHEAP", 0.0)
     found = []
     for _ in range(8):
-        lx.manual_seed(1)
-        found.append(lx.rand(100).tolist())
+        found.append(lx.randint(0, 9, (100,), generator=lx.Generator().manual_seed(1)).tolist())
     compiles, runs = counts()
     assert compiles == 1
     assert 2 <= runs <= 6
-    np.testing.assert_allclose(found, [found[0]] * 8, rtol=1e-6)
+    assert found == [found[0]] * 8
+
+
+def test_a_long_run_draws_what_a_new_one_draws(clean, monkeypatch):
+    monkeypatch.setattr(lx.lowering.by_numpy, "BUDGET", 0.002)
+    monkeypatch.setattr(lx.lowering.by_numpy, "CHEAP", 0.0)
+    found = []
+    for _ in range(8):
+        lx.manual_seed(1)
+        found.append([lx.randn(100).tolist(), (lx.rand(100) * 3 + 1).tolist()])
+    assert found == [found[0]] * 8
+    assert counts() == (0, 16)
+    assert lx.randn(2_000_000).shape == (2_000_000,) and lx.randn(2_000_000).mean().abs().item() < 0.01
+    assert counts()[1] == 16  # always XLA's
 
 
 def test_segments_are_followed(clean):

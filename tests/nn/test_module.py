@@ -378,3 +378,13 @@ def test_repr():
         ")"
     )
     assert repr(nn.Module()) == "Module()"
+
+
+def test_a_parameter_shares_the_memory_of_its_tensor():
+    data = lx.zeros(3)
+    p = nn.Parameter(data)
+    with lx.no_grad():
+        data.add_(1)
+        p.mul_(3)
+    assert p.tolist() == data.tolist() == [3, 3, 3]
+    assert p.is_leaf and p.requires_grad and not data.requires_grad and not p._is_view()
