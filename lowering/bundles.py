@@ -35,7 +35,7 @@ def bundled(plan: Plan, held_by_tensors: Callable[[], set[Node]]) -> Bundled | N
     new, held = rolled(plan), held_by_tensors()
     by_array: dict[Node, list[tuple[int, int]]] = {}
     for r, i in enumerate(new.roots):
-        found = _row(new.order[i])
+        found = row(new.order[i])
         if found is not None and plan.order[plan.roots[r]] not in held:
             by_array.setdefault(found[0], []).append((r, found[1]))
     groups = {array: rows for array, rows in by_array.items() if len(rows) >= ROWS}
@@ -57,7 +57,7 @@ def bundled(plan: Plan, held_by_tensors: Callable[[], set[Node]]) -> Bundled | N
     return Bundled(plan, singles, list(groups.values()))
 
 
-def _row(n: Node) -> tuple[Node, int] | None:
+def row(n: Node) -> tuple[Node, int] | None:
     """The array, and the number, of which a result is a row."""
     if n.buffer is not None or n.sig.op is not ops.reshape:
         return None
@@ -78,17 +78,19 @@ def settle(found: Bundled, order: list[Node], roots: Sequence[int], results: Seq
     arrays = results[len(found.singles) :]
     places = found.plan.roots[len(found.singles) :]
     for rows, i, buffer in zip(found.bundles, places, arrays):
-        aval = found.plan.order[i].sig.aval
-        array = leaf(aval, buffer)
-        rest = aval.shape[1:]
-        for r, row in rows:
-            node = order[roots[r]]
-            part = make(
-                ops.slice_, [array], node, start=(row, *(0 for _ in rest)), limit=(row + 1, *rest),
-                strides=(1,) * aval.ndim,
-            )  # fmt: skip
-            part.serial = max(x.serial for x in node.inputs)  # before the row's, after what it was computed from
-            node.sig, node.inputs = signature(ops.reshape, (part.sig.aval,), (rest,)), (part,)
+        become_rows([(order[roots[r]], at) for r, at in rows], leaf(found.plan.order[i].sig.aval, buffer))
 
 
-__all__ = ["Bundled", "bundled", "settle"]
+def become_rows(nodes: Sequence[tuple[Node, int]], array: Node) -> None:
+    """Let pending nodes be rows of an array that is there."""
+    rest = array.sig.aval.shape[1:]
+    for node, at in nodes:
+        part = make(
+            ops.slice_, [array], node, start=(at, *(0 for _ in rest)), limit=(at + 1, *rest),
+            strides=(1,) * array.sig.aval.ndim,
+        )  # fmt: skip
+        part.serial = max(x.serial for x in node.inputs)  # before the row's, after what it was computed from
+        node.sig, node.inputs = signature(ops.reshape, (part.sig.aval,), (rest,)), (part,)
+
+
+__all__ = ["Bundled", "become_rows", "bundled", "row", "settle"]

@@ -35,7 +35,8 @@ _MOVES = {
     ops.logical_not, ops.bit_and, ops.bit_or, ops.bit_xor, ops.argmax, ops.argmin, ops.reduce_and, ops.reduce_or,
     ops.is_finite, ops.real, ops.imag, ops.shift_left, ops.shift_right_arithmetic, ops.shift_right_logical,
 }  # fmt: skip
-_OF_INTEGERS = {ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.remainder}  # of floats, XLA's are faster
+_OF_INTEGERS = {ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.remainder}  # of many floats, XLA's are faster
+_FEW = 1 << 12  # floats to be reduced
 _ARITHMETIC = {ops.add, ops.subtract, ops.multiply, ops.negate, ops.absolute, ops.maximum, ops.minimum, ops.sign}
 _OF_FLOATS = {ops.divide, ops.sqrt, ops.floor, ops.ceil, ops.round_nearest_even}
 _FUNCTIONS = {
@@ -54,6 +55,8 @@ def _cost(n: Node) -> tuple[float, bool] | None:
         return _CALL + _PLAIN * size, True
     if op in _OF_FLOATS and kind == "f":
         return _CALL + _PLAIN * size, True
+    if op in _OF_INTEGERS and kind == "f" and size <= _FEW:
+        return _CALL + _PLAIN * size, False
     if op is ops.random_bits:
         return _BITS_CALL + _BITS * size, False
     return (_CALL + _SMOOTH * size, False) if op in _FUNCTIONS else None

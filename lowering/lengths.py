@@ -16,14 +16,14 @@ import numpy as np
 
 from .. import devices
 from ..lazy import metrics
-from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed_as
-from . import cache, profiling
+from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed_as, leaf
+from . import bundles, cache, profiling
 from .emit import Plan, module_of
 from .padded import Padding
 from .rolling import analysis
 from .rolling.loop import WHILE
 from .rolling.rewrite import Rewriter
-from .sizes import LEAST, Sizes, Unpadded, stacked
+from .sizes import LEAST, Sizes, Unpadded, other_rows
 
 enabled = [os.environ.get("LAZYXLA_PAD", "1").lower() not in ("0", "false", "no", "off")]
 SMALLEST = 16  # trips to which fewer are padded
@@ -43,6 +43,8 @@ class Padded:
         self.executable, self.taken, self.packed, self.roots = executable, taken, packed, roots
         self.baked: dict[int, bytes] = {}
         self.donated: dict[int, int] = {}
+        self.bundles: list[list[tuple[int, int]]] = []  # of each result after the roots: the places that are rows of it
+        self.avals: list[Any] = []
         self.size = 0
 
     def fits(self, order: Sequence[Node], dying: frozenset[int]) -> bool:
@@ -69,6 +71,8 @@ class Padded:
         results = profiling.run(self.executable, arguments, last.sig, last.code, last.lasti)
         for i, buffer in zip(self.roots, results):
             computed_as(order[i], buffer)
+        for rows, aval, buffer in zip(self.bundles, self.avals, results[len(self.roots) :]):
+            bundles.become_rows([(order[i], at) for i, at in rows], leaf(aval, buffer))
         metrics.count("executions")
         metrics.count("lengths_padded")
         metrics.count("ops_executed", len(order) - len(self.taken))
@@ -78,7 +82,7 @@ def comes_in_lengths(order: Sequence[Node], roots: Sequence[int]) -> bool:
     """Whether graphs of the same ops, but of other numbers of them, were met before, so often that this one is padded."""
     if not enabled[0] or len(order) < FEW:
         return False
-    kinds = frozenset([n.sig.op for n in order]), tuple([order[i].sig.aval for i in roots if order[i].sig.aval.ndim != 1])
+    kinds = frozenset([n.sig.op for n in order]), frozenset([order[i].sig.aval for i in roots if order[i].sig.aval.ndim != 1])
     if len(_met) > 4096:
         _met.clear()
     met = _met.setdefault(kinds, set())
@@ -99,19 +103,34 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
         return None
     place = {n: i for i, n in enumerate(order)}
     values = Rewriter(found.arranged, pieces, arguments, [order[i] for i in graph.roots]).result()
-    new_order = after_inputs(values, lambda n: () if n.buffer is not None or stacked(n) else n.inputs)
+    arrays = _arrays(values)
+    inside = {k for rows in arrays.values() for k, _ in rows}
+    singles = [v for k, v in enumerate(values) if k not in inside]
+    new_order = after_inputs([*singles, *arrays], lambda n: () if n.buffer is not None else other_rows(n))
     try:
         sizes = Sizes(new_order)
         real = [aval.shape[d] for n in new_order for aval, d in _open_dims(sizes, n)]
         size = max([SMALLEST, *(1 << (r - 1).bit_length() for r in real)])
         p = Padding(new_order, sizes, size, arguments)
-        wanted = [k for k, v in enumerate(values) if not sizes.any_open(v)]
+        wanted = [k for k, v in enumerate(values) if k not in inside and not sizes.any_open(v)]
+        if any(sizes.of(array, 0) is None for array in arrays):
+            raise Unpadded("rows of what is of a fixed size")
         if not p.rows and not any(n.sig.op is WHILE for n in new_order):
             return None
-        _can_wait([v for v in values if sizes.any_open(v)])
+        _can_wait([v for v in singles if sizes.any_open(v)])
     except (Unpadded, TypeRuleError):  # the latter where a size was not found to be open
         return None
-    return _linked(graph, order, p, place, [(k, p.new[values[k]]) for k in wanted], dying, successors)
+    return _linked(graph, order, p, place, [(k, p.new[values[k]]) for k in wanted], arrays, dying, successors)
+
+
+def _arrays(values: Sequence[Node]) -> dict[Node, list[tuple[int, int]]]:
+    """The arrays of which many results are rows (a list of losses, one a step), each with these: which result, which row."""
+    found: dict[Node, list[tuple[int, int]]] = {}
+    for k, v in enumerate(values):
+        row = bundles.row(v)
+        if row is not None:
+            found.setdefault(row[0], []).append((k, row[1]))
+    return {array: rows for array, rows in found.items() if len(rows) >= LEAST}
 
 
 def _open_dims(sizes: Sizes, n: Node) -> Any:
@@ -129,7 +148,7 @@ def _can_wait(roots: list[Node]) -> None:
 
 def _linked(
     graph: Any, order: list[Node], p: Padding, place: dict[Node, int], results: list[tuple[int, Node]],
-    dying: frozenset[int], successors: Any,
+    arrays: dict[Node, list[tuple[int, int]]], dying: frozenset[int], successors: Any,
 ) -> Padded:  # fmt: skip
     """The program compiled, with its arguments as places in the graph's order."""
     at = {n: i for i, n in enumerate(p.order)}
@@ -157,16 +176,20 @@ def _linked(
         values.setdefault(dtype, []).append(new.value if known is None else known)  # type: ignore[attr-defined]
     roots = [k for k, _ in results]
     several = {i for i, times in Counter(i for i, _ in taken).items() if times > 1}
-    below = after_inputs([order[i] for r, i in enumerate(graph.roots) if r not in roots], lambda n: n.inputs)
+    done = {*roots, *(k for rows in arrays.values() for k, _ in rows)}
+    below = after_inputs([order[i] for r, i in enumerate(graph.roots) if r not in done], lambda n: n.inputs)
     kept = {place[n] for n in below if n in place}
     free = frozenset(k for k in dying if k in own and graph.leaves[k] not in several | kept)
     chosen = {k: roots.index(r) for k, r in successors(graph, order, free).items() if r in roots}
-    plan = Plan(p.order, [at[n] for _, n in results], leaves, packed, {own[k]: r for k, r in chosen.items()})
+    given_back = [at[n] for _, n in results] + [at[p.new[array]] for array in arrays]
+    plan = Plan(p.order, given_back, leaves, packed, {own[k]: r for k, r in chosen.items()})
     why = f"known ops in another number: from now on one program for up to {p.size} trips"
     made = Padded(cache.as_it_is(plan, module_of(plan), why), taken, list(values.values()), [graph.roots[k] for k in roots])
     given = {x for places in values.values() for x in places if type(x) is int}
     made.baked = {i: order[i].value.tobytes() for i in graph.hosts if i not in given}  # type: ignore[attr-defined]
     made.donated = chosen
+    made.bundles = [[(graph.roots[k], row) for k, row in rows] for rows in arrays.values()]
+    made.avals = [p.new[array].sig.aval for array in arrays]
     made.size = p.size
     return made
 

@@ -148,7 +148,10 @@ class Padding:
         return self.outer(self.host(np.pad(value, edges, mode="edge"), new, None))
 
     def side_by_side(self, n: Node) -> Node:
-        old = [given_value(x) for x in n.inputs]
+        found = stacked(n)
+        assert found is not None
+        a, b = found
+        old = [given_value(x) for x in n.inputs[a:b]]
         fresh: list[Node] = []
         parts = []
         for _ in range(self.size):
@@ -157,7 +160,16 @@ class Padding:
             one = n.inputs[0].sig.aval
             parts.append(leaf if leaf.sig.aval is one else self.make(ops.reshape, [leaf], n, shape=one.shape))
         self.rows.append((old, fresh))  # type: ignore[arg-type]
-        return self.make(ops.concatenate, parts, n, axis=0)
+        x = self.make(ops.concatenate, parts, n, axis=0)
+        others = [self.new[y] for y in (*n.inputs[:a], *n.inputs[b:])]
+        if not others:
+            return x
+        v = self.sizes.of(n, 0)
+        assert v is not None
+        end = self.outer(self.count(v, n.sig.aval.device))
+        if others[a:]:
+            end = self.make(ops.subtract, [end, self.number(len(others) - a, n, dtypes.int32)], n)
+        return self.between(n, others[:a], x, others[a:], end, 0)
 
     def larger(self, n: Node, inputs: list[Node]) -> Node:
         if type(n.sig.aval) is not Aval:
@@ -180,6 +192,8 @@ class Padding:
         if op is ops.concatenate and self.sizes.of(n, at["axis"]) is None:
             if all(self.sizes.of(x, at["axis"]) is None for x in n.inputs):
                 return self.make(op, inputs, n, axis=at["axis"])
+        if op is ops.concatenate:
+            return self.joined(n, inputs, at["axis"])
         if op is ops.slice_ and all(s == 1 for s in at["strides"]):
             return self.sliced(n, inputs[0], at["start"])
         if op is ops.dynamic_slice:
@@ -208,6 +222,30 @@ class Padding:
                 raise Unpadded("several rows of an open size")
             corners.append(self.place(n, v, lo, whole))
         return self.make(ops.dynamic_slice, [x, *corners], n, sizes=shape)
+
+    def joined(self, n: Node, inputs: list[Node], axis: int) -> Node:
+        """An open part with a few rows before it or behind: those behind go where its real part ends."""
+        places = [k for k, x in enumerate(n.inputs) if self.sizes.of(x, axis) is not None]
+        if len(places) != 1 or self.sizes.of(n, axis) is None:
+            raise Unpadded("concatenate of several open sizes")
+        k = places[0]
+        v = self.sizes.of(n.inputs[k], axis)
+        assert v is not None
+        lead = self.number(sum(y.sig.aval.shape[axis] for y in inputs[:k]), n, dtypes.int32)
+        end = self.make(ops.add, [self.outer(self.count(v, n.sig.aval.device)), lead], n)
+        return self.between(n, inputs[:k], inputs[k], inputs[k + 1 :], end, axis)
+
+    def between(self, n: Node, before: list[Node], x: Node, behind: list[Node], end: Node, axis: int) -> Node:
+        """An open part between a few rows; ``end``: where those behind begin."""
+        shape = self.shape(n)
+        if before:
+            whole = self.make(ops.concatenate, [*before, x], n, axis=axis)
+            x = self.make(ops.slice_, [whole], n, start=(0,) * len(shape), limit=shape, strides=(1,) * len(shape))
+        if behind:
+            rows = behind[0] if len(behind) == 1 else self.make(ops.concatenate, behind, n, axis=axis)
+            zero = self.number(0, n, dtypes.int32)
+            x = self.make(ops.dynamic_update_slice, [x, rows, *(end if d == axis else zero for d in range(len(shape)))], n)
+        return x
 
     def pushed(self, x: Node, n: Node, d: int, by: int) -> Node:
         """The rows from ``by`` on at the beginning of a dim, which stays as long."""

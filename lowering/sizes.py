@@ -106,6 +106,8 @@ class Sizes:
                         self.same((id(x), None, d), (me, None, d))
             if stacked(n):
                 seeds.append((me, None, 0))
+            else:
+                self._tie_joined(n, at["axis"])
         elif op is ops.slice_ or op is ops.dynamic_slice or op is ops.pad or op is ops.dynamic_update_slice:
             x = n.inputs[0]
             for d, (a, b) in enumerate(zip(x.sig.aval.shape, n.sig.aval.shape)):
@@ -118,6 +120,12 @@ class Sizes:
                 for d, (a, b) in enumerate(zip(y.sig.aval.shape, n.sig.aval.shape)):
                     if a == b:
                         self.same((id(y), None, d), (me, None, d))
+
+    def _tie_joined(self, n: Node, axis: int) -> None:
+        """A long part and a few rows more."""
+        long = [x for x in n.inputs if x.sig.aval.shape[axis] >= LEAST - NEAR]
+        if len(long) == 1 and n.sig.aval.shape[axis] - long[0].sig.aval.shape[axis] < NEAR:
+            self.parts.append(((id(n), None, axis), (id(long[0]), None, axis)))
 
     def _tie_reshape(self, n: Node) -> None:
         x = n.inputs[0]
@@ -186,12 +194,23 @@ class Sizes:
                 seeds += [(id(b.inputs[0]), None, d) for d, x in enumerate(b.inputs[first:]) if x in counts]
 
 
-def stacked(n: Node) -> bool:
-    """Whether a concatenation lays computed values side by side, one a trip."""
+def stacked(n: Node) -> tuple[int, int] | None:
+    """Where a concatenation lays computed values side by side, one a trip; before and behind may be a few others."""
     if n.sig.op is not ops.concatenate or len(n.inputs) < LEAST or n.sig.keyword["axis"] != 0:
-        return False
+        return None
     first = n.inputs[0].sig.aval
-    return first.ndim > 0 and first.shape[0] == 1 and all(x.sig.aval is first and given_value(x) is not None for x in n.inputs)
+    if first.ndim == 0 or first.shape[0] != 1 or any(x.sig.aval is not first for x in n.inputs):
+        return None
+    given = [k for k, x in enumerate(n.inputs) if given_value(x) is not None]
+    if len(given) < LEAST or given[-1] - given[0] >= len(given) or len(n.inputs) - len(given) >= NEAR:
+        return None
+    return given[0], given[-1] + 1
+
+
+def other_rows(n: Node) -> tuple[Node, ...]:
+    """What a concatenation of computed values takes besides them."""
+    found = stacked(n)
+    return n.inputs if found is None else (*n.inputs[: found[0]], *n.inputs[found[1] :])
 
 
 def given_value(n: Node) -> Node | None:

@@ -209,8 +209,10 @@ class Body:
             if other.backwards:
                 first, step = other.trips - 1 - first, -step
             return self._row(stack, first, step)
-        stack = self.program.side_by_side(relation.numbers, self.backwards)
-        return self._row(stack, *self._order())
+        falls = relation.numbers[self.trips // 2] < relation.numbers[self.trips // 2 - 1]  # the last was computed first
+        turned = self.backwards is not falls
+        stack = self.program.side_by_side(relation.numbers, turned)
+        return self._row(stack, *((self.trips - 1, -1) if turned else (0, 1)))
 
     def _order(self) -> tuple[int, int]:
         """First row and step that read a stack of this loop in the order of the trips."""

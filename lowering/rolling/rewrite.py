@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -148,7 +148,10 @@ class Rewriter:
     def _joined(self, n: Node, numbers: list[int]) -> list[Node]:
         """The operands of a concatenation, those that are rows of one loop's stack in order as one."""
         axis = n.sig.keyword["axis"]
-        found: list[Node] = []
+        return [beside(x, axis, n) if whole else x for x, whole in self._in_rows(numbers)]
+
+    def _in_rows(self, numbers: Sequence[int]) -> Iterator[tuple[Node, bool]]:
+        """The values of these numbers: those that are rows of one loop's stack in order as one array (True), or one alone."""
         k = 0
         while k < len(numbers):
             end = k + 1
@@ -160,24 +163,21 @@ class Rewriter:
                     end += 1
                 if end - k > 2 and not body.backwards:
                     trip, place = divmod(numbers[k] - body.piece.run.start, p)
-                    rows = body.rows_of(place, trip, trip + end - k)
-                    found.append(beside(rows, axis, n))
+                    yield body.rows_of(place, trip, trip + end - k), True
                     k = end
                     continue
-            found.append(self.outer(numbers[k]))
+            yield self.outer(numbers[k]), False
             k += 1
-        return found
 
     def side_by_side(self, numbers: Sequence[int], backwards: bool) -> Node:
         """One value a trip, as rows of one array."""
-        nodes = [self.outer(k) for k in numbers]
-        if backwards:
-            nodes.reverse()
-        first = nodes[0]
-        if all(isinstance(x, HostValue) and x not in self.arguments for x in nodes):
-            return constant_node(np.stack([x.value for x in nodes]), first)  # type: ignore[attr-defined]
+        parts = list(self._in_rows(numbers[::-1] if backwards else numbers))
+        first = self.outer(numbers[-1] if backwards else numbers[0])
+        if all(isinstance(x, HostValue) and x not in self.arguments for x, _ in parts):
+            return constant_node(np.stack([x.value for x, _ in parts]), first)  # type: ignore[attr-defined]
         shape = (1, *first.sig.aval.shape)
-        return make(ops.concatenate, [make(ops.reshape, [x], x, shape=shape) for x in nodes], first, axis=0)
+        inputs = [x if whole else make(ops.reshape, [x], x, shape=shape) for x, whole in parts]
+        return inputs[0] if len(inputs) == 1 else make(ops.concatenate, inputs, first, axis=0)
 
     def result(self) -> list[Node]:
         """The nodes for the roots."""

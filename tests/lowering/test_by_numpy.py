@@ -84,6 +84,16 @@ def test_what_is_made_of_numbers_is_as_compiled(name, clean, by_numpy):
     np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_list_of_numbers_is_normalised_without_compiling(clean):
+    for n in (5, 9, 17):
+        returns = lx.tensor(np.linspace(0, 3, n).tolist())
+        returns = (returns - returns.mean()) / (returns.std() + 1e-8)
+        expected = np.linspace(0, 3, n)
+        expected = (expected - expected.mean()) / expected.std(ddof=1)
+        np.testing.assert_allclose([r.item() for r in returns], expected, rtol=1e-5)
+    assert counts()[0] == 0
+
+
 def test_a_model_is_made_without_compiling_and_its_first_step_gives_its_weights_away(clean):
     model = lx.nn.Sequential(lx.nn.Conv2d(1, 4, 3), lx.nn.Flatten(), lx.nn.Linear(144, 10), lx.nn.LayerNorm(10)).to("xla")
     optimizer = lx.optim.AdamW(model.parameters())

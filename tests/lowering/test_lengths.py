@@ -136,3 +136,76 @@ def test_it_can_be_switched_off(metrics, monkeypatch):
         _, expected = episode(w, n, "stack, mean")
         np.testing.assert_allclose(w.detach().numpy(), expected, rtol=2e-5, atol=2e-6)
     assert metrics.report(as_dict=True)["lengths_padded"] == 0
+
+
+def actor_critic(lengths_of_episodes):
+    """PyTorch's own example: the losses of all steps are still in lists when the optimizer steps."""
+    lx.manual_seed(0)
+    body, actor, critic = (m.to("xla") for m in (lx.nn.Linear(4, 6), lx.nn.Linear(6, 2), lx.nn.Linear(6, 1)))
+    parameters = [p for m in (body, actor, critic) for p in m.parameters()]
+    optimizer = lx.optim.Adam(parameters, lr=3e-2)
+    rng = np.random.default_rng(0)
+    seen = []
+    for n in lengths_of_episodes:
+        saved, rewards = [], []
+        for _ in range(n):
+            h = lx.relu(body(lx.from_numpy(rng.normal(size=4).astype(np.float32)).to("xla")))
+            chances = lx.distributions.Categorical(lx.softmax(actor(h), -1))
+            action = chances.sample()
+            saved.append((chances.log_prob(action), critic(h)))
+            rewards.append(action.item() + rng.normal())
+        returns, total = [], 0.0
+        for r in rewards[::-1]:
+            total = r + 0.9 * total
+            returns.insert(0, total)
+        policy, value = [], []
+        for (chance, worth), r in zip(saved, normalised(lx.tensor(returns))):
+            policy.append(-chance * (r - worth.item()))
+            value.append(lx.nn.functional.smooth_l1_loss(worth, lx.tensor([r], device="xla")))
+        optimizer.zero_grad()
+        loss = lx.stack(policy).sum() + lx.stack(value).sum()
+        loss.backward()
+        optimizer.step()
+        seen.append(loss.item())
+    return seen, [p.detach().cpu().numpy().copy() for p in parameters]
+
+
+def test_episodes_whose_losses_are_kept_are_one_program(metrics, monkeypatch, by_numpy):
+    many = (21, 30, 14, 9, 11, 13, 10, 15, 12, 26, 19)
+    found = []
+    for enabled in (False, True):
+        monkeypatch.setattr(lengths, "enabled", [enabled])
+        lx.lowering.clear_cache()
+        metrics.reset()
+        found.append(actor_critic(many))
+    (losses, weights), (padded_losses, padded_weights) = found
+    np.testing.assert_allclose(padded_losses, losses, rtol=1e-4, atol=1e-5)
+    for a, b in zip(padded_weights, weights):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    facts = metrics.report(as_dict=True)
+    assert facts["lengths_padded"] >= 8
+    assert facts["compiles"] <= 14  # three a length that is not padded, and a few for up to 16, and up to 32, steps
+
+
+@pytest.mark.parametrize("where", ["before", "behind", "around"])
+def test_rows_that_are_computed_with_the_rest(where, metrics):
+    """A few of the values laid side by side are not there yet."""
+    lx.lowering.clear_cache()
+    w = lx.tensor(START.copy(), requires_grad=True)
+    weights = w.detach().numpy().astype(np.float64)
+    for n in (12, 20, 15, 9, 26):
+        losses = losses_of(w, n)
+        xs = np.random.default_rng(n).normal(size=(n, 1, 4)).astype(np.float32)
+        last = np.random.default_rng(n + 100).normal(size=(1, 4)).astype(np.float32)
+        more = lx.tanh(lx.tensor(last) @ w).sum(1)
+        rows = {"before": [more, *losses], "behind": [*losses, more], "around": [more, *losses, more]}[where]
+        factors = np.linspace(1, 2, len(rows)).astype(np.float32)
+        (lx.cat(rows) * lx.tensor(factors)).sum().backward()
+        with lx.no_grad():
+            w -= w.grad * 0.01
+            w.grad = None
+        lx.sync()
+        inputs = {"before": [last, *xs], "behind": [*xs, last], "around": [last, *xs, last]}[where]
+        weights = weights - 0.01 * sum(f * x.T @ (1 - np.tanh(x @ weights) ** 2) for f, x in zip(factors, inputs))
+        np.testing.assert_allclose(w.detach().numpy(), weights, rtol=2e-5, atol=2e-6)
+    assert metrics.report(as_dict=True)["lengths_padded"] >= 2
