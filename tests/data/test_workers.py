@@ -195,6 +195,8 @@ def test_a_forked_child_that_computes_is_told_why_not():
 
 
 INTERRUPTED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background commands ignore
 from lazyxla.utils.data import DataLoader
 from kit import Examples
 for b in DataLoader(Examples(10**6), 4, num_workers=2):
