@@ -13,6 +13,8 @@ import os
 import platform
 import re
 
+from .switches import is_on
+
 BLOCK = 8 << 20  # bytes of a block: several fit into one of the 64 MiB heaps that glibc gives to threads
 KEPT = 32 << 20  # bytes: the largest block that glibc may keep, rather than map by itself
 RETAINED = 512 << 20  # bytes that may stay free at the end of a heap before they are given back
@@ -23,7 +25,7 @@ _BITS = {"f64": 64, "i64": 64, "ui64": 64, "f32": 32, "i32": 32, "ui32": 32, "f1
 @functools.cache
 def keep_freed_memory() -> bool:
     """Let glibc keep freed blocks below 32 MiB, up to 512 MiB of them; whether it does. Once; the user's settings go first."""
-    if os.environ.get("LAZYXLA_KEEP_MEMORY", "1").lower() in ("0", "false", "no", "off"):
+    if not is_on("LAZYXLA_KEEP_MEMORY"):
         return False
     if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
         return False

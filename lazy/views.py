@@ -307,7 +307,7 @@ def _put_where_it_lies(chain: tuple[Step, ...], whole: Any, piece: Any, name: st
     filled with one number."""
     from .functions.scattering import put_at
 
-    rest = chain[1:]
+    rest, filled = chain[1:], name in ("fill_", "zero_")
     turned = piece.dtype is not whole.dtype or any(step.name in _TURNING for step in rest)
     if turned and all(step.put is not None for step in rest):  # the elements change on the way, so they go back step by step
         parents = [chain[0].take(whole)]
@@ -315,17 +315,17 @@ def _put_where_it_lies(chain: tuple[Step, ...], whole: Any, piece: Any, name: st
             parents.append(step.take(parents[-1]))
         for step, parent in zip(reversed(rest), reversed(parents)):
             piece = step.put(parent, piece)  # type: ignore[misc]
-        name = name if all(step.name in _TURNING for step in rest) else f"{name} "
+        filled = filled and all(step.name in _TURNING for step in rest)
         chain, turned = chain[:1], False
     state: Layout = (0, contiguous_strides(chain[0].shape))
     for step in chain:
         state = step.layout(state, step.shape)
     places = offsets(state, tuple(piece.shape))
-    once = name in ("fill_", "zero_") or len(np.unique(places)) == places.size
+    once = filled or len(np.unique(places)) == places.size
     if not once or turned:
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single "
-            f"memory location. Please clone() the tensor before performing the operation.  [{name.strip()} at {user_line()}]"
+            f"memory location. Please clone() the tensor before performing the operation.  [{name} at {user_line()}]"
         )
     return put_at(whole, places, piece)
 

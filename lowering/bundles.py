@@ -6,7 +6,7 @@ the arrays, and each result stays pending, as a row of its array. The backward t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..lazy import ops
@@ -33,12 +33,9 @@ def bundled(plan: Plan, held_by_tensors: Callable[[], set[Node]]) -> Bundled | N
     if len(plan.roots) < RESULTS:
         return None
     new, held = rolled(plan), held_by_tensors()
-    by_array: dict[Node, list[tuple[int, int]]] = {}
-    for r, i in enumerate(new.roots):
-        found = row(new.order[i])
-        if found is not None and plan.order[plan.roots[r]] not in held:
-            by_array.setdefault(found[0], []).append((r, found[1]))
-    groups = {array: rows for array, rows in by_array.items() if len(rows) >= ROWS}
+    groups = arrays_of(
+        ((r, new.order[i]) for r, i in enumerate(new.roots) if plan.order[plan.roots[r]] not in held), ROWS
+    )
     if not groups:
         return None
     inside = {r for rows in groups.values() for r, _ in rows}
@@ -57,7 +54,17 @@ def bundled(plan: Plan, held_by_tensors: Callable[[], set[Node]]) -> Bundled | N
     return Bundled(plan, singles, list(groups.values()))
 
 
-def row(n: Node) -> tuple[Node, int] | None:
+def arrays_of(results: Iterable[tuple[int, Node]], least: int) -> dict[Node, list[tuple[int, int]]]:
+    """The arrays of which so many of the numbered results are rows, each with these: which result, which row."""
+    found: dict[Node, list[tuple[int, int]]] = {}
+    for k, n in results:
+        row = _row(n)
+        if row is not None:
+            found.setdefault(row[0], []).append((k, row[1]))
+    return {array: rows for array, rows in found.items() if len(rows) >= least}
+
+
+def _row(n: Node) -> tuple[Node, int] | None:
     """The array, and the number, of which a result is a row."""
     if n.buffer is not None or n.sig.op is not ops.reshape:
         return None
@@ -93,4 +100,4 @@ def become_rows(nodes: Sequence[tuple[Node, int]], array: Node) -> None:
         node.sig, node.inputs = signature(ops.reshape, (part.sig.aval,), (rest,)), (part,)
 
 
-__all__ = ["Bundled", "become_rows", "bundled", "row", "settle"]
+__all__ = ["Bundled", "arrays_of", "become_rows", "bundled", "settle"]

@@ -9,18 +9,18 @@ draws the numbers that it would have drawn.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import devices
+from ..devices.switches import is_on
 from ..lazy import metrics, ops
 from ..lazy.dtypes import bool_
 from ..lazy.graph import Aval, Given, HostValue, Node, Op
 
-enabled = [os.environ.get("LAZYXLA_NUMPY", "1").lower() not in ("0", "false", "no", "off")]
+enabled = [is_on("LAZYXLA_NUMPY")]
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
 CHEAP = 30e-6  # seconds of a run that takes no longer than to start an executable: it is never compiled
 ALWAYS = 0.1  # seconds that a run may take of what is never compiled, since XLA's result could differ
@@ -51,12 +51,10 @@ def _cost(n: Node) -> tuple[float, bool] | None:
         return None
     op, kind = n.sig.op, n.inputs[0].sig.aval.dtype.numpy.kind if n.inputs else "f"
     size = max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)])
-    if op in _MOVES or op in _ARITHMETIC or (op in _OF_INTEGERS and (kind in "biu" or _counts(n))):
-        return _CALL + _PLAIN * size, True
-    if op in _OF_FLOATS and kind == "f":
-        return _CALL + _PLAIN * size, True
-    if op in _OF_INTEGERS and kind == "f" and size <= _FEW:
-        return _CALL + _PLAIN * size, False
+    plain = op in _MOVES or op in _ARITHMETIC or (op in _OF_FLOATS and kind == "f")
+    plain = plain or (op in _OF_INTEGERS and (kind in "biu" or _counts(n)))
+    if plain or (op in _OF_INTEGERS and kind == "f" and size <= _FEW):
+        return _CALL + _PLAIN * size, plain
     if op is ops.random_bits:
         return _BITS_CALL + _BITS * size, False
     return (_CALL + _SMOOTH * size, False) if op in _FUNCTIONS else None

@@ -234,7 +234,7 @@ class Again:
                 values[i] = nodes[k].value
             else:
                 values[i] = np.asarray(numbers.get(k[0], k[1])).astype(values[i].dtype)
-        for variant in _known(self.graph, by_numpy.on_host(nodes, self.leaves)):
+        for variant in _known(self.graph, nodes, self.leaves):
             if self._agrees(variant) and all(_free(nodes[self.leaves[k]], held) for k in variant.donated):
                 break
         else:
@@ -336,16 +336,20 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     return variant
 
 
-def _known(graph: Graph, on_host: bool) -> list[Variant]:
+def _known(graph: Graph, nodes: list[Any], leaves: list[int]) -> list[Variant]:
     """The executables of a graph, or what NumPy does in their place."""
     found = graph.by_numpy
-    return [found] if isinstance(found, Variant) and found.executable.fits(on_host) else graph.variants
+    if isinstance(found, Variant) and found.executable.fits(by_numpy.on_host(nodes, leaves)):
+        return [found]
+    return graph.variants
 
 
 def _by_numpy(graph: Graph, order: list[Node], cause: str) -> Variant | None:
     """What NumPy does in place of an executable, where that is the better way to run a graph now."""
+    if not graph.by_numpy:
+        return None
     on_host = by_numpy.on_host(order, graph.leaves)
-    if not graph.by_numpy or not by_numpy.allowed(cause, on_host):
+    if not by_numpy.allowed(cause, on_host):
         return None
     if graph.by_numpy is True:
         made = by_numpy.by_numpy(order, graph.roots, graph.leaves, graph.hosts)

@@ -9,12 +9,12 @@ for them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..devices.switches import is_on
 from ..lazy import metrics, ops
 from ..lazy.graph import LEAVES, HostValue, Node, Op
 from .columns import convolved
@@ -23,7 +23,7 @@ from .groups import depthwise_gradient, grouped, is_depthwise_gradient
 from .nodes import Ints, is_elementwise, last, last_kernel, make
 from .products import is_pointwise, is_whole, pointwise, whole
 
-enabled = [os.environ.get("LAZYXLA_LAYOUTS", "1").lower() not in ("0", "false", "no", "off")]
+enabled = [is_on("LAZYXLA_LAYOUTS")]
 PLATFORMS = {"cpu"}
 Form = tuple[Node, Ints]  # a node, and for each dim of the value the node's dim that it is
 _SMALL = 4096  # elements of a constant that is turned here rather than in the program

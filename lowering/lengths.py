@@ -7,7 +7,6 @@ bounded whatever lengths come.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices
+from ..devices.switches import is_on
 from ..lazy import metrics
 from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed_as, leaf
 from . import bundles, cache, profiling
@@ -25,7 +25,7 @@ from .rolling.loop import WHILE
 from .rolling.rewrite import Rewriter
 from .sizes import LEAST, Sizes, Unpadded, other_rows
 
-enabled = [os.environ.get("LAZYXLA_PAD", "1").lower() not in ("0", "false", "no", "off")]
+enabled = [is_on("LAZYXLA_PAD")]
 SMALLEST = 16  # trips to which fewer are padded
 FEW = 64  # ops of a graph that is not looked at: it compiles in no time
 LENGTHS = 2  # how many lengths are compiled as they are before any is padded
@@ -43,8 +43,7 @@ class Padded:
         self.executable, self.taken, self.packed, self.roots = executable, taken, packed, roots
         self.baked: dict[int, bytes] = {}
         self.donated: dict[int, int] = {}
-        self.bundles: list[list[tuple[int, int]]] = []  # of each result after the roots: the places that are rows of it
-        self.avals: list[Any] = []
+        self.arrays: list[tuple[Any, list[tuple[int, int]]]] = []  # results after the roots: type, and places that are rows
         self.size = 0
 
     def fits(self, order: Sequence[Node], dying: frozenset[int]) -> bool:
@@ -71,7 +70,7 @@ class Padded:
         results = profiling.run(self.executable, arguments, last.sig, last.code, last.lasti)
         for i, buffer in zip(self.roots, results):
             computed_as(order[i], buffer)
-        for rows, aval, buffer in zip(self.bundles, self.avals, results[len(self.roots) :]):
+        for (aval, rows), buffer in zip(self.arrays, results[len(self.roots) :]):
             bundles.become_rows([(order[i], at) for i, at in rows], leaf(aval, buffer))
         metrics.count("executions")
         metrics.count("lengths_padded")
@@ -103,7 +102,7 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
         return None
     place = {n: i for i, n in enumerate(order)}
     values = Rewriter(found.arranged, pieces, arguments, [order[i] for i in graph.roots]).result()
-    arrays = _arrays(values)
+    arrays = bundles.arrays_of(enumerate(values), LEAST)  # a list of losses, one a step
     inside = {k for rows in arrays.values() for k, _ in rows}
     singles = [v for k, v in enumerate(values) if k not in inside]
     new_order = after_inputs([*singles, *arrays], lambda n: () if n.buffer is not None else other_rows(n))
@@ -121,16 +120,6 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
     except (Unpadded, TypeRuleError):  # the latter where a size was not found to be open
         return None
     return _linked(graph, order, p, place, [(k, p.new[values[k]]) for k in wanted], arrays, dying, successors)
-
-
-def _arrays(values: Sequence[Node]) -> dict[Node, list[tuple[int, int]]]:
-    """The arrays of which many results are rows (a list of losses, one a step), each with these: which result, which row."""
-    found: dict[Node, list[tuple[int, int]]] = {}
-    for k, v in enumerate(values):
-        row = bundles.row(v)
-        if row is not None:
-            found.setdefault(row[0], []).append((k, row[1]))
-    return {array: rows for array, rows in found.items() if len(rows) >= LEAST}
 
 
 def _open_dims(sizes: Sizes, n: Node) -> Any:
@@ -188,8 +177,7 @@ def _linked(
     given = {x for places in values.values() for x in places if type(x) is int}
     made.baked = {i: order[i].value.tobytes() for i in graph.hosts if i not in given}  # type: ignore[attr-defined]
     made.donated = chosen
-    made.bundles = [[(graph.roots[k], row) for k, row in rows] for rows in arrays.values()]
-    made.avals = [p.new[array].sig.aval for array in arrays]
+    made.arrays = [(p.new[a].sig.aval, [(graph.roots[k], row) for k, row in rows]) for a, rows in arrays.items()]
     made.size = p.size
     return made
 

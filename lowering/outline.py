@@ -7,12 +7,12 @@ read each other in the same way: that is compared exactly, so how a piece came t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..devices.switches import is_on
 from ..lazy import dtypes, ops
 from ..lazy.graph import Aval, HostValue, Node, Op, Signature, leaf, signature
 from .emit import Plan
@@ -21,7 +21,7 @@ from .rolling import Analysis, draws, layers
 from .rolling.relations import Carried, Piece, Varying
 from .rolling.sequence import MOVES, is_leaf
 
-enabled = [os.environ.get("LAZYXLA_OUTLINE", "1").lower() not in ("0", "false", "no", "off")]
+enabled = [is_on("LAZYXLA_OUTLINE")]
 LEAST = 2000  # ops in repeated layers for which it is worth it
 TRIPS = 8  # layers, at least
 PIECE = 80  # ops of a piece, at least: to start one takes as long as some tens of small ops

@@ -116,8 +116,9 @@ class Padding:
             return self.add(fresh)
         if n.sig.op is ops.constant:
             return self.constant(n)
-        if stacked(n):
-            return self.side_by_side(n)
+        laid = stacked(n)
+        if laid is not None:
+            return self.side_by_side(n, *laid)
         if n.sig.op is WHILE:
             return self.loop(n)
         inputs = [self.new[x] for x in n.inputs]
@@ -147,10 +148,8 @@ class Padding:
         edges = [(0, b - a) for a, b in zip(aval.shape, new.shape)]
         return self.outer(self.host(np.pad(value, edges, mode="edge"), new, None))
 
-    def side_by_side(self, n: Node) -> Node:
-        found = stacked(n)
-        assert found is not None
-        a, b = found
+    def side_by_side(self, n: Node, a: int, b: int) -> Node:
+        """The computed values from ``a`` to ``b`` as arguments, as many as there is room for, between the others."""
         old = [given_value(x) for x in n.inputs[a:b]]
         fresh: list[Node] = []
         parts = []
@@ -189,9 +188,6 @@ class Padding:
         if op is ops.dot_general:
             pairs = zip(inputs, n.inputs, at["contract"])
             return self.make(op, [self.masked(x, old, dims, 0) for x, old, dims in pairs], n, **at)
-        if op is ops.concatenate and self.sizes.of(n, at["axis"]) is None:
-            if all(self.sizes.of(x, at["axis"]) is None for x in n.inputs):
-                return self.make(op, inputs, n, axis=at["axis"])
         if op is ops.concatenate:
             return self.joined(n, inputs, at["axis"])
         if op is ops.slice_ and all(s == 1 for s in at["strides"]):
@@ -226,6 +222,8 @@ class Padding:
     def joined(self, n: Node, inputs: list[Node], axis: int) -> Node:
         """An open part with a few rows before it or behind: those behind go where its real part ends."""
         places = [k for k, x in enumerate(n.inputs) if self.sizes.of(x, axis) is not None]
+        if not places and self.sizes.of(n, axis) is None:  # only other dims are open
+            return self.make(ops.concatenate, inputs, n, axis=axis)
         if len(places) != 1 or self.sizes.of(n, axis) is None:
             raise Unpadded("concatenate of several open sizes")
         k = places[0]

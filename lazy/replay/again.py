@@ -9,7 +9,7 @@ from .. import record as rec
 from ..record import Leaf as LeafEdge
 from ..record import mode
 from ..tensors import Tensor
-from .script import Call, Items, Number, Place, Result, Slot
+from .script import Call, Items, Result, Slot
 from .state import S
 
 _ref = weakref.ref
@@ -62,9 +62,7 @@ class Again:
             return self.values[x]
         if type(x) is Items:
             return x.kind([self._value(y, k) for y in x.items])
-        if type(x) in (Number, Place):
-            return x.with_value(self.follower.numbers.get(k, x.value))
-        return x
+        return self.follower.with_number(x, k)
 
     def _take(self, pattern: Any, result: Any) -> None:
         if isinstance(pattern, Result):

@@ -24,7 +24,7 @@ from ..tensors import Tensor
 from ..views import Storage
 from .again import Again, collect, handed_over
 from .recorder import defaults, full_aliases
-from .script import Call, Items, Leaf, Number, Place, Result, Same, Script, Slot, Unsayable, same
+from .script import VALUES, Call, Items, Leaf, Result, Same, Script, Slot, Unsayable, same
 from .state import S
 
 _ref = weakref.ref
@@ -118,7 +118,7 @@ class Follower:
             return all(
                 self._takes(b, y) if isinstance(y, Slot) else self._matches(b, y) for b, y in zip(a, x.items)
             )
-        if kind is Number or kind is Place:
+        if kind in VALUES:
             value = x.matches(a)
             if value is None:
                 return False
@@ -332,7 +332,8 @@ class Follower:
         was = S.enter()
         try:
             with rec.scratch():
-                found = call.f(*[self._argument(x, base, slot.call) for x in call.args], **call.kwargs)
+                args = [base if isinstance(x, Slot) else self.with_number(x, slot.call) for x in call.args]
+                found = call.f(*args, **call.kwargs)
         finally:
             S.leave(was)
         found = found[call.results.index(slot)] if isinstance(found, (tuple, list)) else found
@@ -340,10 +341,9 @@ class Follower:
             found._meta.untracked = not call.grad and base._edge is not None
         return found
 
-    def _argument(self, x: Any, base: Any, at: int) -> Any:
-        if type(x) in (Number, Place):
-            return x.with_value(self.numbers.get(at, x.value))
-        return base if isinstance(x, Slot) else x
+    def with_number(self, x: Any, at: int) -> Any:
+        """An argument of a call with the number that it had this time."""
+        return x.with_value(self.numbers.get(at, x.value)) if type(x) in VALUES else x
 
     def _base(self, slot: Slot, made: dict[Any, Any], computed: dict[int, Node]) -> Any:
         if slot not in made:

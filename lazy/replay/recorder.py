@@ -19,6 +19,7 @@ from ..record import GradNode, user_site
 from ..tensors import Tensor
 from ..views import layout
 from .script import (
+    VALUES,
     Call,
     Grad,
     Items,
@@ -36,7 +37,7 @@ from .script import (
     number,
     numeric,
     place,
-)  # fmt: skip
+)
 from .state import S
 
 _ref = weakref.ref
@@ -322,7 +323,7 @@ class Recorder:
 
     def _number(self, call: Call, at: int, began: int) -> None:
         """Find the node that the call's number became; a number that is no such node is a constant."""
-        places = [i for i, a in enumerate(call.args) if type(a) in (Number, Place)]
+        places = [i for i, a in enumerate(call.args) if type(a) in VALUES]
         if not places and not any(type(v) is Number for v in call.kwargs.values()):
             return
         call.kwargs = {k: v.value if type(v) is Number else v for k, v in call.kwargs.items()}
@@ -344,7 +345,7 @@ class Recorder:
         if len(found) == 1:
             self.numbers.append((at, _ref(found.pop())))
         else:
-            call.args = tuple([a.with_value(a.value) if type(a) in (Number, Place) else a for a in call.args])
+            call.args = tuple([a.with_value(a.value) if type(a) in VALUES else a for a in call.args])
 
     def _fresh_or_written(self, call: Call) -> list[Any]:
         held = [self.handles[s.index]() for s in (*call.results, *(w.slot for w in call.writes))]

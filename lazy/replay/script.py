@@ -108,6 +108,10 @@ class Place(NamedTuple):
         return item if self.at is None else (*self.index[: self.at], item, *self.index[self.at + 1 :])
 
 
+#: Arguments that another number may take the place of: ``matches`` finds it, ``with_value`` puts it there.
+VALUES = (Number, Place)
+
+
 class Items(NamedTuple):
     """A list or tuple with tensors in it."""
 
@@ -155,7 +159,7 @@ class Call:
 
     def number(self) -> Any:
         """The number among its arguments that only is a value."""
-        return next(a.value for a in self.args if type(a) in (Number, Place))
+        return next(a.value for a in self.args if type(a) in VALUES)
 
 
 class Write(NamedTuple):
@@ -281,7 +285,7 @@ def number(x: Any) -> Any:
 
 def _start_of(x: Any) -> tuple[int, int | None] | None:
     """Where an index begins, and how long it is if it is a slice; None where it is of another kind."""
-    if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
+    if _plain(x):
         return int(x), None
     if type(x) is slice and x.step is None and _plain(x.start) and _plain(x.stop):
         return int(x.start), int(x.stop) - int(x.start)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from threading import get_ident, main_thread
 from typing import Any
 
+from ...devices.switches import is_on
 from .. import record as rec
 from ..record import mode
 from .follower import Follower
@@ -17,7 +17,7 @@ from .state import S
 SCRIPTS = 8  # kept for each first call, those used last
 PATIENCE = 3  # segments in a row that could not be followed, after which only some are written down
 FAILURES = 8  # to follow, in a row, after which the scripts are forgotten
-enabled = [os.environ.get("LAZYXLA_REPLAY", "1").lower() not in ("0", "false", "no", "off")]
+enabled = [is_on("LAZYXLA_REPLAY")]
 
 
 _main = main_thread().ident

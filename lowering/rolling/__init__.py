@@ -7,9 +7,9 @@ lowers a loop. The time it takes is linear in the number of ops, and compile tim
 
 from __future__ import annotations
 
-import os
 from typing import Any, NamedTuple
 
+from ...devices.switches import is_on
 from ...lazy import metrics, ops
 from ...lazy.graph import Aval, HostValue, Node, after_inputs
 from ...lazy.record import sockets
@@ -19,7 +19,7 @@ from .relations import Carried, Fixed, Inner, Piece, Relation, Varying, piece
 from .rewrite import Rewriter
 from .sequence import Arrangement, arrange, runs
 
-enabled = [os.environ.get("LAZYXLA_ROLL", "1").lower() not in ("0", "false", "no", "off")]
+enabled = [is_on("LAZYXLA_ROLL")]
 LEAST = 64  # ops in a program that is looked at
 LONG = 400  # ops in a run that is rolled for the sake of compile time alone
 MANY = 12  # trips of a run whose arguments have to be laid side by side

@@ -8,11 +8,10 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import lazyxla as lx
 from lazyxla.lazy.interpret import interpret_all
+from tests import plans
 
 SHAPES = [(), (3,), (2, 3)]
 MOST = 60  # elements of a value
@@ -127,12 +126,7 @@ def gradients(plan, points):
 
 
 def of(examples, longest):
-    names = st.sampled_from([*MAKING, *WRITING])
-    step = st.tuples(names, st.integers(0, 1 << 16))
-    plans = st.integers(2, longest).flatmap(lambda n: st.lists(step, min_size=n, max_size=n))
-    checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    setting = settings(max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=checks)
-    return lambda f: setting(given(plans)(f))
+    return plans.of([*MAKING, *WRITING], examples, 2, longest)
 
 
 def check(plan):

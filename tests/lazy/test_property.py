@@ -16,12 +16,11 @@ import random
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import lazyxla as lx
 from lazyxla.lazy.graph import HostValue
 from lazyxla.lazy.interpret import interpret_all
+from tests import plans
 
 DTYPES = [
     *(np.bool_, np.uint8, np.int8, np.int16, np.int32, np.int64, np.float16, np.float32, np.float64),
@@ -374,11 +373,7 @@ def computed(twins):
 
 def of(examples, longest=30):
     """That many programs, the same in every run."""
-    step = st.tuples(st.sampled_from(NAMES), st.integers(0, 1 << 16))
-    plans = st.integers(1, longest).flatmap(lambda n: st.lists(step, min_size=n, max_size=n))
-    checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    setting = settings(max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=checks)
-    return lambda f: setting(given(plans)(f))
+    return plans.of(NAMES, examples, 1, longest)
 
 
 def recorded_alone(plan):
