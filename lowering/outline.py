@@ -282,14 +282,17 @@ class _Outliner:
         programs: dict[Any, int] = {}
         plans: list[Plan] = []
         steps = []
+        ends: dict[int, list[int]] = {}
+        for i, k in last.items():
+            ends.setdefault(k, []).append(i)
         for k, scope in enumerate(scopes):
-            given = _given(inputs[k], outputs[k], {i: r for i, r in wanted.items() if last.get(i) == k})
+            given = _given(inputs[k], outputs[k], {i: wanted[i] for i in ends.get(k, ()) if i in wanted})
             places = tuple(scope.made[node] for node in written[k])
             key = (tuple(scope.key), places, tuple(given.items()))
             which = programs.setdefault(key, len(plans))
             if which == len(plans):
                 plans.append(scope.plan(places, given))
-            over = {i for i, at in last.items() if at == k and i not in kept}
+            over = {i for i in ends.get(k, ()) if i not in kept}
             freed = over & wanted.keys() - {inputs[k][g] for g in given}
             dead = tuple(sorted(i for i in over if i in wanted or i >= len(plan.leaves)))
             steps.append(Step(which, inputs[k], outputs[k], dead, tuple(sorted(freed))))

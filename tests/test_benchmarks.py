@@ -1,10 +1,12 @@
-"""The small array workloads: every contestant that is installed arrives at the same numbers."""
+"""The small array workloads: every contestant that is installed arrives at the same numbers. What measures runs."""
 
 import numpy as np
 import pytest
 
+from benchmarks import record
 from benchmarks.workloads import ALL, SMALL
 from benchmarks.workloads.base import COMPILED, JIT, LAZYXLA, NUMPY
+from lazyxla.lazy.replay import starts
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -22,3 +24,11 @@ def test_contestants_agree(name):
     assert np.ptp(found[NUMPY]) > 0
     for who, values in found.items():
         np.testing.assert_allclose(values, found[NUMPY], workload.tolerance, workload.absolute, err_msg=who)
+
+
+def test_what_recording_costs_is_measured(monkeypatch):
+    monkeypatch.setattr(record, "LOOPS", 20)
+    monkeypatch.setattr(starts, "enabled", [False])
+    for requires_grad in (False, True):
+        assert all(t > 0 for t in record.per_op(record.recording(requires_grad), 2))
+    assert all(t > 0 for t in record.recognising(2))

@@ -58,6 +58,7 @@ class Recorder:
         self.leaves: list[Leaf] = []
         self.leaf_handles: list[Any] = []  # weak references to the tensors, and to their nodes
         self.leaf_nodes: list[Any] = []
+        self._leaf_of: dict[int, int] = {}  # id of a leaf's node -> the first leaf that has it
         self.results: list[Result] = []
         self.handles: list[Any] = []
         self.draws: list[tuple[Any, Any]] = []  # (generator, weak reference to the key's node)
@@ -152,10 +153,11 @@ class Recorder:
         if type(t._edge) is GradNode and not is_spent(t._edge):
             raise Unsayable("an operand that has its history from before")
         leaf = Leaf(len(self.leaves), t, self._family_of(t))
-        for other, r in zip(self.leaves, self.leaf_nodes):
-            if r() is node:
-                leaf.same_as = other.index
-                break
+        first = self._leaf_of.get(id(node))
+        if first is not None and self.leaf_nodes[first]() is node:
+            leaf.same_as = first
+        else:
+            self._leaf_of[id(node)] = leaf.index
         self.leaves.append(leaf)
         self.leaf_handles.append(_ref(t))
         self.leaf_nodes.append(_ref(node))
