@@ -1,7 +1,21 @@
 """How each op becomes StableHLO, where that is not simply its own name."""
 
-from . import bridge, contraction, control, elementwise, fft, indexing, order, random, reduction, shape, sorting
+from . import (
+    bridge,
+    complex,
+    contraction,
+    control,
+    elementwise,
+    fft,
+    indexing,
+    order,
+    random,
+    reduction,
+    shape,
+    sorting,
+)
 
 __all__ = [
-    "bridge", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "shape", "sorting",
+    "bridge", "complex", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "shape",
+    "sorting",
 ]  # fmt: skip

@@ -17,11 +17,20 @@ def _chlo(op: Any) -> None:
         return b.op(f"chlo.{op.name}", operands, sig.aval)
 
 
-for _op in (
-    ops.asin, ops.acos, ops.atan, ops.sinh, ops.cosh, ops.asinh, ops.acosh, ops.atanh, ops.erf, ops.erfc, ops.erf_inv,
-    ops.lgamma, ops.digamma, ops.polygamma, ops.conj,
-):  # fmt: skip
+for _op in (ops.erf, ops.erfc, ops.erf_inv, ops.lgamma, ops.digamma, ops.polygamma, ops.conj):
     _chlo(_op)
+
+
+@rule(ops.sign)
+def _sign(b: Builder, sig: Signature, x: Value) -> Value:
+    """XLA keeps the sign of -0.0."""
+    found = b.op("stablehlo.sign", [x], sig.aval)
+    if sig.aval.dtype.category != dtypes.FLOAT:
+        return found
+    zero = b.full(0, sig.aval)
+    direction = b.attribute("#stablehlo<comparison_direction EQ>")
+    where = b.op("stablehlo.compare", [x, zero], sig.aval.with_dtype(dtypes.bool_), comparison_direction=direction)
+    return b.op("stablehlo.select", [where, zero, found], sig.aval)
 
 
 HALVES = (-2.5, -1.5, 1.5, 2.5)
