@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from ..record import mode, user_line
+from ..replay.arguments import numeric
 from ..replay.follower import readers
-from ..replay.script import numeric
 from ..replay.state import S, entry_point
 from ..tensors import Tensor
 from ..views import assign, replace, write_begins

@@ -12,7 +12,7 @@ from .. import record as rec
 from ..dtypes import BOOL, FLOAT, INT
 from ..graph import Aval, HostValue, Node, Op, Signature, leaf_signature, scalar, signature
 from ..record import record1, record2, user_line, wrap
-from ..replay.script import numeric
+from ..replay.arguments import numeric
 from ..replay.state import S, entry_point
 from ..tensors import Tensor
 from ..views import assign, write_begins

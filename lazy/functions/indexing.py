@@ -12,7 +12,7 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..graph import Aval, HostValue, leaf_signature, scalar, signature
 from ..record import user_line, wrap
-from ..replay.script import indexing
+from ..replay.arguments import indexing
 from ..replay.state import S, entry_point, note_write
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, view, write_begins

@@ -9,7 +9,8 @@ from .. import record as rec
 from ..record import Leaf as LeafEdge
 from ..record import mode
 from ..tensors import Tensor
-from .script import Call, Items, Result, Slot
+from .arguments import Items
+from .script import Call, Result, Slot
 from .state import S
 
 _ref = weakref.ref

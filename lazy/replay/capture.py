@@ -18,8 +18,9 @@ from ..graph import HostValue, computed_as
 from ..graph import _serial as serial_numbers
 from ..record import type_only, user_line
 from ..tensors import Tensor
+from .arguments import same
 from .recorder import Recorder
-from .script import Call, Same, same
+from .script import Call, Same
 from .state import S
 
 _ref = weakref.ref

@@ -23,8 +23,9 @@ from ..record import Leaf as LeafEdge
 from ..tensors import Tensor
 from ..views import Storage
 from .again import Again, collect, handed_over
+from .arguments import VALUES, Items, Unsayable, same
 from .recorder import defaults, full_aliases
-from .script import VALUES, Call, Items, Leaf, Result, Same, Script, Slot, Unsayable, same
+from .script import Call, Leaf, Result, Same, Script, Slot
 from .state import S
 
 _ref = weakref.ref

@@ -18,26 +18,8 @@ from ..graph import _serial as serial_numbers
 from ..record import GradNode, user_site
 from ..tensors import Tensor
 from ..views import layout
-from .script import (
-    VALUES,
-    Call,
-    Grad,
-    Items,
-    Leaf,
-    Number,
-    Place,
-    Result,
-    Same,
-    Script,
-    Unsayable,
-    Write,
-    constant,
-    indexing,
-    is_spent,
-    number,
-    numeric,
-    place,
-)
+from .arguments import VALUES, Items, Number, Place, Unsayable, constant, indexing, number, numeric, place
+from .script import Call, Grad, Leaf, Result, Same, Script, Write, is_spent
 from .state import S
 
 _ref = weakref.ref

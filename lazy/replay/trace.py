@@ -10,9 +10,9 @@ from ..graph import HostValue, Node
 from ..record import wrap
 from ..tensors import Tensor
 from ..views import detached, rewrite, viewed
+from .arguments import Unsayable
 from .capture import Differs, restore
 from .guards import Guard, ModuleState
-from .script import Unsayable
 from .trees import rebuild
 
 Getter = Callable[[list[Tensor]], Any]  # from the tensors among the arguments of a call to one of interest
