@@ -454,6 +454,8 @@ def host_number(value: Any, dtype: DType) -> np.ndarray:
         return np.array(value & ((1 << bits) - 1) if not dtype.is_signed else value, dtype.numpy)
     if dtype.category == 1 and isinstance(value, float):
         value = int(value)
+    if type(value) is float and -6e4 < value < 6e4:  # no type overflows, and to say so takes longer than the number
+        return np.asarray(value, dtype.numpy)
     with np.errstate(over="ignore"):
         return np.asarray(value, dtype.numpy)
 
