@@ -49,19 +49,8 @@ class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
     __slots__ = (
-        "by_numpy",
-        "counts",
-        "dying",
-        "expected",
-        "hosts",
-        "interior",
-        "key",
-        "leaves",
-        "lengths",
-        "padded",
-        "roots",
-        "scalars",
-        "variants",
+        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "roots",
+        "scalars", "variants",
     )  # fmt: skip
 
     def __init__(self, order: list[Node], roots: list[int], key: tuple[Any, ...]) -> None:
@@ -191,12 +180,9 @@ class Again:
 
     def nodes(self) -> list[Node]:
         """Those whose values the run computed, in the order of its results."""
-        if self.order is None:
-            return []
-        roots = self.graph.roots
-        if self.bundled is not None:
-            roots = [roots[r] for r in self.bundled.singles]
-        return [*(self.order[i] for i in roots), *self.arrays]
+        order, roots = self.order, self.graph.roots
+        places = roots if self.bundled is None else [roots[r] for r in self.bundled.singles]
+        return [] if order is None else [*(order[i] for i in places), *self.arrays]
 
     def consumes(self) -> bool:
         """Whether no executable is there that leaves its arguments as they are."""
