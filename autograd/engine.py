@@ -40,9 +40,9 @@ def residuals(sig: Signature, mask: int) -> tuple[bool, ...]:
     if VJPS[sig.op] == ():
         return ()
     operands = range(len(sig.inputs))
-    for i in operands:
-        if mask >> i & 1 and i not in sig.templates:
-            sig.templates[i] = _template(sig, i)
+    new = [i for i in operands if mask >> i & 1 and i not in sig.templates]
+    if new:
+        sig.templates.update(_templates(sig, new))
     used = [t for i in operands if mask >> i & 1 and (t := sig.templates[i]) is not None]
     if not used:
         return ()
@@ -50,15 +50,17 @@ def residuals(sig: Signature, mask: int) -> tuple[bool, ...]:
     return (*[FIRST_OPERAND + i in read for i in operands], RESULT in read)
 
 
-def _template(sig: Signature, i: int) -> Template | None:
-    """The ops that the rule for an operand records, found by running it once on types; None if it has none."""
+def _templates(sig: Signature, wanted: Sequence[int]) -> dict[int, Template | None]:
+    """The ops that the rules for some operands record, found by running them once on types; None where one has none."""
+    found: dict[int, Template | None] = {}
     with scratch():
         operands = [type_only(a) for a in sig.inputs]
         y, g = type_only(sig.aval), type_only(sig.aval)
-        dx = _apply(VJPS[sig.op], sig, g, y, operands, i)
-        if dx is None:
-            return None
-        return template_of(g._node, y._node, [t._node for t in operands], _checked(sig, i, dx)._node)
+        place = {t._node: k for k, t in enumerate((g, y, *operands))}
+        for i in wanted:
+            dx = _apply(VJPS[sig.op], sig, g, y, operands, i)
+            found[i] = None if dx is None else template_of(place, _checked(sig, i, dx)._node)
+    return found
 
 
 def _checked(sig: Signature, i: int, dx: Tensor) -> Tensor:

@@ -27,10 +27,9 @@ class Template(NamedTuple):
         return {self.result, *(k for _, inputs, _ in self.steps for k in inputs)}
 
 
-def template_of(gradient: Node, result: Node, operands: list[Node], out: Node) -> Template:
-    """What ``out`` was computed from the others by."""
-    place = {n: k for k, n in enumerate((gradient, result, *operands))}
-    given = set(place)
+def template_of(given: dict[Node, int], out: Node) -> Template:
+    """What ``out`` was computed by from the values that are given, with their places."""
+    place = dict(given)
     steps: list[tuple[Signature, tuple[int, ...], Any]] = []
     for n in after_inputs([out], lambda n: () if n in given else n.inputs):
         if n not in given:

@@ -51,6 +51,21 @@ def sync_for(t: Any, cause: str) -> None:
     _new_step()
 
 
+def read(t: Any, cause: str) -> Node:
+    """The value of ``t``, dispatched with what is pending. A loss read before its backward does not end what is followed."""
+    player = S.player
+    found = None
+    if isinstance(player, Follower) and not levels.active:
+        with lock:
+            found = player.reads(t)
+    if found is None:
+        sync_for(t, cause)
+        return t._node or t._refresh()  # type: ignore[no-any-return]
+    metrics.synced(f"{cause} at {user_line()}")
+    _new_step()
+    return found
+
+
 def settle(t: Any, cause: str) -> bool:
     """Compute ``t`` alone, if it is made of constants alone while work is pending on other devices: a mask on its way to
     the model that is being recorded must not cut that in two. False if it is not so, and nothing done."""
@@ -101,12 +116,15 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
         recorder = player if isinstance(player, Recorder) else None
         if recorder is not None and len(rec.log) != recorder.logged:
             recorder.opaque("ops recorded outside of any call")
+        reads = more[0] if recorder is not None and more and recorder.may_read(more[0]) else None
         roots = live_roots()
         pending = len(rec.live)
         roots.extend(t._node or t._refresh() for t in more)
-        script = recorder.ends(roots) if recorder is not None else None
+        script = recorder.ends(roots) if recorder is not None and reads is None else None
         ran = _run(roots, cause)
         del rec.live[:pending]  # what other threads have recorded meanwhile stays
+        if recorder is not None and reads is not None and recorder.has_read(reads, ran):
+            return roots
         if recorder is not None and (ran or recorder.calls):
             starts.written(recorder, script, ran)
         if ours:
@@ -129,7 +147,7 @@ def run_recorded(roots: list[Node]) -> list[Any]:
     ran = _run(roots, "a compiled function")
     _new_step()
     starts.begins()
-    return ran
+    return [r for r in ran if r.bundled is None]
 
 
 def _new_step() -> None:

@@ -78,14 +78,16 @@ def _row(n: Node) -> tuple[Node, int] | None:
     return array, at["start"][0]
 
 
-def settle(found: Bundled, order: list[Node], roots: Sequence[int], results: Sequence[Any]) -> None:
-    """Hand the results to their nodes: buffers to some, and to the others the arrays of which they are rows."""
+def settle(found: Bundled, order: list[Node], roots: Sequence[int], results: Sequence[Any]) -> list[Node]:
+    """Hand the results to their nodes: buffers to some, and to the others the arrays of which they are rows. Gives these."""
     for r, buffer in zip(found.singles, results):
         computed_as(order[roots[r]], buffer)
     arrays = results[len(found.singles) :]
     places = found.plan.roots[len(found.singles) :]
-    for rows, i, buffer in zip(found.bundles, places, arrays):
-        become_rows([(order[roots[r]], at) for r, at in rows], leaf(found.plan.order[i].sig.aval, buffer))
+    made = [leaf(found.plan.order[i].sig.aval, buffer) for i, buffer in zip(places, arrays)]
+    for rows, array in zip(found.bundles, made):
+        become_rows([(order[roots[r]], at) for r, at in rows], array)
+    return made
 
 
 def become_rows(nodes: Sequence[tuple[Node, int]], array: Node) -> None:

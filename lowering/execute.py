@@ -50,19 +50,8 @@ class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
     __slots__ = (
-        "by_numpy",
-        "counts",
-        "dying",
-        "expected",
-        "hosts",
-        "interior",
-        "key",
-        "leaves",
-        "lengths",
-        "padded",
-        "roots",
-        "scalars",
-        "variants",
+        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "roots",
+        "scalars", "variants",
     )  # fmt: skip
 
     def __init__(self, order: list[Node], roots: list[int], key: tuple[Any, ...]) -> None:
@@ -116,8 +105,8 @@ def _execute(roots: list[Node], cause: str) -> Again | None:
     dying = _dying(graph, order)
     if graph.lengths and _run_padded(graph, order, dying):
         return None
-    variant = _run(graph, order, dying, cause)
-    return Again(graph, order) if variant.bundled is None else None
+    variant, arrays = _run(graph, order, dying, cause)
+    return Again(graph, order, variant.bundled, arrays)
 
 
 def _run_padded(graph: Graph, order: list[Node], dying: frozenset[int]) -> bool:
@@ -135,7 +124,8 @@ def _run_padded(graph: Graph, order: list[Node], dying: frozenset[int]) -> bool:
     return True
 
 
-def _run(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> Variant:
+def _run(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> tuple[Variant, list[Node]]:
+    """Gives what ran, and the arrays of bundled results."""
     variant = _variant(graph, order, dying, cause)
     device = order[graph.roots[0]].sig.aval.device
     values = {i: order[i].value for i in graph.hosts}  # type: ignore[attr-defined]
@@ -145,13 +135,14 @@ def _run(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> 
         results = profiling.run(variant.executable, arguments, last.sig, last.code, last.lasti)
     except devices.RuntimeFailure as e:
         raise explain.execution_failure(e, graph, order, variant) from None
+    arrays: list[Node] = []
     if variant.bundled is not None:
-        bundles.settle(variant.bundled, order, graph.roots, results)
+        arrays = bundles.settle(variant.bundled, order, graph.roots, results)
     else:
         for i, buffer in zip(graph.roots, results):
             computed_as(order[i], buffer)
     _count(graph, variant)
-    return variant
+    return variant, arrays
 
 
 def _arguments(variant: Variant, graph: Graph, buffers: list[Any], values: dict[int, np.ndarray], device: Any) -> list[Any]:
@@ -188,14 +179,21 @@ def _count(graph: Graph, variant: Variant) -> None:
 class Again:
     """A graph that ran, to be run again on other values without its nodes (see lazy/replay)."""
 
-    def __init__(self, graph: Graph, order: list[Node]) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, order: list[Node], bundled: bundles.Bundled | None, arrays: list[Node]) -> None:
+        self.graph, self.bundled = graph, bundled
         self.order: list[Node] | None = order
+        self.arrays = arrays  # of bundled results
         self.device = order[graph.roots[0]].sig.aval.device
 
     def nodes(self) -> list[Node]:
-        """Those whose values the run computed."""
-        return [] if self.order is None else [self.order[i] for i in self.graph.roots]
+        """Those whose values the run computed, in the order of its results."""
+        order, roots = self.order, self.graph.roots
+        places = roots if self.bundled is None else [roots[r] for r in self.bundled.singles]
+        return [] if order is None else [*(order[i] for i in places), *self.arrays]
+
+    def consumes(self) -> bool:
+        """Whether no executable is there that leaves its arguments as they are."""
+        return all(v.donated for v in self.graph.variants) and not isinstance(self.graph.by_numpy, Variant)
 
     def sources(self) -> list[Node]:
         """Those whose values the run took."""
@@ -206,9 +204,9 @@ class Again:
     ) -> bool:
         """Say by number where each value comes from: ``leaves`` that were there, ``draws`` of random numbers, ``numbers``
         of calls; and who wants the results. False where a value comes from elsewhere. Forgets the nodes."""
-        order, graph = self.order, self.graph
+        order, graph, made = self.order, self.graph, self.nodes()
         assert order is not None
-        self.order = None
+        self.order, self.arrays = None, []
         self.agrees: dict[Variant, tuple[bool, list[int]]] = {}
         self.values = {i: order[i].value for i in graph.hosts}  # type: ignore[attr-defined]
         self.hosts: list[tuple[int, str, Any]] = []
@@ -222,8 +220,8 @@ class Again:
             for kind, sources in (("leaf", leaves), ("draw", draws), ("number", numbers)):
                 if order[i] in sources:
                     self.hosts.append((i, kind, sources[order[i]]))
-        self.wanted = [wanted.get(order[i], ()) for i in graph.roots]
-        self.made = [(order[i].sig, order[i].code, order[i].lasti) for i in graph.roots]
+        self.wanted = [wanted.get(n, ()) for n in made]
+        self.made = [(n.sig, n.code, n.lasti) for n in made]
         return True
 
     def prepare(
@@ -242,7 +240,8 @@ class Again:
             else:
                 values[i] = np.asarray(numbers.get(k[0], k[1])).astype(values[i].dtype)
         for variant in _known(self.graph, nodes, self.leaves):
-            if self._agrees(variant) and all(_free(nodes[self.leaves[k]], held) for k in variant.donated):
+            fits = variant.bundled is self.bundled and self._agrees(variant)
+            if fits and all(_free(nodes[self.leaves[k]], held) for k in variant.donated):
                 break
         else:
             return None

@@ -10,7 +10,7 @@ from ..record import Leaf as LeafEdge
 from ..record import mode
 from ..tensors import Tensor
 from .arguments import Items
-from .script import Call, Result, Slot
+from .script import Call, Result, Slot, here
 from .state import S
 
 _ref = weakref.ref
@@ -30,6 +30,9 @@ class Again:
         return self.recorder is not None and S.player is self.recorder and not self.recorder.why
 
     def make(self, k: int, call: Call) -> None:
+        if call.f is here:
+            self._read(self.values[call.args[0]])
+            return
         if call.direct:
             if self._writing():
                 self.recorder.found_again(call)
@@ -54,6 +57,14 @@ class Again:
         for (g, meta), now in zip(grads, held):
             self.values[g.slot] = meta.grad if g.before is not None else self._into(g.slot, meta.grad)
             meta.grad = now
+
+    def _read(self, t: Tensor) -> None:
+        """Run what ran for a read, so that what comes after it is a program by itself again."""
+        from ..sync_points import sync_for
+
+        sync_for(t, "a value read before its backward()")
+        if S.player is not self.recorder:
+            S.set_player(None)  # until the next segment
 
     def _known(self, g: Any, meta: Any) -> Any:
         return self.values.get(g.before, meta.grad)

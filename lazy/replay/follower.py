@@ -25,7 +25,7 @@ from ..views import Storage
 from .again import Again, collect, handed_over
 from .arguments import VALUES, Items, Unsayable, same
 from .recorder import defaults, full_aliases
-from .script import Call, Leaf, Result, Same, Script, Slot
+from .script import Call, Leaf, Read, Result, Same, Script, Slot, here
 from .state import S
 
 _ref = weakref.ref
@@ -43,7 +43,8 @@ class Follower:
         self.calls, self.at = script.calls, 0
         self.handles: list[Any] = []  # weak references, in the order of the script's results
         self.bound: list[Any] = [None] * len(script.leaves)
-        self.nodes: list[Any] = [None] * len(script.leaves)
+        self.nodes: list[Any] = [None] * len(script.leaves)  # of the leaves; then of what reads computed, the last one first
+        self.known: dict[int, int] = {}  # the values that reads computed
         self.changed: list[tuple[Any, ...]] = []  # (tensor or a weak reference, its node, edge, version) before a write
         self.aliases: list[tuple[Any, Result]] = []  # others that a write has changed
         self.keys: list[Any] = []
@@ -255,6 +256,37 @@ class Follower:
         else:
             self._write(p._meta.grad, g.slot)
 
+    # --- a read ---
+
+    def reads(self, t: Tensor) -> Node | None:
+        """The value of a tensor that the script reads here or has read, while a backward is still to come."""
+        if type(t._slot) is not Result or t._node is not None or rec.log or S.inside or get_ident() != self.owner:
+            return None
+        if t._slot.index not in self.known:
+            call = self.calls[self.at]
+            if call is None or call.f is not here:
+                self._turns(here)
+                call = self.calls[self.at]
+            if call is None or call.f is not here or call.args[0] is not t._slot:
+                return None
+            if not self._runs(self.script.reads[self.at]):
+                return None
+            self.at += 1
+        return self.nodes[self.known[t._slot.index]]  # type: ignore[no-any-return]
+
+    def _runs(self, read: Read) -> bool:
+        # The calls may still have to be made again, so that nothing is consumed: all leaves are held by us.
+        prepared = [p.prepare(self.nodes, {}, self.keys, self.numbers) for p in read.programs]
+        if any(p is None for p in prepared):
+            return False
+        computed: dict[int, Node] = {}
+        for program, arguments in zip(read.programs, prepared):
+            computed.update(program.run(*arguments))
+        end = len(self.script.leaves)
+        self.nodes[end:end] = [computed[k] for k in sorted(computed)]
+        self.known.update(read.values)
+        return True
+
     # --- the end ---
 
     def finish(self) -> list[Node] | None:
@@ -272,7 +304,7 @@ class Follower:
                 needed.add(slot.kept.index)
         if tuple(sorted(needed)) != script.alive:
             return None
-        computed: dict[int, Node] = {}
+        computed = {i: self.nodes[k] for i, k in script.early.items()}
         ours = self._references()
         prepared = [p.prepare(self.nodes, ours, self.keys, self.numbers) for p in script.programs]
         if any(p is None for p in prepared):
@@ -386,7 +418,8 @@ class Follower:
             if t is not None and t._slot is old.leaves[i]:
                 t._slot = other.leaves[i] if i < known else None  # else: taken for the call that did not fit
         more = [None] * (len(other.leaves) - known)
-        self.bound, self.nodes = [*self.bound[:known], *more], [*self.nodes[:known], *more]
+        computed = self.nodes[len(old.leaves) :]
+        self.bound, self.nodes = [*self.bound[:known], *more], [*self.nodes[:known], *more, *computed]
         self.script, self.calls = other, other.calls
 
     # --- giving up ---

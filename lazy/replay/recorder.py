@@ -19,10 +19,11 @@ from ..record import GradNode, user_site
 from ..tensors import Tensor
 from ..views import layout
 from .arguments import VALUES, Items, Number, Place, Unsayable, constant, indexing, number, numeric, place
-from .script import Call, Grad, Leaf, Result, Same, Script, Write, is_spent
+from .script import Call, Grad, Leaf, Read, Result, Same, Script, Write, here, is_spent
 from .state import S
 
 _ref = weakref.ref
+READS = 4  # in a segment
 
 
 def defaults() -> Any:
@@ -46,6 +47,9 @@ class Recorder:
         self.draws: list[tuple[Any, Any]] = []  # (generator, weak reference to the key's node)
         self.numbers: list[tuple[int, Any]] = []  # (call, weak reference to the node of its number)
         self.aliases: list[tuple[Any, Result]] = []  # weak references to others that a write has changed
+        self.reads: dict[int, Read] = {}
+        self.computed: list[Any] = []  # weak references to the nodes that they computed
+        self.ops = 0  # recorded before them
         self.logged = len(rec.log)
         self.why = ""
         self._fresh: list[Tensor] = []
@@ -335,6 +339,50 @@ class Recorder:
         held = [self.handles[s.index]() for s in (*call.results, *(w.slot for w in call.writes))]
         return [t for t in held if t is not None]
 
+    # --- a read inside the segment ---
+
+    def may_read(self, t: Tensor) -> bool:
+        """Whether the segment may go on beyond this read of one of its values: some backward is still to come."""
+        if self.why or S.inside or get_ident() != self.owner or len(self.reads) >= READS or type(t._slot) is not Result:
+            return False
+        edges = (x._edge for r, s in zip(self.handles, self.results) if (x := r()) is not None and x._slot is s)
+        return any(type(e) is GradNode and not is_spent(e) for e in edges)
+
+    def has_read(self, t: Tensor, ran: list[Any]) -> bool:
+        """Write down a read, for which these programs ran. False where the segment ends here after all."""
+        if self.why:
+            return False
+        made = [n for program in ran for n in program.nodes()]
+        first = len(self.computed)
+        number = {n: -1 - k for k, n in enumerate(made, first)}
+        values = {s.index: number[x._node] for r, s in zip(self.handles, self.results)
+                  if (x := r()) is not None and x._slot is s and x._node in number}  # fmt: skip
+        call = Call(here, (t._slot, *(x for program in ran for x in (program.graph, program.bundled))), {}, None)
+        if not ran or t._slot.index not in values or any(program.consumes() for program in ran):
+            self.opaque("a read that consumes a value")
+            return False
+        known = self._numbers_of_leaves()
+        if not self._linked(ran, known, {n: [k] for n, k in number.items()}):
+            self.opaque("a read of what was pending from before")
+            return False
+        self.computed += map(_ref, made)
+        self.reads[len(self.calls)] = Read(ran, values)
+        self._add(call)
+        self.ops += self.logged
+        self.logged = len(rec.log)
+        return True
+
+    def _numbers_of_leaves(self) -> dict[Any, int]:
+        """By the nodes that programs take: leaves, and what reads have computed."""
+        found = {r(): i for i, r in enumerate(self.leaf_nodes) if self.leaves[i].same_as is None}
+        found.update((r(), -1 - k) for k, r in enumerate(self.computed))
+        return found
+
+    def _linked(self, ran: list[Any], leaves: dict[Any, int], wanted: dict[Node, list[int]]) -> bool:
+        draws = {r(): i for i, (_, r) in enumerate(self.draws)}
+        numbers = {r(): (call, self.calls[call].number()) for call, r in self.numbers}
+        return all([program.link(leaves, draws, numbers, wanted) for program in ran])
+
     # --- the end of the segment ---
 
     def ends(self, roots: list[Node]) -> Script | None:
@@ -366,25 +414,22 @@ class Recorder:
             raise Unsayable("a value that no call returned")
         self.alive_nodes = sorted(alive.items())
         script = Script([*self.calls, None], self.leaves, self.results, tuple(sorted(alive)))
-        script.ops = self.logged
+        script.ops = self.ops + self.logged
+        script.reads = self.reads
         return script
 
     def link(self, script: Script, ran: list[Any]) -> bool:
         """Tell the script how the programs that ran get their arguments and to which values their results belong."""
-        leaves = {r(): i for i, r in enumerate(self.leaf_nodes) if self.leaves[i].same_as is None}
-        draws = {r(): i for i, (_, r) in enumerate(self.draws)}
-        numbers = {r(): (call, self.calls[call].number()) for call, r in self.numbers}
+        leaves = self._numbers_of_leaves()
         wanted: dict[Node, list[int]] = {}
         for i, node in self.alive_nodes:
-            wanted.setdefault(node, []).append(i)
-        known: set[Node] = set()
-        for program in ran:
-            ran_nodes = program.nodes()
-            if not program.link(leaves, draws, numbers, wanted):
-                return False
-            known.update(ran_nodes)
+            if leaves.get(node, 0) < 0:
+                script.early[i] = leaves[node]
+            else:
+                wanted.setdefault(node, []).append(i)
+        known = {node for program in ran for node in program.nodes()}
         script.programs = ran
-        return all(node in known for _, node in self.alive_nodes)
+        return self._linked(ran, leaves, wanted) and wanted.keys() <= known
 
 
 def spent(entry: GradNode) -> GradNode:

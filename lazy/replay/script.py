@@ -126,14 +126,30 @@ class Grad(NamedTuple):
     slot: Result
 
 
+class Read(NamedTuple):
+    """A value read while a history is still to be gone through backward: what ran for it, and which of the values of the
+    segment it computed. Its results are leaves of the programs that run later, numbered from -1 downwards."""
+
+    programs: list[Any]
+    values: dict[int, int]
+
+
+def here() -> None:
+    """Stands for a read among the calls of a script."""
+
+
 class Script:
     """A segment that can be followed."""
 
-    __slots__ = ("__weakref__", "after", "alive", "calls", "leaves", "ops", "programs", "results", "shared")
+    __slots__ = (
+        "__weakref__", "after", "alive", "calls", "early", "leaves", "ops", "programs", "reads", "results", "shared",
+    )  # fmt: skip
 
     def __init__(self, calls: list[Any], leaves: list[Leaf], results: list[Result], alive: tuple[int, ...]) -> None:
         self.calls, self.leaves, self.results, self.alive = calls, leaves, results, alive
         self.programs: list[Any] = []
+        self.reads: dict[int, Read] = {}  # by the number of the call
+        self.early: dict[int, int] = {}  # values alive at the end that a read has computed: the numbers of these
         self.ops = 0
         self.shared: weakref.WeakKeyDictionary[Script, int] = weakref.WeakKeyDictionary()
         self.after: Any = None  # the script that followed it last
@@ -154,9 +170,12 @@ class Script:
         """Whether the other says the same, so that it need not be kept too."""
         return (
             self.alive == other.alive
-            and [p.graph for p in self.programs] == [p.graph for p in other.programs]
+            and [p.graph for p in self.all_programs()] == [p.graph for p in other.all_programs()]
             and [c and c.f for c in self.calls] == [c and c.f for c in other.calls]
         )
+
+    def all_programs(self) -> list[Any]:
+        return [p for r in self.reads.values() for p in r.programs] + self.programs
 
 
 def _alike(a: Any, b: Any) -> bool:

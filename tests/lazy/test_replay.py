@@ -31,7 +31,7 @@ class Program:
         names = [
             "binary", "binary", "number", "varying", "unary", "view", "view", "write", "write_view", "write_part", "data",
             "random", "hold", "drop", "read", "sync", "train", "train", "accumulate", "chunk", "where", "cat", "detach",
-            "made", "place", "place",
+            "made", "place", "place", "early", "early",
         ]  # fmt: skip
         return str(self.rng.choice(names)), self.rng.integers(0, 1000, 4).tolist()
 
@@ -86,10 +86,17 @@ class Program:
             read.append(np.array(a.sum().item()))
         elif name == "sync":
             lx.sync()
-        elif name in ("train", "accumulate"):
-            if name == "train":
+        elif name in ("train", "accumulate", "early"):
+            loss = (F.linear(F.dropout(a.detach(), 0.3), p).tanh() * b.detach()).mean()
+            if name == "early" and (step % 3 or n % 3):  # the loss is read first: each time, or now and then
+                read.append(np.array(loss.item()))
+                if n % 5 > 2:
+                    read.append(np.array((a > b).sum().item()))
+                    t.append(lx.tanh(a + loss.detach()))
+                if k // 2 % 2:
+                    read.append((p * 2).detach().sum().numpy() + loss.detach().numpy())
+            if name != "accumulate":
                 p.grad = None
-            loss = (F.linear(a.detach(), p).tanh() * b.detach()).mean()
             loss.backward()
             with lx.no_grad():
                 velocity.mul_(0.9).add_(p.grad)

@@ -20,7 +20,6 @@ import socket
 import statistics
 import subprocess
 import threading
-import typing
 import unittest
 
 import numpy as np
@@ -33,7 +32,7 @@ from . import kit
 pytestmark = pytest.mark.slow
 DOCUMENTED = [
     argparse, asyncio, collections, datetime, decimal, email, functools, itertools, json, logging, os, pathlib, pickle,
-    random, re, socket, statistics, subprocess, threading, typing, unittest,
+    random, re, socket, statistics, subprocess, threading, unittest,
 ]  # fmt: skip
 
 
@@ -92,6 +91,7 @@ def words():
     return np.array([number[t] for t in tokens]), len(number)
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 @pytest.mark.parametrize(("kind", "lr"), [("lstm", 20.0), ("transformer", 5.0)])
 def test_words_are_foretold(kind, lr):
     text, n = words()
