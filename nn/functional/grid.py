@@ -128,10 +128,9 @@ class _Image:
         """
         batch, channels = self.x.shape[:2]
         n, points = len(taps), tuple(taps[0].shape[2:])
-        counts = tuple(t.shape[1] for t in taps)
 
-        def apart(t: Tensor, d: int) -> Tensor:
-            return t.reshape(batch, *[t.shape[1] if e == d else 1 for e in range(n)], *points)
+        def apart(t: Tensor, d: int) -> Tensor:  # [N, T, 1, P], with as many ones as there are other dims
+            return t.reshape(batch, *[t.shape[1] if e == d else 1 for e in range(n)], -1)
 
         index: Any = None
         seen: Any = None
@@ -140,15 +139,15 @@ class _Image:
             seen = within if seen is None else seen & within
             at = apart(p.detach().clamp(0, size - 1).nan_to_num(0.0).to(lx.int64), d)
             index = at if index is None else index * size + at
-        index = index.reshape(batch, 1, -1).expand(batch, channels, -1)
-        found = lx.gather(self.flat, 2, index).reshape(batch, channels, *counts, *points)
-        found = lx.where(seen.unsqueeze(1), found, 0.0)
+        found = lx.gather(self.flat, 2, index.reshape(batch, 1, -1).expand(batch, channels, -1))
+        found = lx.where(seen.reshape(batch, 1, -1), found, 0.0)
         if weights is None:
             return found.reshape(batch, channels, *points)
         weight: Any = None
         for d, w in enumerate(weights):
             weight = apart(w, d) if weight is None else weight * apart(w, d)
-        return (found * weight.unsqueeze(1)).sum(tuple(range(2, 2 + n)))
+        found = (found * weight.reshape(batch, 1, -1)).reshape(batch, channels, -1, index.shape[-1])
+        return found.sum(2).reshape(batch, channels, *points)
 
 
 def _reflected(place: Tensor, low: float, high: float) -> Tensor:
