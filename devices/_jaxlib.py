@@ -240,9 +240,10 @@ def bytecode(module: Any) -> bytes:
 
 
 def compile_module(
-    code: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], options: Mapping[str, int | str] | None = None
-) -> Executable:
-    """Compile a module for one device; ``options`` of XLA's that only affect speed are left out where unknown."""
+    code: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]],
+    options: Mapping[str, int | str] | None = None,
+) -> Executable:  # fmt: skip
+    """Compile a module for one device; ``options`` are left out where this XLA does not know them."""
     try:
         loaded = device.client.compile_and_load(code, [device], _options(device, options))
     except RuntimeFailure as e:
