@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import lazy as lx
 from ...autograd.control import scan
-from ...lazy import Tensor
+from ...lazy import Tensor, levels
 from ._common import check_reduction, choose, edged, error, part, reshaped, spread
 
 _NEVER = -1e30  # the logarithm of what cannot be; finite, so that no gradient is NaN
@@ -99,7 +99,7 @@ def _losses(logp: Tensor, targets: Tensor, lengths: Tensor, wanted: Tensor, blan
     first = spread(lx.arange(states, device=logp.device) < 2, (batch, states), (1,))
     alpha = choose(first, reshaped(part(emitted, 0, 0, 1), (batch, states)), _NEVER)
 
-    def step(alpha: Tensor, given: tuple[Tensor, Tensor]) -> tuple[Tensor, None]:
+    def step(alpha: Tensor, given: tuple[Tensor, Any]) -> tuple[Tensor, None]:
         emission, t = given
         one, two = (edged(alpha, _NEVER, (0, k), (0, -k)) for k in (1, 2))
         two = lx.where(skips, two, _NEVER)
@@ -108,8 +108,11 @@ def _losses(logp: Tensor, targets: Tensor, lengths: Tensor, wanted: Tensor, blan
         going = spread(lengths > t, (batch, states), (0,))
         return choose(going, top + lx.log(total) + emission, alpha), None
 
-    times = lx.arange(1, steps, device=logp.device)
-    alpha, _ = scan(step, alpha, (part(emitted, 0, 1, steps), times))
+    if levels.active:  # a loop of the device's cannot be said for a batch
+        for t in range(1, steps):
+            alpha, _ = step(alpha, (reshaped(part(emitted, 0, t, t + 1), (batch, states)), t))
+    else:
+        alpha, _ = scan(step, alpha, (part(emitted, 0, 1, steps), lx.arange(1, steps, device=logp.device)))
     line = spread(lx.arange(states, device=logp.device), (batch, states), (1,))
     last = spread(2 * wanted, (batch, states), (0,))
     ends = choose((line == last) | (line == last - 1), alpha, _NEVER)

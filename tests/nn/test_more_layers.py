@@ -80,6 +80,16 @@ def test_ctc_over_more_time_records_no_more():
     assert recorded[0] == recorded[1]
 
 
+def test_ctc_of_examples_one_by_one():
+    logp, labels = F.log_softmax(x(2, 6, 3, 4), 3), lx.tensor([[1, 2], [2, 2], [3, 1]])
+
+    def loss(logp):
+        return F.ctc_loss(logp, labels, (6, 5, 4), (2, 2, 1))
+
+    expected = [loss(logp[k]).item() for k in (0, 1)]
+    np.testing.assert_allclose(lx.func.vmap(loss)(logp).numpy(), expected, rtol=1e-5)
+
+
 def test_fractional_pooling_finds_the_maximum_and_its_place():
     image = lx.arange(36.0).reshape(1, 1, 6, 6).requires_grad_()
     start = lx.zeros(1, 1, 2)  # windows begin at 0, 1, and where the last one ends with the image
