@@ -229,7 +229,7 @@ class Executable:
         return self.loaded.hlo_modules()[0].to_string()
 
 
-def _options(device: Any, options: Mapping[str, int] | None = None) -> Any:
+def _options(device: Any, options: Mapping[str, int | str] | None = None) -> Any:
     found = get_compile_options(
         num_replicas=1, num_partitions=1, device_assignment=np.array([[device.id]]), backend=device.client
     )
@@ -249,9 +249,10 @@ def bytecode(module: Any) -> bytes:
 
 
 def compile_module(
-    code: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], options: Mapping[str, int] | None = None
-) -> Executable:
-    """Compile a module for one device; ``options`` of XLA's that only affect speed are left out where unknown."""
+    code: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]],
+    options: Mapping[str, int | str] | None = None,
+) -> Executable:  # fmt: skip
+    """Compile a module for one device; ``options`` are left out where this XLA does not know them."""
     try:
         loaded = device.client.compile_and_load(code, [device], _options(device, options))
     except RuntimeFailure as e:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 
 from ._jaxlib import (
     Executable,
@@ -44,6 +45,21 @@ def target_signature(device: Device) -> str:
     return f"{runtime_version()} | {where} | {host_signature()} | {flags}"
 
 
+# 'stablehlo.reduce(...) applies stablehlo.add across dimensions = [3] : (tensor<2x2x2x2x12x11x10xf32>, ...'
+_SUM_OF_MANY_DIMS = re.compile(r"applies stablehlo\.add across dimensions = \[[\d, ]*\] : \(tensor<(?:\d+x){7}")
+
+
+def options_for(text: str, device: Device) -> dict[str, int | str]:
+    """XLA's options for a module of that text.
+
+    The kernels that XLA's CPU backend makes with YNNPACK end the process at a sum of products over more than six dims of
+    which one factor is repeated (jaxlib 0.10.2): programs with such sums do without them.
+    """
+    if device.platform != "cpu" or not _SUM_OF_MANY_DIMS.search(text):
+        return {}
+    return {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+
 __all__ = [
     "Executable",
     "bytecode",
@@ -54,6 +70,7 @@ __all__ = [
     "host_signature",
     "ir",
     "mlir_context",
+    "options_for",
     "runtime_version",
     "stablehlo",
     "target_signature",

@@ -21,7 +21,7 @@ class Recipe(NamedTuple):
     """What it takes to compile a module again: its bytecode, compressed, and XLA's options."""
 
     code: bytes
-    options: dict[str, int]
+    options: dict[str, int | str]
 
 
 def recipe(code: bytes, text: str, found: Any, device: Device) -> Recipe | None:
@@ -33,7 +33,7 @@ def recipe(code: bytes, text: str, found: Any, device: Device) -> Recipe | None:
     options = memory.in_blocks(text)
     if not options:
         return None
-    return Recipe(zlib.compress(code, 1), options)
+    return Recipe(zlib.compress(code, 1), {**options, **compiler.options_for(text, device)})
 
 
 def watch(found: Any, device: Device) -> None:

@@ -148,7 +148,8 @@ def _module(module: Any) -> tuple[bytes, Any, str]:
 def _compiled(module: Any, text: str, plan: Plan, device: Device) -> Any:
     code = compiler.bytecode(module)
     try:
-        found = profiling.compiled(compiler.compile_module, code, device.pjrt, outputs_of(plan))
+        options = compiler.options_for(text, device)
+        found = profiling.compiled(compiler.compile_module, code, device.pjrt, outputs_of(plan), options)
     except RuntimeFailure as e:
         raise explain.compile_failure(e, plan) from None
     found.recipe = blocks.recipe(code, text, found, device)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ... import lazy as lx
-from ...lazy import Tensor
-from ._common import check_reduction, choose, error, part, reshaped, spread
+from ...autograd.control import scan
+from ...lazy import Tensor, levels
+from ._common import check_reduction, choose, edged, error, part, reshaped, spread
 
 _NEVER = -1e30  # the logarithm of what cannot be; finite, so that no gradient is NaN
 
@@ -95,17 +96,23 @@ def _losses(logp: Tensor, targets: Tensor, lengths: Tensor, wanted: Tensor, blan
         skips = lx.cat([skips[:, :2], (labels[:, 2:] != labels[:, :-2]) & (labels[:, 2:] != blank)], 1)
     index = spread(labels, (steps, batch, states), (1, 2))
     emitted = lx.gather(logp, 2, index)  # [T, N, states]
-    never = lx.full((batch, 2), _NEVER, dtype=logp.dtype, device=logp.device)
     first = spread(lx.arange(states, device=logp.device) < 2, (batch, states), (1,))
     alpha = choose(first, reshaped(part(emitted, 0, 0, 1), (batch, states)), _NEVER)
-    for t in range(1, steps):
-        one = lx.cat([part(never, 1, 0, 1), part(alpha, 1, 0, states - 1)], 1)
-        two = lx.cat([never, alpha], 1)
-        two = choose(skips, part(two, 1, 0, states), _NEVER)
+
+    def step(alpha: Tensor, given: tuple[Tensor, Any]) -> tuple[Tensor, None]:
+        emission, t = given
+        one, two = (edged(alpha, _NEVER, (0, k), (0, -k)) for k in (1, 2))
+        two = lx.where(skips, two, _NEVER)
         top = lx.maximum(lx.maximum(alpha, one), two).detach()
         total = lx.exp(alpha - top) + lx.exp(one - top) + lx.exp(two - top)
-        moved = top + lx.log(total) + reshaped(part(emitted, 0, t, t + 1), (batch, states))
-        alpha = choose(spread(lengths > t, (batch, states), (0,)), moved, alpha)
+        going = spread(lengths > t, (batch, states), (0,))
+        return choose(going, top + lx.log(total) + emission, alpha), None
+
+    if levels.active:  # a loop of the device's cannot be said for a batch
+        for t in range(1, steps):
+            alpha, _ = step(alpha, (reshaped(part(emitted, 0, t, t + 1), (batch, states)), t))
+    else:
+        alpha, _ = scan(step, alpha, (part(emitted, 0, 1, steps), lx.arange(1, steps, device=logp.device)))
     line = spread(lx.arange(states, device=logp.device), (batch, states), (1,))
     last = spread(2 * wanted, (batch, states), (0,))
     ends = choose((line == last) | (line == last - 1), alpha, _NEVER)

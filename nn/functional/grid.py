@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -90,20 +89,17 @@ def grid_sample(
         places.append((at + 1) / 2 * (size - 1) if align_corners else ((at + 1) * size - 1) / 2)
     image = _Image(input, padding_mode, align_corners)
     if mode == "bicubic":
-        return _bicubic(image, places)
+        floors = [p.detach().floor() for p in places]
+        taps = [
+            image.inside(lx.stack([f + k for k in (-1, 0, 1, 2)], 1), d).round() for d, f in enumerate(floors)
+        ]  # fmt: skip
+        return image.mean(taps, [_cubic_weights(p - f) for p, f in zip(places, floors)])
     places = [image.inside(p, d) for d, p in enumerate(places)]
     if mode == "nearest":
-        return image.at([p.round() for p in places])
+        return image.mean([p.round().unsqueeze(1) for p in places], None)
     floors = [p.detach().floor() for p in places]
-    total: Any = None
-    for corner in itertools.product((0, 1), repeat=n):
-        weight: Any = None
-        for p, f, c in zip(places, floors, corner):
-            near = p - f if c else 1 - (p - f)
-            weight = near if weight is None else weight * near
-        term = image.at([f + c for f, c in zip(floors, corner)]) * weight.unsqueeze(1)
-        total = term if total is None else total + term
-    return total
+    taps = [lx.stack([f, f + 1], 1) for f in floors]
+    return image.mean(taps, [lx.stack([1 - (p - f), p - f], 1) for p, f in zip(places, floors)])
 
 
 class _Image:
@@ -115,52 +111,58 @@ class _Image:
         self.flat = reshaped(x, (x.shape[0], x.shape[1], x[0, 0].numel()))
 
     def inside(self, place: Tensor, d: int) -> Tensor:
-        """A coordinate moved into the image, unless zeros lie outside."""
+        """A coordinate moved into the image, unless zeros lie outside. On the border it has no gradient, as in PyTorch."""
         size = self.sizes[d]
         if self.padding_mode == "reflection":
             low, high = (0.0, size - 1.0) if self.align_corners else (-0.5, size - 0.5)
             place = _reflected(place, low, high)
-        return place if self.padding_mode == "zeros" else place.clamp(0, size - 1)
+        if self.padding_mode == "zeros":
+            return place
+        return lx.where((place > 0) & (place < size - 1), place, place.detach().clamp(0, size - 1))
 
-    def at(self, places: list[Tensor]) -> Tensor:
-        """The elements at whole coordinates [N, *s] a dim: [N, C, *s]; zero outside."""
+    def mean(self, taps: list[Tensor], weights: list[Tensor] | None) -> Tensor:
+        """The elements at whole coordinates, zero outside, weighted and added up: [N, C, *s].
+
+        Of taps [N, T, *s] a dim every combination counts, with the product of its weights. All are read at once: a program
+        for each of them would be long.
+        """
         batch, channels = self.x.shape[:2]
-        shape = tuple(places[0].shape[1:])
+        n, points = len(taps), tuple(taps[0].shape[2:])
+
+        def apart(t: Tensor, d: int) -> Tensor:  # [N, T, 1, P], with as many ones as there are other dims
+            return t.reshape(batch, *[t.shape[1] if e == d else 1 for e in range(n)], -1)
+
         index: Any = None
         seen: Any = None
-        for p, size in zip(places, self.sizes):
-            within = (p >= 0) & (p <= size - 1)
+        for d, (p, size) in enumerate(zip(taps, self.sizes)):
+            within = apart((p >= 0) & (p <= size - 1), d)
             seen = within if seen is None else seen & within
-            at = p.detach().clamp(0, size - 1).nan_to_num(0.0).to(lx.int64)
+            at = apart(p.detach().clamp(0, size - 1).nan_to_num(0.0).to(lx.int64), d)
             index = at if index is None else index * size + at
-        index = index.reshape(batch, 1, -1).expand(batch, channels, -1)
-        found = lx.gather(self.flat, 2, index).reshape(batch, channels, *shape)
-        return lx.where(seen.unsqueeze(1), found, 0.0)
+        found = lx.gather(self.flat, 2, index.reshape(batch, 1, -1).expand(batch, channels, -1))
+        found = lx.where(seen.reshape(batch, 1, -1), found, 0.0)
+        if weights is None:
+            return found.reshape(batch, channels, *points)
+        weight: Any = None
+        for d, w in enumerate(weights):
+            weight = apart(w, d) if weight is None else weight * apart(w, d)
+        found = (found * weight.reshape(batch, 1, -1)).reshape(batch, channels, -1, index.shape[-1])
+        return found.sum(2).reshape(batch, channels, *points)
 
 
 def _reflected(place: Tensor, low: float, high: float) -> Tensor:
     span = high - low
     if span == 0:
         return place * 0
-    away = (place - low).abs()
+    away = place - low
+    away = lx.where(away < 0, -away, away)
     flips = (away / span).detach().floor()
     rest = away - flips * span
     return lx.where(flips % 2 == 0, rest + low, span - rest + low)
 
 
-def _bicubic(image: _Image, places: list[Tensor]) -> Tensor:
-    floors = [p.detach().floor() for p in places]
-    taps = [_cubic_weights(p - f) for p, f in zip(places, floors)]
-    total: Any = None
-    for i, j in itertools.product(range(4), repeat=2):
-        corner = [image.inside(f + (k - 1), d) for d, (f, k) in enumerate(zip(floors, (i, j)))]
-        term = image.at([c.round() for c in corner]) * (taps[0][i] * taps[1][j]).unsqueeze(1)
-        total = term if total is None else total + term
-    return total
-
-
-def _cubic_weights(t: Tensor) -> list[Tensor]:
-    """Keys' cubic convolution kernel with a = -0.75, for the four neighbours of a fraction t."""
+def _cubic_weights(t: Tensor) -> Tensor:
+    """Keys' cubic convolution kernel with a = -0.75, for the four neighbours of a fraction t [N, *s]: [N, 4, *s]."""
     a = -0.75
 
     def near(d: Tensor) -> Tensor:
@@ -169,7 +171,7 @@ def _cubic_weights(t: Tensor) -> list[Tensor]:
     def far(d: Tensor) -> Tensor:
         return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
 
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+    return lx.stack([far(t + 1), near(t), near(1 - t), far(2 - t)], 1)
 
 
 def _check(input: Tensor, grid: Tensor, mode: str) -> None:

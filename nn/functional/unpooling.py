@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +10,6 @@ from ... import lazy as lx
 from ...lazy import Tensor
 from ._common import Size, error, reshaped, tuple_of
 from .pooling import (
-    _best_of,
     _root,
     adaptive_max_pool1d,
     adaptive_max_pool2d,
@@ -135,18 +133,17 @@ def _fractional(
     for d in range(n):
         u = samples[..., n - 1 - d if n == 2 else d].unsqueeze(-1)  # PyTorch's order: x first in two dims only
         starts.append(_beginnings(u, sizes[d], out[d], kernel[d]))
+    index: Any = 0
+    for d in range(n):  # [N, C, *kernel, *out]
+        at = starts[d].unsqueeze(2) + lx.arange(kernel[d], device=x.device).unsqueeze(1)
+        shape = [m if e == d else 1 for m in (kernel[d], out[d]) for e in range(n)]
+        index = index * sizes[d] + at.reshape(*lead, *shape)
+    windows = (*lead, math.prod(kernel), *out)
+    index = index.reshape(windows)
     flat = reshaped(x, (*lead, math.prod(sizes)))
-    values, places = [], []
-    for shift in itertools.product(*(range(k) for k in kernel)):
-        index: Any = 0
-        for d in range(n):
-            at = (starts[d] + shift[d]).reshape(*lead, *[out[d] if e == d else 1 for e in range(n)])
-            index = index * sizes[d] + at
-        places.append(index)
-        values.append(lx.gather(flat, 2, index.reshape(*lead, -1)).reshape(*lead, *out))
-    best, at = _best_of(values, places)
-    assert at is not None
-    return (best, at) if batched else (best.squeeze(0), at.squeeze(0))
+    best, which = lx.gather(flat, 2, index.reshape(*lead, -1)).reshape(windows).max(2)
+    places = lx.gather(index, 2, which.unsqueeze(2)).squeeze(2)
+    return (best, places) if batched else (best.squeeze(0), places.squeeze(0))
 
 
 def _beginnings(u: Tensor, size: int, out: int, kernel: int) -> Tensor:

@@ -92,3 +92,10 @@ def test_random_sums_keep_their_value(seed, monkeypatch):
     monkeypatch.setenv("LAZYXLA_CACHE_DIR", "off")
     monkeypatch.setattr(sums, "merged", lambda plan: plan)
     np.testing.assert_allclose(merged, program().numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_sum_of_products_over_seven_dims():
+    a = rng.standard_normal((2, 2, 2, 2, 12, 11, 10)).astype(np.float32)
+    b = rng.standard_normal((2, 1, 1, 2, 12, 11, 10)).astype(np.float32)
+    expected = (a.astype(np.float64) * b).sum(3)
+    np.testing.assert_allclose((lx.tensor(a) * lx.tensor(b)).sum(3).numpy(), expected, rtol=1e-5, atol=1e-5)

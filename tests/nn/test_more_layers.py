@@ -69,6 +69,50 @@ def test_ctc_of_one_label_by_hand():
     assert float(empty) == pytest.approx(-np.log(p[0, 0] * p[1, 0]), rel=1e-5)
 
 
+def test_ctc_over_more_time_records_no_more():
+    labels, recorded = lx.tensor([[1, 2, 1], [2, 2, 1]]), []
+    for steps in (12, 60):
+        logp = F.log_softmax(x(steps, 2, 3).requires_grad_(), 2)
+        lx.metrics.reset()
+        F.ctc_loss(logp, labels, (steps, steps - 1), (3, 3)).backward()
+        lx.sync()
+        recorded.append(lx.metrics.report(as_dict=True)["ops_recorded"])
+    assert recorded[0] == recorded[1]
+
+
+def test_ctc_of_examples_one_by_one():
+    logp, labels = F.log_softmax(x(2, 6, 3, 4), 3), lx.tensor([[1, 2], [2, 2], [3, 1]])
+
+    def loss(logp):
+        return F.ctc_loss(logp, labels, (6, 5, 4), (2, 2, 1))
+
+    expected = [loss(logp[k]).item() for k in (0, 1)]
+    np.testing.assert_allclose(lx.func.vmap(loss)(logp).numpy(), expected, rtol=1e-5)
+
+
+def test_fractional_pooling_finds_the_maximum_and_its_place():
+    image = lx.arange(36.0).reshape(1, 1, 6, 6).requires_grad_()
+    start = lx.zeros(1, 1, 2)  # windows begin at 0, 1, and where the last one ends with the image
+    best, places = F.fractional_max_pool2d(image, (2, 3), (3, 2), return_indices=True, _random_samples=start)
+    assert places.tolist() == [[[[8, 11], [20, 23], [32, 35]]]] and best.tolist() == [[[[8, 11], [20, 23], [32, 35]]]]
+    best.sum().backward()
+    assert image.grad.flatten().nonzero().flatten().tolist() == [8, 11, 20, 23, 32, 35]
+
+
+def test_distances_that_count_have_the_gradient_zero():
+    rows = lx.tensor([[1.0, 2.0], [1.0, 3.0], [0.0, 0.0]], requires_grad=True)
+    found = F.pdist(rows, 0)
+    found.sum().backward()
+    assert found.tolist() == [1, 2, 2] and rows.grad.tolist() == [[0, 0]] * 3
+
+
+def test_on_the_border_a_place_has_no_gradient():
+    image, grid = x(1, 1, 3, 3), lx.tensor([[[[-1.0, 0.0], [1.0, 0.5], [0.2, 0.3]]]], requires_grad=True)
+    F.grid_sample(image, grid, padding_mode="border", align_corners=True).sum().backward()
+    across = grid.grad[0, 0, :, 0].tolist()
+    assert across[:2] == [0, 0] and across[2] != 0
+
+
 def test_sampling_at_its_own_grid_gives_the_image():
     image = x(2, 3, 4, 5)
     grid = F.affine_grid(lx.eye(2, 3).expand(2, 2, 3), image.shape, align_corners=False)
