@@ -31,7 +31,7 @@ class Again:
 
     def make(self, k: int, call: Call) -> None:
         if call.f is here:
-            self._read(self.values[call.args[0]])
+            self._read(k, call.args[0])
             return
         if call.direct:
             if self._writing():
@@ -58,10 +58,15 @@ class Again:
             self.values[g.slot] = meta.grad if g.before is not None else self._into(g.slot, meta.grad)
             meta.grad = now
 
-    def _read(self, t: Tensor) -> None:
+    def _read(self, k: int, slot: Slot) -> None:
         """Run what ran for a read, so that what comes after it is a program by itself again."""
         from ..sync_points import sync_for
 
+        t, follower = self.values[slot], self.follower
+        used: set[Any] = set()  # what is kept here beside it would be results more
+        for call in follower.calls[k + 1 : follower.at]:
+            _slots((call.args, tuple(call.kwargs.values()), tuple(call.others), call.grads), used)
+        self.values = {s: x for s, x in self.values.items() if s in used}
         sync_for(t, "a value read before its backward()")
         if S.player is not self.recorder:
             S.set_player(None)  # until the next segment
@@ -100,6 +105,15 @@ def _named(t: Any, traced: bool) -> Any:
     names = [t] if t._meta is None or t._meta.domain is None else [r() for r in t._meta.domain.storage.members]
     whole = (m for m in names if m is not None and (m._meta is None or not m._meta.chain))
     return next((m for m in whole if (m._edge is not None) is traced), t)
+
+
+def _slots(x: Any, found: set[Any]) -> None:
+    """All slots among arguments."""
+    if isinstance(x, Slot):
+        found.add(x)
+    elif isinstance(x, (tuple, list)):  # Items and Grad among them
+        for y in x:
+            _slots(y, found)
 
 
 def handed_over(made: Tensor, t: Tensor, keep_value: bool = False) -> None:
