@@ -324,6 +324,16 @@ def test_hooks_with_keyword_arguments():
         bad(1)
 
 
+def test_tables_hold_the_hooks_themselves():
+    net = nn.Identity()
+    before, after = lambda m, args: None, lambda m, args, kwargs, out: None
+    net.register_forward_pre_hook(before)
+    handle = net.register_forward_hook(after, with_kwargs=True, always_call=True)
+    assert list(net._forward_pre_hooks.values()) == [before] and list(net._forward_hooks.values()) == [after]
+    handle.remove()
+    assert not (net._forward_hooks or net._forward_hooks_with_kwargs or net._forward_hooks_always_called)
+
+
 def test_always_called_hook_sees_a_failure():
     class Broken(nn.Module):
         def forward(self, x):
