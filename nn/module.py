@@ -26,6 +26,9 @@ class Module:
     """The base of layers and models. Subclasses call ``super().__init__()``, assign parameters and submodules as
     attributes, and define ``forward``; calling the module runs its hooks and ``forward``."""
 
+    _version = 1  # of what ``state_dict`` holds
+    _state_of_later: tuple[str, ...] = ()  # names that state dicts of before ``_version`` may lack
+
     training: bool
     _parameters: dict[str, Any]
     _buffers: dict[str, Any]

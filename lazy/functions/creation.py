@@ -392,6 +392,23 @@ _range.__name__ = "range"
 function(_range)
 
 
+_WIDER = {
+    np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble, np.dtype(np.complex64): np.complex128,
+}  # fmt: skip
+
+
+def evenly(start: Any, end: Any, steps: int, d: DType) -> np.ndarray:
+    """As PyTorch counts, to the bit: from the nearer end, a step of the numbers' own type (float64 for whole numbers)
+    multiplied and added with one rounding. A point that lies on a pixel, not beside it, decides where a gradient points."""
+    work = d.numpy if d.is_inexact else np.dtype(np.float64)
+    a, b = np.asarray(start).astype(d.numpy).astype(work), np.asarray(end).astype(d.numpy).astype(work)
+    wide = _WIDER.get(work, work)
+    step = ((b - a) / np.asarray(max(steps - 1, 1), work)).astype(wide)
+    at = np.arange(steps)
+    first, last = a + step * at.astype(wide), b - step * (steps - 1 - at).astype(wide)
+    return np.where(at < max(steps // 2, 1), first, last).astype(work).astype(d.numpy)
+
+
 def _spaced(start: Any, end: Any, steps: int, base: float | None, dtype: Any, device: Any) -> Tensor:
     """``steps`` evenly spaced numbers (or the base to their powers): on the host, unless an end is itself computed."""
     if steps < 0:
@@ -406,8 +423,8 @@ def _spaced(start: Any, end: Any, steps: int, base: float | None, dtype: Any, de
     if d.category == dtypes.INT and not given:
         start, end = int(start), int(end)  # as PyTorch does
     if not given and steps <= SMALL:
-        values = np.linspace(start, end, steps) if base is None else np.logspace(start, end, steps, base=base)
         with np.errstate(all="ignore"):
+            values = evenly(start, end, steps, d) if base is None else np.logspace(start, end, steps, base=base)
             return constant(values.astype(d.numpy), d, devices.canonical(device))
     place = given[0].device if given and device is None else devices.canonical(device)
     work = dtypes.complex128 if d.is_complex else dtypes.float64 if not (given and d.is_inexact) else d

@@ -293,6 +293,19 @@ def test_deepcopy_is_independent():
     assert other.weight.requires_grad and isinstance(other.weight, nn.Parameter)
 
 
+def test_state_of_before_batches_were_counted():
+    """PyTorch's checkpoints of before version 2 of its norms, and dicts that say no version, lack a count of batches."""
+    norm = nn.BatchNorm1d(2)
+    state = {k: v + 1 for k, v in norm.state_dict().items() if k != "num_batches_tracked"}
+    net = nn.Sequential(norm)
+    net.load_state_dict({f"0.{k}": v for k, v in state.items()})
+    assert norm.running_mean.tolist() == [1, 1] and norm.num_batches_tracked.item() == 0
+    versioned = OrderedDict(state)
+    versioned._metadata = {"": {"version": 2}}
+    with pytest.raises(RuntimeError, match='Missing key.* "num_batches_tracked"'):
+        norm.load_state_dict(versioned)
+
+
 # --- hooks ------------------------------------------------------------------------------------------------------
 
 
