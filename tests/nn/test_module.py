@@ -306,6 +306,14 @@ def test_state_of_before_batches_were_counted():
         norm.load_state_dict(versioned)
 
 
+def test_state_hooks_under_their_older_names():
+    net = nn.Linear(2, 2, bias=False)
+    net._register_state_dict_hook(lambda m, state, prefix, _: {"old." + k: v for k, v in state.items()})
+    net._register_load_state_dict_pre_hook(lambda state, *_: state.update(weight=state.pop("old.weight")))
+    net.load_state_dict({k: v * 0 for k, v in net.state_dict().items()})
+    assert net.weight.abs().sum().item() == 0
+
+
 # --- hooks ------------------------------------------------------------------------------------------------------
 
 
