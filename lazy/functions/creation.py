@@ -327,8 +327,9 @@ def full(
 
 @function
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     return _full(
         tuple(input.shape), fill_value, dtypes.as_dtype(dtype or input.dtype), device or input.device, requires_grad
     )
