@@ -114,7 +114,8 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization", "testing",
+        "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization",
+        "testing",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 

@@ -145,7 +145,7 @@ def test_inputs_are_left_alone():
 
 def test_dicts_keep_their_order():
     p = {"weight": lx.ones(2), "bias": lx.zeros(1)}
-    g, (value, aux) = F.grad_and_value(lambda p: ((p["weight"] * p["bias"]).sum(), {"z": p["bias"], "a": 1}), has_aux=True)(p)
+    g, (_, aux) = F.grad_and_value(lambda p: ((p["weight"] * p["bias"]).sum(), {"z": p["bias"], "a": 1}), has_aux=True)(p)
     assert list(g) == list(F.jacrev(lambda p: p["weight"] + p["bias"])(p)) == ["weight", "bias"]
     assert list(aux) == ["z", "a"]
     assert list(F.vjp(lambda p: {"y": p["weight"], "x": p["bias"]}, p)[0]) == ["y", "x"]
