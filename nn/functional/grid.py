@@ -11,7 +11,7 @@ import numpy as np
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ...lazy.functions.creation import evenly
+from ...lazy.functions.spaced import evenly
 from ._common import constant, error, reshaped
 
 
