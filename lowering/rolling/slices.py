@@ -69,8 +69,8 @@ def sunk(body: Sequence[Node], kept: Iterable[Node], rows: Iterable[Node]) -> Su
     for n in body:
         if n in whole:
             if _is_part(n):
-                ((x, part),) = _asks(n, None) or ()
-                made[n, None] = value(x, part)
+                at = n.sig.keyword
+                made[n, None] = value(n.inputs[0], Box(at["start"], at["limit"]))
             else:
                 inputs = tuple(value(x, None) for x in n.inputs)
                 same = all(x is y for x, y in zip(inputs, n.inputs))
