@@ -1,6 +1,7 @@
 """Reverse-mode differentiation over the recorded graph. Plugs itself into ``lazy``."""
 
 from . import function, functional, rules
+from .anomaly import detect_anomaly, set_detect_anomaly
 from .bridge import from_jax_function
 from .control import associative_scan, cond, map, scan, while_loop
 from .engine import backward, grad
@@ -23,6 +24,7 @@ __all__ = [
     "associative_scan",
     "backward",
     "cond",
+    "detect_anomaly",
     "enable_grad",
     "from_jax_function",
     "function",
@@ -37,6 +39,7 @@ __all__ = [
     "no_grad",
     "rules",
     "scan",
+    "set_detect_anomaly",
     "set_grad_enabled",
     "while_loop",
 ]

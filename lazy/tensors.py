@@ -468,7 +468,8 @@ class Tensor(_Added):
         )
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 and spec else object.__format__(self, spec)
+        number = self.ndim == 0 and (spec or type(self) is Tensor)
+        return format(self.item(), spec) if number else object.__format__(self, spec)
 
     def __str__(self) -> str:
         return repr(self)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..autograd import Function
 from ..lazy import Tensor
 from ..lazy.hooks import RemovableHandle
 
 
-class Hook(NamedTuple):
-    """A registered function and how it wants to be called."""
-
-    call: Callable[..., Any]
-    with_kwargs: bool = False
-    always_call: bool = False
-
-
-def register(table: dict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
-    """Put a hook at the end (or the front) of a table."""
-    handle = RemovableHandle(table)
+def register(
+    table: dict[int, Any], hook: Any, prepend: bool = False, notes: Sequence[dict[int, bool]] = ()
+) -> RemovableHandle:
+    """Put a hook at the end (or the front) of a table, and into those that note how it wants to be called."""
+    handle = RemovableHandle(table, extra_dict=notes)
+    for note in notes:
+        note[handle.id] = True
     if prepend:
         others = dict(table)
         table.clear()
@@ -37,30 +33,30 @@ def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     watch = _Backward(module) if module._backward_hooks or module._backward_pre_hooks else None
     called: set[int] = set()
     try:
-        for hook in list(module._forward_pre_hooks.values()):
-            args, kwargs = _before(module, hook, args, kwargs)
+        for key, hook in list(module._forward_pre_hooks.items()):
+            args, kwargs = _before(module, hook, key in module._forward_pre_hooks_with_kwargs, args, kwargs)
         if watch is not None:
             args = watch.inputs(args)
         result = module.forward(*args, **kwargs)
         for key, hook in list(module._forward_hooks.items()):
             called.add(key)
-            found = hook.call(module, args, kwargs, result) if hook.with_kwargs else hook.call(module, args, result)
+            found = _after(module, hook, key, args, kwargs, result)
             result = result if found is None else found
     except Exception:
         for key, hook in list(module._forward_hooks.items()):
-            if hook.always_call and key not in called:
-                _after_failure(module, hook, args, kwargs)
+            if key in module._forward_hooks_always_called and key not in called:
+                _after_failure(module, hook, key, args, kwargs)
         raise
     return result if watch is None else watch.outputs(result)
 
 
-def _before(module: Any, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if not hook.with_kwargs:
-        found = hook.call(module, args)
+def _before(module: Any, hook: Any, with_kwargs: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if not with_kwargs:
+        found = hook(module, args)
         if found is None:
             return args, kwargs
         return found if isinstance(found, tuple) else (found,), kwargs
-    found = hook.call(module, args, kwargs)
+    found = hook(module, args, kwargs)
     if found is None:
         return args, kwargs
     if not isinstance(found, tuple) or len(found) != 2:
@@ -68,10 +64,16 @@ def _before(module: Any, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, An
     return found
 
 
-def _after_failure(module: Any, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _after(module: Any, hook: Any, key: int, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+    if key in module._forward_hooks_with_kwargs:
+        return hook(module, args, kwargs, result)
+    return hook(module, args, result)
+
+
+def _after_failure(module: Any, hook: Any, key: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """A hook that is always called, with no result; its own failure must not hide the first one."""
     try:
-        hook.call(module, args, kwargs, None) if hook.with_kwargs else hook.call(module, args, None)
+        _after(module, hook, key, args, kwargs, None)
     except Exception as e:
         warnings.warn(f"a forward hook with always_call=True raised an exception that was silenced: {e}", stacklevel=4)
 
@@ -137,7 +139,7 @@ class _Backward:
                 full[i] = g
             self.grad_output = tuple(full)
             for hook in list(self.module._backward_pre_hooks.values()):
-                found = hook.call(self.module, self.grad_output)
+                found = hook(self.module, self.grad_output)
                 if found is not None:
                     self.grad_output = found if isinstance(found, tuple) else (found,)
             if not self.watches_input:
@@ -155,7 +157,7 @@ class _Backward:
 
     def _run(self, grad_input: tuple[Any, ...]) -> tuple[Any, ...]:
         for hook in list(self.module._backward_hooks.values()):
-            found = hook.call(self.module, grad_input, self.grad_output)
+            found = hook(self.module, grad_input, self.grad_output)
             if found is None:
                 continue
             found = found if isinstance(found, tuple) else (found,)

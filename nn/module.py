@@ -11,19 +11,23 @@ from ..lazy import Tensor
 from ..lazy.replay.state import S
 from . import state
 from .arguments import destination, typename
-from .hooks import Hook, RemovableHandle, call_with_hooks, register
+from .hooks import RemovableHandle, call_with_hooks, register
 from .parameter import Buffer, Parameter
 
 M = TypeVar("M", bound="Module")
 _TABLES = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
-    "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+    "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs",
 )  # fmt: skip
 
 
 class Module:
     """The base of layers and models. Subclasses call ``super().__init__()``, assign parameters and submodules as
     attributes, and define ``forward``; calling the module runs its hooks and ``forward``."""
+
+    _version = 1  # of what ``state_dict`` holds
+    _state_of_later: tuple[str, ...] = ()  # names that state dicts of before ``_version`` may lack
 
     training: bool
     _parameters: dict[str, Any]
@@ -426,23 +430,26 @@ class Module:
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after forward; what it returns (not None) is the new output."""
-        return register(self.__dict__["_forward_hooks"], Hook(hook, with_kwargs, always_call), prepend)
+        own = self.__dict__
+        notes = [own["_forward_hooks_with_kwargs"]] * with_kwargs + [own["_forward_hooks_always_called"]] * always_call
+        return register(own["_forward_hooks"], hook, prepend, notes)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args)`` before forward; what it returns (not None) are the new arguments."""
-        return register(self.__dict__["_forward_pre_hooks"], Hook(hook, with_kwargs), prepend)
+        own = self.__dict__
+        return register(own["_forward_pre_hooks"], hook, prepend, [own["_forward_pre_hooks_with_kwargs"]] * with_kwargs)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of the module's inputs are known; what it
         returns (not None) are the new gradients of the inputs."""
-        return register(self.__dict__["_backward_hooks"], Hook(hook), prepend)
+        return register(self.__dict__["_backward_hooks"], hook, prepend)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` before the gradients flow through the module; what it returns (not None)
         are the new gradients of its outputs."""
-        return register(self.__dict__["_backward_pre_hooks"], Hook(hook), prepend)
+        return register(self.__dict__["_backward_pre_hooks"], hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` after ``state_dict`` filled in this module."""
@@ -459,6 +466,12 @@ class Module:
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` after loading."""
         return register(self.__dict__["_load_state_dict_post_hooks"], hook)
+
+    # as programs written before PyTorch 2.5 say it; the hook then gets no module, unless asked for
+    _register_state_dict_hook = register_state_dict_post_hook
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
+        return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *rest: hook(*rest))
 
     # --- text ---
 

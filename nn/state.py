@@ -85,7 +85,8 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool, assign: bool)
             key = prefix + name
             known.add(key)
             if key not in state:
-                missing.append(key)
+                if name not in m._state_of_later or _version(state_dict, prefix) >= m._version:
+                    missing.append(key)
                 continue
             value = _checked(key, state[key], t, errors)
             if value is not None:
@@ -112,6 +113,12 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool, assign: bool)
         for hook in list(m._load_state_dict_post_hooks.values()):
             hook(m, found)
     return found
+
+
+def _version(state_dict: Any, prefix: str) -> int:
+    """That of the module which wrote this part of a state dict, where PyTorch noted it."""
+    notes = getattr(state_dict, "_metadata", None) or {}
+    return notes.get(prefix[:-1], {}).get("version") or 0
 
 
 def _walk(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -19,8 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: PyTorch's function namespace: what ``lazyxla.NAME`` offers.
 public: dict[str, Any] = {}
 _offered: dict[Any, Any] = {}
-# NumPy's names of arguments, which PyTorch takes too.
-_NUMPY = {
+# Names of arguments that PyTorch takes too: NumPy's, and those of another overload or of the method.
+_OTHER_NAMES = {
     "axis": "dim",
     "axes": "dims",
     "keepdims": "keepdim",
@@ -28,6 +28,17 @@ _NUMPY = {
     "a": "input",
     "x1": "input",
     "x2": "other",
+    "axis0": "dim0",
+    "axis1": "dim1",
+    "split_size": "split_size_or_sections",
+    "split_sizes": "split_size_or_sections",
+    "indices": "indices_or_sections",
+    "sections": "indices_or_sections",
+    "input2": "L",
+    "element": "elements",
+    "test_element": "test_elements",
+    "physical_layout": "stride",
+    "train": "training",
 }
 
 
@@ -99,8 +110,8 @@ def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     for k in unknown:
         if k == several:
             args = (*args, kwargs.pop(k))
-        elif _NUMPY.get(k) in taken and _NUMPY[k] not in kwargs:
-            kwargs[_NUMPY[k]] = kwargs.pop(k)
+        elif _OTHER_NAMES.get(k) in taken and _OTHER_NAMES[k] not in kwargs:
+            kwargs[_OTHER_NAMES[k]] = kwargs.pop(k)
         elif k != "out":
             raise TypeError(f"{f.__name__}() got an unexpected keyword argument '{k}'  ({user_line()})") from None
     result = offered(f)(*args, **kwargs)

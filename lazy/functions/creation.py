@@ -20,7 +20,7 @@ from ..replay.inlay import Inlay
 from ..replay.state import S
 from ..tensors import Tensor
 from ._register import function, method
-from .conversion import broadcast_to, constant, convert, lift, python_kind, transfer
+from .conversion import broadcast_to, constant, convert, python_kind, transfer
 from .shape import ints
 
 SMALL = 4096  # elements up to which values made on the host are constants of the program
@@ -327,8 +327,9 @@ def full(
 
 @function
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     return _full(
         tuple(input.shape), fill_value, dtypes.as_dtype(dtype or input.dtype), device or input.device, requires_grad
     )
@@ -390,59 +391,6 @@ def _range(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
 
 _range.__name__ = "range"
 function(_range)
-
-
-def _spaced(start: Any, end: Any, steps: int, base: float | None, dtype: Any, device: Any) -> Tensor:
-    """``steps`` evenly spaced numbers (or the base to their powers): on the host, unless an end is itself computed."""
-    if steps < 0:
-        raise RuntimeError(f"number of steps must be non-negative  ({user_line()})")
-    given = [x for x in (start, end) if isinstance(x, Tensor)]
-    if any(x.ndim for x in given):
-        raise RuntimeError(f"linspace and logspace only support 0-dimensional start and end tensors  ({user_line()})")
-    kinds = [x.dtype if isinstance(x, Tensor) else dtypes.of_python(python_kind(x)) for x in (start, end)]
-    d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-    if dtype is None and any(k.is_complex for k in kinds):
-        d = d.to_complex()
-    if d.category == dtypes.INT and not given:
-        start, end = int(start), int(end)  # as PyTorch does
-    if not given and steps <= SMALL:
-        values = np.linspace(start, end, steps) if base is None else np.logspace(start, end, steps, base=base)
-        with np.errstate(all="ignore"):
-            return constant(values.astype(d.numpy), d, devices.canonical(device))
-    place = given[0].device if given and device is None else devices.canonical(device)
-    work = dtypes.complex128 if d.is_complex else dtypes.float64 if not (given and d.is_inexact) else d
-    a, b = (lift(x, work, place) for x in (start, end))
-    at = convert(line(Aval((steps,), dtypes.int64, place)), work)
-    back = constant(steps - 1, work, place) - at
-    width = (b - a) / constant(max(steps - 1, 1), work, place)
-    # counted from the nearer end, so that both ends are exact
-    values = ops.select(line(Aval((steps,), dtypes.int64, place)) < max(steps // 2, 1), a + at * width, b - back * width)
-    values = values if base is None else base**values
-    return convert(values, d)
-
-
-@function
-def linspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    layout: Any = None,
-) -> Tensor:
-    """``steps`` numbers from start to end, both included."""
-    return _finished(_spaced(start, end, steps, None, dtype, device), requires_grad)
-
-
-@function
-def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False, layout: Any = None,
-) -> Tensor:  # fmt: skip
-    """base to the powers of ``linspace``."""
-    return _finished(_spaced(start, end, steps, base, dtype, device), requires_grad)
 
 
 @function

@@ -12,12 +12,12 @@ from ..record import user_line
 from ..tensors import Tensor
 from ._register import both
 from .conversion import broadcast_to, constant, convert, full_like_type
-from .creation import _spaced
 from .elementwise import isfinite, isnan
 from .indexing import gather_points
 from .scattering import index_add
 from .shape import box, raw_reshape
 from .sorting import searchsorted
+from .spaced import spaced
 
 HistogramResult = namedtuple("HistogramResult", ["hist", "bin_edges"])
 HistogramddResult = namedtuple("HistogramddResult", ["hist", "bin_edges"])
@@ -156,7 +156,7 @@ def _histogram(
             low, high = (0, 0) if limits is None else limits[2 * d : 2 * d + 2]
             _checked_range(low, high, name)
             lo, hi = _span(column, low, high, 0.5)
-            line = _spaced(lo, hi, b + 1, None, x.dtype, x.device)
+            line = spaced(lo, hi, b + 1, None, x.dtype, x.device)
             at = _place_near(column, _linear_place(column, lo, hi, b), line)
         n = line.shape[0] - 1
         edges.append(line)

@@ -329,10 +329,10 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     return ops.logical_not(found) if invert else found
 
 
-def _copy_into(self: Tensor, other: Any, non_blocking: bool = False) -> Tensor:
-    """Take the values of ``other``, broadcast and converted (from another device too)."""
+def _copy_into(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Take the values of ``src``, broadcast and converted (from another device too)."""
     begun = write_begins()
-    source = lift(other, self.dtype, self.device)
+    source = lift(src, self.dtype, self.device)
     if source.ndim > self.ndim or any(n not in (1, m) for n, m in zip(reversed(source.shape), reversed(self.shape))):
         raise RuntimeError(
             f"The size of tensor a {list(self.shape)} must match the size of tensor b {list(source.shape)}"

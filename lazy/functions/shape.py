@@ -118,10 +118,10 @@ def _reshape_step(x: Tensor, shape: tuple[int, ...]) -> Step:
     )
 
 
-def _view(self: Tensor, *size: Any) -> Tensor:
+def _view(self: Tensor, *size: Any, dtype: DType | None = None) -> Tensor:
     """An alias in another shape (or dtype of the same width); RuntimeError where the memory order does not allow it."""
-    if len(size) == 1 and isinstance(size[0], DType):
-        return view_dtype(self, size[0])
+    if dtype is not None or (len(size) == 1 and isinstance(size[0], DType)):
+        return view_dtype(self, size[0] if dtype is None else dtype)
     new = inferred(ints(size), self.numel())
     if strides_after_reshape(tuple(self.shape), layout(self)[1], new) is None:
         raise RuntimeError(

@@ -102,6 +102,14 @@ class Starter:
     def finish(self) -> None:
         return None
 
+    # of a backward that goes on after a hook in it has ended the segment, as an optimizer's step does
+
+    def accumulates(self, leaf: Any, known: Any) -> None:
+        pass
+
+    def accumulated(self, leaf: Any, grad: Any, known: Any) -> None:
+        pass
+
 
 starter = Starter()
 

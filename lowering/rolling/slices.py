@@ -68,9 +68,9 @@ def sunk(body: Sequence[Node], kept: Iterable[Node], rows: Iterable[Node]) -> Su
 
     for n in body:
         if n in whole:
-            asks = _asks(n, None)
-            if n.sig.op is ops.slice_ and asks is not None:
-                made[n, None] = value(*asks[0])
+            if _is_part(n):
+                at = n.sig.keyword
+                made[n, None] = value(n.inputs[0], Box(at["start"], at["limit"]))
             else:
                 inputs = tuple(value(x, None) for x in n.inputs)
                 same = all(x is y for x, y in zip(inputs, n.inputs))
@@ -82,7 +82,7 @@ def sunk(body: Sequence[Node], kept: Iterable[Node], rows: Iterable[Node]) -> Su
                 for d, (lo, size) in enumerate(zip(box.start, box.shape)):
                     if size != n.sig.aval.shape[d]:  # it cannot move along this dim: where it begins says nothing
                         operands[1 + d] = add(constant_node(np.array(lo, operands[1 + d].sig.aval.dtype.numpy), n))
-            made[n, box] = operands[0] if n.sig.op is ops.slice_ else add(_part_of(n, box, tuple(operands)))
+            made[n, box] = operands[0] if _is_part(n) else add(_part_of(n, box, tuple(operands)))
     return Sunk(fresh, {n: made[n, None] for n in body if (n, None) in made}, parts)
 
 
@@ -106,9 +106,14 @@ def _asked(body: Sequence[Node], kept: Iterable[Node]) -> tuple[set[Node], dict[
     return whole, boxes
 
 
+def _is_part(n: Node) -> bool:
+    """Whether it is a slice of what lies side by side; one that takes every other element is an op like others."""
+    return n.sig.op is ops.slice_ and all(s == 1 for s in n.sig.keyword["strides"])
+
+
 def _asks(n: Node, box: Box | None) -> list[tuple[Node, Box | None]] | None:
     """What a node, or a part of it, is computed from; None where a part is not computed from parts."""
-    if n.sig.op is ops.slice_ and all(s == 1 for s in n.sig.keyword["strides"]):
+    if _is_part(n):
         start, limit = n.sig.keyword["start"], n.sig.keyword["limit"]
         if box is not None:
             limit = tuple(s + hi for s, hi in zip(start, box.limit))

@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import error, reshaped
+from ...lazy.functions.spaced import evenly
+from ._common import constant, error, reshaped
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
@@ -38,12 +41,11 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     lines = []
     for d in reversed(range(n)):  # x is the last dim
         steps = spatial[d]
-        line = lx.linspace(-1, 1, steps, dtype=theta.dtype, device=theta.device) if steps > 1 else lx.zeros(
-            1, dtype=theta.dtype, device=theta.device
-        )  # fmt: skip
-        if not align_corners:
-            line = line * ((steps - 1) / steps)
-        lines.append(line.reshape([steps if i == d else 1 for i in range(n)]).expand(spatial))
+        line = evenly(-1, 1, steps, theta.dtype) if steps > 1 else np.zeros(1, theta.dtype.numpy)
+        if not align_corners:  # two roundings, as PyTorch's
+            line = line * line.dtype.type(steps - 1) / line.dtype.type(steps)
+        line = line.reshape([steps if i == d else 1 for i in range(n)])
+        lines.append(constant(line, theta.dtype, theta.device).expand(spatial))
     lines.append(lx.ones(spatial, dtype=theta.dtype, device=theta.device))
     points = lx.stack(lines, -1).reshape(1, -1, n + 1).expand(theta.shape[0], -1, -1)
     return lx.matmul(points, theta.transpose(1, 2)).reshape(theta.shape[0], *spatial, n)

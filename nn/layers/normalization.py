@@ -17,6 +17,9 @@ from ..parameter import Parameter
 class _Running(Module):
     """Running statistics and an affine map, a value a channel."""
 
+    _version = 2
+    _state_of_later = ("num_batches_tracked",)
+
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
         track_running_stats: bool = True, device: Any = None, dtype: Any = None, *, bias: bool = True,

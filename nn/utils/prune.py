@@ -43,9 +43,9 @@ class BasePruningMethod:
         method._tensor_name = name
         hooks: dict[int, Any] = module._forward_pre_hooks  # type: ignore[attr-defined]
         for key, hook in list(hooks.items()):
-            if isinstance(hook.call, BasePruningMethod) and hook.call._tensor_name == name:
+            if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
                 del hooks[key]
-                container = hook.call if isinstance(hook.call, PruningContainer) else PruningContainer(hook.call)
+                container = hook if isinstance(hook, PruningContainer) else PruningContainer(hook)
                 container.add_pruning_method(method)
                 method = container
         orig = getattr(module, name)
@@ -326,8 +326,8 @@ def global_unstructured(
 def remove(module: Module, name: str) -> Module:
     """Keep what pruning left of a parameter as an ordinary one; ValueError where it is not pruned."""
     for key, hook in module._forward_pre_hooks.items():  # type: ignore[attr-defined]
-        if isinstance(hook.call, BasePruningMethod) and hook.call._tensor_name == name:
-            hook.call.remove(module)
+        if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
+            hook.remove(module)
             del module._forward_pre_hooks[key]  # type: ignore[attr-defined]
             return module
     raise error(ValueError, f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed")
@@ -336,7 +336,7 @@ def remove(module: Module, name: str) -> Module:
 def is_pruned(module: Module) -> bool:
     """Whether anything in the module, or below it, is pruned."""
     return any(
-        isinstance(hook.call, BasePruningMethod)
+        isinstance(hook, BasePruningMethod)
         for _, m in module.named_modules()
         for hook in m._forward_pre_hooks.values()  # type: ignore[attr-defined]
     )

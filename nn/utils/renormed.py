@@ -17,7 +17,7 @@ from .parametrizations import norm_except_dim, spectral_dim
 
 def _check(module: Module, name: str, kind: type, what: str) -> Tensor:
     for hook in module._forward_pre_hooks.values():  # type: ignore[attr-defined]
-        if isinstance(hook.call, kind) and hook.call.name == name:  # type: ignore[attr-defined]
+        if isinstance(hook, kind) and hook.name == name:  # type: ignore[attr-defined]
             raise error(RuntimeError, f"Cannot register two {what} hooks on the same parameter {name}")
     weight = module._parameters[name]
     if weight is None:
@@ -34,8 +34,8 @@ def _check(module: Module, name: str, kind: type, what: str) -> Tensor:
 def _removed(module: Module, name: str, kind: Any, what: str) -> Module:
     hooks: dict[int, Any] = module._forward_pre_hooks  # type: ignore[attr-defined]
     for key, hook in hooks.items():
-        if isinstance(hook.call, kind) and hook.call.name == name:
-            hook.call.remove(module)
+        if isinstance(hook, kind) and hook.name == name:
+            hook.remove(module)
             del hooks[key]
             return module
     raise error(ValueError, f"{what} of '{name}' not found in {module}")

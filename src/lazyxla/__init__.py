@@ -114,12 +114,13 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "array_api", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization", "testing",
+        "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization",
+        "testing",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
 if TYPE_CHECKING:
-    from . import array_api, distributions, futures, hub, jit, masked, quantization, serialization, testing
+    from . import array_api, distributed, distributions, futures, hub, jit, masked, quantization, serialization, testing
     from .serialization import load, save
 
 
@@ -156,6 +157,7 @@ __all__ = [
     "default_generator",
     "device",
     "devices",
+    "distributed",
     "distributions",
     "dtype",
     "eager",

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from . import lazy as lx
+from .autograd import anomaly
 from .lazy import precision as levels
 from .lazy.functions.questions import OLD_TYPES, TensorType
 from .lazy.record import user_line
@@ -20,7 +21,7 @@ __all__ = [
 
 _deterministic = {"on": False, "warn_only": False}
 _threads = {"inside": os.cpu_count() or 1, "between": os.cpu_count() or 1}
-_kept: dict[str, Any] = {"warn_always": False, "anomaly": False}
+_kept: dict[str, Any] = {"warn_always": False}
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
@@ -104,12 +105,12 @@ def is_warn_always_enabled() -> bool:
 
 
 def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
-    """Kept, without effect: errors in a backward name the forward's line in any case."""
-    _kept["anomaly"] = bool(mode)
+    """``autograd.set_detect_anomaly`` as a function."""
+    anomaly.enabled[0] = bool(mode)
 
 
 def is_anomaly_enabled() -> bool:
-    return _kept["anomaly"]
+    return anomaly.enabled[0]
 
 
 def set_default_tensor_type(t: Any) -> None:

@@ -341,3 +341,12 @@ def test_gradients_through_views_and_in_place_writes():
 
     x = leaf(0.5, 1.5, -1.0, 2.0)
     assert gradcheck(f, (x,)) and gradgradcheck(f, (x,))
+
+
+def test_anomaly_mode_is_kept():
+    with lx.autograd.detect_anomaly():
+        assert lx.is_anomaly_enabled()
+    with lx.autograd.set_detect_anomaly(True, check_nan=False):
+        assert lx.is_anomaly_enabled()
+    assert not lx.is_anomaly_enabled()
+    lx.autograd.set_detect_anomaly(False)

@@ -143,6 +143,15 @@ def test_inputs_are_left_alone():
     assert x.grad is None and x.is_leaf
 
 
+def test_dicts_keep_their_order():
+    p = {"weight": lx.ones(2), "bias": lx.zeros(1)}
+    g, (_, aux) = F.grad_and_value(lambda p: ((p["weight"] * p["bias"]).sum(), {"z": p["bias"], "a": 1}), has_aux=True)(p)
+    assert list(g) == list(F.jacrev(lambda p: p["weight"] + p["bias"])(p)) == ["weight", "bias"]
+    assert list(aux) == ["z", "a"]
+    assert list(F.vjp(lambda p: {"y": p["weight"], "x": p["bias"]}, p)[0]) == ["y", "x"]
+    assert list(F.jvp(lambda p: {"y": p["weight"], "x": p["bias"]}, (p,), (p,))[1]) == ["y", "x"]
+
+
 def test_modules_as_functions():
     net = lx.nn.Sequential(lx.nn.Linear(3, 4), lx.nn.Tanh(), lx.nn.Linear(4, 1))
     p = {name: t.detach() for name, t in net.named_parameters()}

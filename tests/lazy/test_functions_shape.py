@@ -220,3 +220,31 @@ def test_gradients():
         ),
         (x,),
     )  # fmt: skip
+
+
+def test_names_of_arguments_that_methods_and_overloads_have():
+    x = lx.arange(6.0)
+    assert [p.tolist() for p in x.split(split_size=4)] == [[0, 1, 2, 3], [4, 5]]
+    assert [p.shape[0] for p in lx.split_with_sizes(x, split_sizes=[1, 5])] == [1, 5]
+    assert [p.shape[0] for p in x.tensor_split(sections=3)] == [p.shape[0] for p in x.tensor_split(indices=(2, 4))] == [2] * 3
+    assert x.reshape(2, 3).swapaxes(axis0=0, axis1=1).shape == (3, 2)
+    assert x.view(dtype=lx.int32)[1].item() == 0x3F800000
+    assert lx.zeros(6).copy_(src=x).sum().item() == 15
+    assert lx.full_like(x, 2, memory_format=lx.preserve_format).sum().item() == 12
+    factor = lx.eye(2) * 2
+    assert lx.cholesky_solve(lx.ones(2, 1), input2=factor).tolist() == [[0.25], [0.25]]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sizes'"):
+        x.split(sizes=2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "complex64"])
+def test_evenly_spaced_numbers_are_rounded_once(dtype):
+    """Each a product and a sum with one rounding, from the nearer end, in the type's own step."""
+    wide = np.clongdouble if dtype == "complex64" else np.longdouble
+    kind = np.dtype("float64" if dtype == "int64" else dtype)
+    for start, end, steps in ((-1, 1, 28), (0, 10, 7), (7, 2, 100), (3, 3, 1), (0, 1, 2)):
+        step = (kind.type(end) - kind.type(start)) / kind.type(max(steps - 1, 1))
+        at, half = np.arange(steps), max(steps // 2, 1)
+        expected = [start + wide(step) * i if i < half else end - wide(step) * (steps - 1 - i) for i in at]
+        got = lx.linspace(start, end, steps, dtype=getattr(lx, dtype)).numpy()
+        np.testing.assert_array_equal(got, np.array(expected).astype(kind).astype(dtype))

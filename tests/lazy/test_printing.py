@@ -94,6 +94,7 @@ def test_the_device_is_told_where_it_is_not_the_cpu():
 def test_formatting_one_number():
     x = lx.tensor(2.34567)
     assert (f"{x:.2f}", f"{x.item():.1f}", str(lx.tensor(3))) == ("2.35", "2.3", "tensor(3)")
+    assert f"{lx.tensor(0.5)} {lx.tensor([1])}" == "0.5 tensor([1])"
 
 
 def test_print_options():

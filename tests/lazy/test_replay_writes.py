@@ -131,3 +131,25 @@ def test_weights_clipped_through_data_go_on_training(replay):
         expected = run(False, with_item)
         assert expected[0][1] == [[1.0, 2.0, -1.0]]
         assert run(True, with_item) == expected
+
+
+def test_an_optimizer_steps_in_the_backward_itself(replay):
+    """Whose step ends the segment that the backward is written down in."""
+
+    def train() -> list[float]:
+        a, b = lx.full((3,), 2.0, requires_grad=True), lx.full((3,), 3.0, requires_grad=True)
+        for p in (a, b):
+            optimizer = lx.optim.SGD([p], lr=0.1)
+            p.register_post_accumulate_grad_hook(lambda _, o=optimizer: (o.step(), o.zero_grad()))
+        losses = []
+        for _ in range(6):
+            loss = ((a * b).sum() - 1) ** 2 * 0.01
+            loss.backward()
+            losses.append(loss.item())
+        assert a.grad is None and b.grad is None
+        return losses
+
+    replay(False)
+    expected = train()
+    replay(True)
+    np.testing.assert_allclose(train(), expected, rtol=1e-6)

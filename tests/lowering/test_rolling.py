@@ -295,3 +295,20 @@ def test_numbers_that_vary_stay_arguments_in_a_loop(eager_to_roll):
             expected = np.tanh(expected * scale + x.numpy())
         assert_close(h.numpy(), expected, factor=20)
     assert lx.metrics.report(as_dict=True)["compiles"] <= 2
+
+
+def test_every_other_element_is_an_op_like_others(eager_to_roll):
+    """Slices side by side are moved before what is elementwise; those of a pooling layer in the same loop are not."""
+    w = lx.randn(6, 8, requires_grad=True)
+    xs = [lx.randn(3, 6) for _ in range(12)]
+    lx.sync()
+    h = lx.zeros(3, 4)
+    for x in xs:
+        gates = x @ w
+        pooled = lx.maximum(gates[:, ::2], gates[:, 1::2])
+        h = (gates[:, :4] * h).tanh() + pooled * gates[:, 4:]
+    found = [h.detach(), *lx.autograd.grad(h.square().sum(), [w])]
+    assert "stablehlo.while" in text_of(*found)
+    expected = [interpret(t) for t in found]
+    for got, value in zip(found, expected):
+        assert_close(got.numpy(), value, factor=20)

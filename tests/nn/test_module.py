@@ -293,6 +293,27 @@ def test_deepcopy_is_independent():
     assert other.weight.requires_grad and isinstance(other.weight, nn.Parameter)
 
 
+def test_state_of_before_batches_were_counted():
+    """PyTorch's checkpoints of before version 2 of its norms, and dicts that say no version, lack a count of batches."""
+    norm = nn.BatchNorm1d(2)
+    state = {k: v + 1 for k, v in norm.state_dict().items() if k != "num_batches_tracked"}
+    net = nn.Sequential(norm)
+    net.load_state_dict({f"0.{k}": v for k, v in state.items()})
+    assert norm.running_mean.tolist() == [1, 1] and norm.num_batches_tracked.item() == 0
+    versioned = OrderedDict(state)
+    versioned._metadata = {"": {"version": 2}}
+    with pytest.raises(RuntimeError, match='Missing key.* "num_batches_tracked"'):
+        norm.load_state_dict(versioned)
+
+
+def test_state_hooks_under_their_older_names():
+    net = nn.Linear(2, 2, bias=False)
+    net._register_state_dict_hook(lambda m, state, prefix, _: {"old." + k: v for k, v in state.items()})
+    net._register_load_state_dict_pre_hook(lambda state, *_: state.update(weight=state.pop("old.weight")))
+    net.load_state_dict({k: v * 0 for k, v in net.state_dict().items()})
+    assert net.weight.abs().sum().item() == 0
+
+
 # --- hooks ------------------------------------------------------------------------------------------------------
 
 
@@ -317,11 +338,21 @@ def test_hooks_with_keyword_arguments():
     x = lx.ones(1, 2)
     shifted = net(x, shift=1.0)
     assert seen == [{"shift": 2.0}]
-    np.testing.assert_allclose(shifted.detach().numpy(), net.forward(x, 2.0).detach().numpy())
+    np.testing.assert_allclose(shifted.detach().numpy(), net.forward(x, 2.0).detach().numpy(), rtol=1e-6)
     bad = nn.Identity()
     bad.register_forward_pre_hook(lambda m, args, kwargs: args, with_kwargs=True)
     with pytest.raises(RuntimeError, match="forward pre-hook must return None or a tuple"):
         bad(1)
+
+
+def test_tables_hold_the_hooks_themselves():
+    net = nn.Identity()
+    before, after = lambda m, args: None, lambda m, args, kwargs, out: None
+    net.register_forward_pre_hook(before)
+    handle = net.register_forward_hook(after, with_kwargs=True, always_call=True)
+    assert list(net._forward_pre_hooks.values()) == [before] and list(net._forward_hooks.values()) == [after]
+    handle.remove()
+    assert not (net._forward_hooks or net._forward_hooks_with_kwargs or net._forward_hooks_always_called)
 
 
 def test_always_called_hook_sees_a_failure():

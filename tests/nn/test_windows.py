@@ -246,3 +246,10 @@ def test_bad_input(call, words):
     with pytest.raises(RuntimeError, match=words) as info:
         call()
     assert "test_windows.py" in str(info.value)
+
+
+def test_the_identity_meets_the_pixels_as_in_pytorch():
+    """A point beside a pixel has another gradient than one on it: a product and a quotient, each rounded, as PyTorch's."""
+    places = F.affine_grid(lx.tensor([[[1.0, 0, 0], [0, 1, 0]]]), (1, 1, 28, 28), align_corners=False)[0, 0, :, 0]
+    line = lx.linspace(-1, 1, 28).numpy()
+    np.testing.assert_array_equal(places.numpy(), line * np.float32(27) / np.float32(28))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..autograd import enable_grad
 from ..autograd import grad as gradients_of
 from ..lazy import Tensor
-from ..lazy.ops.bridge import flatten, unflatten
 from ..lazy.record import GradNode, Leaf, mode, user_line
+from ..lazy.replay import trees
 
 Argnums = int | tuple[int, ...]
 
@@ -22,6 +22,17 @@ class Traced(NamedTuple):
     inputs: list[Tensor]  # the differentiated ones
     structure: Any  # of them, as a tree
     outer: bool  # whether derivatives from outside may come this way
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """Leaves, and the structure: dicts keep the order of their keys, as PyTorch's trees do and JAX's do not."""
+    leaves: list[Any] = []
+    structure = trees.flatten(tree, leaves)
+    return leaves, structure
+
+
+def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
+    return trees.rebuild(structure, iter(leaves).__next__)
 
 
 def fresh(x: Tensor, outer: bool) -> Tensor:

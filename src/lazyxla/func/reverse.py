@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 from ..lazy import Tensor
-from ..lazy.ops.bridge import unflatten
 from ..lazy.record import user_line
-from ._common import Argnums, closed, leads_out, pulled, tensors_of, traced
+from ._common import Argnums, closed, leads_out, pulled, tensors_of, traced, unflatten
 
 
 def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -74,8 +74,9 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
     def pull(cotangents: Any, *more: Any) -> Any:
         given, shape = tensors_of("vjp", (cotangents, *more) if more else cotangents, "the cotangents")
         if shape != structure:
+            want, got = (unflatten(s, repeat("*")) for s in (structure, shape))
             raise RuntimeError(
-                f"vjp: expected cotangents with the structure of the output, {structure}, got {shape}  ({user_line()})"
+                f"vjp: expected cotangents with the structure of the output, {want}, got {got}  ({user_line()})"
             )
         # how it depends on the cotangents may be asked for, too
         higher = run.outer and (leads_out(outputs, run.inputs) or any(t.requires_grad for t in given))

@@ -8,9 +8,8 @@ from typing import Any
 
 from ..lazy import Tensor
 from ..lazy import public as lx
-from ..lazy.ops.bridge import unflatten
 from ..lazy.record import user_line
-from ._common import Argnums, closed, leads_out, pulled, tensors_of, traced
+from ._common import Argnums, closed, leads_out, pulled, tensors_of, traced, unflatten
 
 
 def jvp(
