@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
+from ..overrides import foreign, overridden
 from ..record import mode, user_line
 from ..replay.follower import readers
 from ..replay.script import numeric
@@ -88,6 +89,9 @@ def reads_at_the_end(*functions: Callable[..., Any]) -> None:
 
 
 def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+    others = foreign(args, kwargs)
+    if others:
+        return overridden(f, others, args, kwargs)
     names = inspect.signature(f).parameters
     several = next((n for n, p in names.items() if p.kind is p.VAR_POSITIONAL), None)
     taken = {n for n, p in names.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -184,9 +188,13 @@ def inplace(f: Callable[..., Any], name: str | None = None) -> None:
         try:
             value = f(self, *args, **kwargs)
         except (TypeError, AttributeError) as error:
+            others = foreign(args, kwargs)
+            if others:
+                return overridden(changed, others, (self, *args), kwargs)
             value = _second_try(f, (self, *args), kwargs, error)
         return assign(self, value, name, begun)
 
+    write.__name__ = name
     changed = entry_point(write)
     if _in_scripts.get(f) in numeric:
         numeric.add(write)
