@@ -55,6 +55,7 @@ def offered(f: Callable[..., Any]) -> Any:
             except (TypeError, AttributeError) as error:
                 return _second_try(f, args, kwargs, error)
 
+        plain.__name__ = f.__name__
         found = plain if f.__name__ in _HOST else _watched(f, plain)
         found = _offered[f] = functools.wraps(f)(found)
     return found
@@ -188,11 +189,15 @@ def inplace(f: Callable[..., Any], name: str | None = None) -> None:
         try:
             value = f(self, *args, **kwargs)
         except (TypeError, AttributeError) as error:
-            others = foreign(args, kwargs)
-            if others:
-                return overridden(changed, others, (self, *args), kwargs)
+            if foreign((self, *args), kwargs):
+                return _overridden(self, args, kwargs)
             value = _second_try(f, (self, *args), kwargs, error)
+        if not isinstance(self, Tensor) or not isinstance(value, Tensor):
+            return _overridden(self, args, kwargs)
         return assign(self, value, name, begun)
+
+    def _overridden(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return overridden(changed, foreign((self, *args), kwargs), (self, *args), kwargs)
 
     write.__name__ = name
     changed = entry_point(write)

@@ -8,6 +8,7 @@ from ..record import user_line
 from ..tensors import Tensor
 from ._register import function, method
 
+
 def _refused(name: str, kind: str) -> Any:
     def f(*args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(f"{name}(): lazyxla has no {kind} tensors  ({user_line()})")
@@ -39,7 +40,8 @@ def _dense(name: str, wanted: str) -> None:
     method(f)
 
 
-for _name in ("coalesce", "is_coalesced", "indices", "_indices", "_values", "_nnz", "sparse_resize_", "sparse_resize_and_clear_"):
+for _name in ("coalesce", "is_coalesced", "indices", "_indices", "_values", "_nnz", "sparse_resize_",
+              "sparse_resize_and_clear_"):  # fmt: skip
     _dense(_name, "sparse coordinate")
 _dense("values", "sparse")
 for _name in ("crow_indices", "col_indices"):

@@ -16,7 +16,7 @@ from ..lazy.functions.questions import OLD_TYPES
 from ..lazy.record import user_line
 from . import _places, elementwise, products, reductions
 from .compressed import CscTensor, CsrTensor, compress, sparse_compressed_tensor, sparse_csc_tensor, sparse_csr_tensor
-from .coo import CooTensor, empty_coo, from_dense, sparse_coo_tensor
+from .coo import CooTensor, empty_coo, from_dense
 from .tensor import KINDS, NoSparseForm, SparseTensor, no_form
 
 
@@ -162,9 +162,10 @@ class SparseType:
             )
         if data[1].dtype is not self.dtype:
             raise TypeError(
-                f"sparse.{self.__name__}(): expected values of type {self.dtype.name}, got {data[1].dtype.name}  ({user_line()})"
+                f"sparse.{self.__name__}(): expected values of type {self.dtype.name}, got {data[1].dtype.name}"
+                f"  ({user_line()})"
             )
-        return sparse_coo_tensor(*data, device=device)  # type: ignore[no-any-return]
+        return public["sparse_coo_tensor"](*data, device=device)  # type: ignore[no-any-return]
 
     def __instancecheck__(self, x: Any) -> bool:
         return isinstance(x, CooTensor) and x.dtype is self.dtype
@@ -174,8 +175,6 @@ class SparseType:
 
 
 globals().update({f"{kind}Tensor": SparseType(f"{kind}Tensor", dtype) for kind, dtype in OLD_TYPES})
-sparse_coo_tensor = public["sparse_coo_tensor"]
-
 __all__ = [
     "CooTensor", "CscTensor", "CsrTensor", "NoSparseForm", "SparseTensor", "addmm", "log_softmax", "mm", "no_form", "products",
     "sampled_addmm", "softmax", "sparse_compressed_tensor", "sparse_csc_tensor", "sparse_csr_tensor", "spdiags", "sum",

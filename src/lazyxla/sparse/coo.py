@@ -116,7 +116,9 @@ class CooTensor(SparseTensor):
                 f"{self.dense_dim()} are there, {sparse_dim} and {dense_dim} asked for  ({user_line()})"
             )
         if self._nnz() and any(n < m for n, m in zip(size, self._shape)):
-            raise RuntimeError(f"shrinking the size of dimensions on a non-empty sparse tensor is not supported  ({user_line()})")
+            raise RuntimeError(
+                f"shrinking the size of dimensions on a non-empty sparse tensor is not supported  ({user_line()})"
+            )
         return self._becomes(CooTensor(self._coords, self._vals, size, self._coalesced))
 
 
@@ -189,7 +191,9 @@ def sparse_coo_tensor(
             f"{type(values).__name__}, {type(size).__name__})  ({user_line()})"
         )
     if isinstance(values, SparseTensor):
-        raise RuntimeError(f"expected values to be a dense tensor, but got values of layout {values.layout!r}  ({user_line()})")
+        raise RuntimeError(
+            f"expected values to be a dense tensor, but got values of layout {values.layout!r}  ({user_line()})"
+        )
     vals = as_values(values, dtype, device)
     coords = as_indices(indices, vals.device)
     if coords.ndim == 1:

@@ -40,7 +40,7 @@ for _name in (*_KEEP_ZERO, *_LINEAR):
         _of_elements(_name, _name in _LINEAR)
 
 
-@handles("pow", "float_power")
+@handles("pow", anywhere=True)
 def pow(input: Any, exponent: Any) -> Any:
     """The power of each element; of a tensor of zeros and a number that is not positive it would be dense."""
     if not isinstance(input, SparseTensor) or isinstance(exponent, SparseTensor):
@@ -72,7 +72,7 @@ def _scaled(vals: Tensor, alpha: Any) -> Tensor:
     return vals if not isinstance(alpha, Tensor) and alpha == 1 else vals * alpha
 
 
-@handles("add")
+@handles("add", anywhere=True)
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """The sum of two sparse tensors, which is sparse, or of a dense and a sparse one, which is dense."""
     if isinstance(input, Tensor):
@@ -129,13 +129,13 @@ def _to_dense(dense: Tensor, sparse: SparseTensor, alpha: Any) -> Tensor:
     return dense.to(dtype).index_put(tuple(sparse._coords.unbind(0)), vals.to(dtype), accumulate=True)
 
 
-@handles("sub", "subtract")
+@handles("sub", "subtract", anywhere=True)
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """``add`` of the other with its sign turned."""
     return add(input, other, alpha=-alpha)
 
 
-@handles("rsub")
+@handles("rsub", anywhere=True)
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     return add(other, input, alpha=-alpha)
 
@@ -147,7 +147,7 @@ def _is_number(x: Any) -> bool:
     return not isinstance(x, SparseTensor) and (not isinstance(x, Tensor) or not x.ndim)
 
 
-@handles("mul", "multiply")
+@handles("mul", "multiply", anywhere=True)
 def mul(input: Any, other: Any) -> Any:
     """The product of elements, with elements where both have some."""
     if not isinstance(input, SparseTensor):
@@ -196,7 +196,7 @@ def _meet(a: SparseTensor, b: SparseTensor) -> Any:
     return a._back(CooTensor(x._coords.index_select(1, mine), vals, x.shape, True))
 
 
-@handles("div", "divide", "true_divide")
+@handles("div", "divide", "true_divide", anywhere=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """Each element divided by a number (or a tensor without dims)."""
     if not isinstance(input, SparseTensor):
@@ -235,11 +235,11 @@ def _in_place(name: str) -> None:
             raise no_form(name + "_", input)
         return input._becomes(made)
 
-    handles(name + "_")(of)
+    handles(name + "_", anywhere=True)(of)
 
 
 for _name in ("add", "sub", "mul", "div", "neg", "abs", "sqrt", "sin", "tanh", "relu", "square", "floor", "ceil", "round",
-              "floor_divide", "expm1", "log1p", "pow"):  # fmt: skip
+              "floor_divide", "expm1", "log1p", "pow", "trunc", "tan"):  # fmt: skip
     _in_place(_name)
 
 
@@ -249,7 +249,7 @@ def zero_(input: Any) -> Any:
     return input._becomes(empty_coo(input.shape, input.dtype, input.device, input.sparse_dim()))
 
 
-@handles("copy_")
+@handles("copy_", anywhere=True)
 def copy_(input: Any, other: Any, non_blocking: bool = False) -> Any:
     """Another sparse tensor's elements."""
     if not isinstance(input, SparseTensor) or not isinstance(other, SparseTensor):
@@ -346,7 +346,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
     )
 
 
-@handles("cat", "concat", "concatenate")
+@handles("cat", "concat", "concatenate", anywhere=True)
 def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     """Tensors one after another along a dim."""
     parts = list(tensors)
@@ -378,7 +378,7 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     return CooTensor(lx.cat(coords, 1), lx.cat([p._vals.to(dtype) for p in parts]), shape, ordered)
 
 
-@handles("stack")
+@handles("stack", anywhere=True)
 def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     """Tensors of one size along a new dim."""
     parts = list(tensors)
@@ -477,7 +477,7 @@ def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
 # --- masks ------------------------------------------------------------------------------------------------------
 
 
-@handles("sparse_mask")
+@handles("sparse_mask", anywhere=True)
 def sparse_mask(input: Any, mask: Any) -> Any:
     """The values that a tensor has at the places of a sparse one."""
     if not isinstance(mask, SparseTensor):

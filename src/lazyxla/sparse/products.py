@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import lazy as lx
 from ..lazy import Tensor
 from ..lazy.autocast import autocasting
@@ -59,7 +61,7 @@ def times(a: SparseTensor, x: Tensor) -> Tensor:
     return add_at(a._vals.unsqueeze(1) * picked, a._coords[0], a.shape[0])
 
 
-@handles("mm", "spmm")
+@handles("mm", "spmm", anywhere=True)
 def mm(input: Any, mat2: Any) -> Any:
     """The product of two matrices."""
     _tensor(input, "mm", "input", 1)
@@ -84,23 +86,18 @@ def _both(a: SparseTensor, b: SparseTensor) -> Any:
     others, targets = _places.read(b._coords, "mm()")
     left, right = _places.pairs(cols, others, b.shape[0])
     shape = (a.shape[0], b.shape[1])
-    found, inverse = _places.unique(_stacked(rows[left], targets[right]), shape)
+    found, inverse = _places.unique(np.stack([rows[left], targets[right]]), shape)
     place = a.device
     x, y = (v.index_select(0, _places.index(i, place)) for v, i in ((a._vals, left), (b._vals, right)))
     vals = add_at(x * y, _places.index(inverse, place), found.shape[1])
     return a._back(CooTensor(_places.index(found, place), vals, shape, True))
 
 
-def _stacked(rows: Any, columns: Any) -> Any:
-    import numpy as np
-
-    return np.stack([rows, columns])
-
-
-@handles("mv")
+@handles("mv", anywhere=True)
 def mv(input: Any, vec: Any) -> Any:
     """A sparse matrix times a vector."""
-    if isinstance(vec, SparseTensor):
+    _tensor(vec, "mv", "vec", 2)
+    if isinstance(vec, SparseTensor) or not isinstance(input, SparseTensor):
         raise no_form("mv", vec)
     _matrix(input, "mv")
     if vec.ndim != 1:
@@ -113,7 +110,7 @@ def mv(input: Any, vec: Any) -> Any:
     return add_at(a._vals * v.index_select(0, a._coords[1]), a._coords[0], a.shape[0])
 
 
-@handles("matmul")
+@handles("matmul", anywhere=True)
 def matmul(input: Any, other: Any) -> Any:
     """The product of matrices, of a matrix and a vector, and of a matrix and a batch of dense ones."""
     for x in (input, other):
@@ -138,9 +135,10 @@ def matmul(input: Any, other: Any) -> Any:
     return mm(input, other)
 
 
-@handles("bmm")
+@handles("bmm", anywhere=True)
 def bmm(input: Any, mat2: Any) -> Any:
     """A batch of sparse matrices (three sparse dims) times a batch of dense ones."""
+    _tensor(mat2, "bmm", "mat2", 2)
     if not isinstance(input, SparseTensor) or not isinstance(mat2, Tensor):
         raise no_form("bmm", input if isinstance(input, SparseTensor) else mat2)
     if input.sparse_dim() != 3 or input.dense_dim():
@@ -156,7 +154,7 @@ def bmm(input: Any, mat2: Any) -> Any:
     return times(flat, b.reshape(n * k, b.shape[2])).reshape(n, m, b.shape[2])
 
 
-@handles("addmm")
+@handles("addmm", anywhere=True)
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """beta * input + alpha * (mat1 @ mat2)."""
     product = mm(mat1, mat2)
@@ -172,21 +170,19 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     return (input if beta == 1 else input * beta) + (product if alpha == 1 else product * alpha)
 
 
-@handles("addmv")
+@handles("addmv", anywhere=True)
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """beta * input + alpha * (mat @ vec)."""
+    if not isinstance(mat, SparseTensor):
+        raise no_form("addmv", input if isinstance(input, SparseTensor) else vec)
     return input * beta + mv(mat, vec) * alpha
 
 
-@handles("linear")
+@handles("linear", anywhere=True)
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """input @ weight.T + bias."""
     if isinstance(weight, SparseTensor):
-        out = matmul(input, apply_t(weight))
+        out = matmul(input, permute(weight, (1, 0)))
     else:
         out = matmul(input, weight.t())
     return out if bias is None else out + bias
-
-
-def apply_t(x: SparseTensor) -> Any:
-    return permute(x, (1, 0))

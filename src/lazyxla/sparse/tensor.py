@@ -31,8 +31,14 @@ def no_form(name: str, x: Any) -> NoSparseForm:
     )
 
 
-def handles(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Say that a function is what the functions of these names do with sparse tensors."""
+_ANYWHERE: set[str] = set()  # of which another argument than the first may be the sparse one
+
+
+def handles(*names: str, anywhere: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say that a function is what the functions of these names do with sparse tensors: with a sparse first argument,
+    or ``anywhere``."""
+    if anywhere:
+        _ANYWHERE.update(names)
 
     def put(f: Callable[..., Any]) -> Callable[..., Any]:
         TABLE.update(dict.fromkeys(names, f))
@@ -47,6 +53,9 @@ def apply(name: str, *args: Any, **kwargs: Any) -> Any:
     if f is None:
         flat = [y for x in (*args, *kwargs.values()) for y in (x if isinstance(x, (list, tuple)) else (x,))]
         raise no_form(name, next(x for x in flat if isinstance(x, SparseTensor)))
+    if args and name not in _ANYWHERE and not isinstance(args[0], SparseTensor):
+        kinds = ", ".join(type(x).__name__ for x in args)
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ({kinds})  ({user_line()})")
     return f(*args, **kwargs)
 
 
@@ -128,10 +137,10 @@ class SparseTensor(OtherTensor):
     def _nnz(self) -> int:
         return self._vals.shape[0]
 
-    def _dimI(self) -> int:  # noqa: N802  (PyTorch's name)
+    def _dimI(self) -> int:
         return self.sparse_dim()
 
-    def _dimV(self) -> int:  # noqa: N802
+    def _dimV(self) -> int:
         return self.dense_dim()
 
     @property
@@ -242,7 +251,9 @@ class SparseTensor(OtherTensor):
 
     def retain_grad(self) -> None:
         if not self._own:
-            raise RuntimeError(f"retain_grad() of a sparse tensor that is no leaf: retain that of its values  ({user_line()})")
+            raise RuntimeError(
+                f"retain_grad() of a sparse tensor that is no leaf: retain that of its values  ({user_line()})"
+            )
 
     def detach(self) -> SparseTensor:
         """The same memory without gradient history."""
@@ -316,7 +327,9 @@ class SparseTensor(OtherTensor):
             return zeros + self._vals.sum(0)
         return zeros.index_put(tuple(self._coords.unbind(0)), self._vals, accumulate=True)
 
-    def to_sparse(self, sparse_dim: int | None = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None) -> Any:
+    def to_sparse(
+        self, sparse_dim: int | None = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None
+    ) -> Any:
         """The same in a layout (coordinates unless given)."""
         if layout is not None and sparse_dim is not None:
             raise RuntimeError(f"to_sparse: only one of sparse_dim and layout may be given  ({user_line()})")
@@ -423,15 +436,15 @@ class SparseTensor(OtherTensor):
         return apply("getitem", self, places)
 
     @property
-    def T(self) -> Any:  # noqa: N802
+    def T(self) -> Any:
         return apply("permute", self, tuple(reversed(range(self.ndim))))
 
     @property
-    def mT(self) -> Any:  # noqa: N802
+    def mT(self) -> Any:
         return apply("transpose", self, -2, -1)
 
     @property
-    def H(self) -> Any:  # noqa: N802
+    def H(self) -> Any:
         return apply("transpose", self, 0, 1).conj()
 
     @property
