@@ -36,7 +36,13 @@ def test_what_it_is():
     a = twice()
     assert a.shape == (2, 3) and a.size(1) == 3 and a.ndim == a.dim() == 2 and a.numel() == 6 and len(a) == 2
     assert a.dtype is lx.float32 and a.device == lx.device("cpu") and a.layout == lx.sparse_coo and a._nnz() == 4
-    assert a.is_sparse and not a.is_sparse_csr and not a.is_coalesced() and lx.is_tensor(a) and not isinstance(a, lx.Tensor)
+    assert (
+        a.is_sparse
+        and not a.is_sparse_csr
+        and not a.is_coalesced()
+        and lx.is_tensor(a)
+        and not isinstance(a, lx.Tensor)
+    )
     assert a.sparse_dim() == 2 and a.dense_dim() == 0 and a.type() == "torch.sparse.FloatTensor"
     assert isinstance(a, lx.sparse.FloatTensor) and not isinstance(a, lx.sparse.DoubleTensor)
     assert not lx.ones(2).is_sparse and lx.ones(2).layout == lx.strided
@@ -95,13 +101,21 @@ def test_ways_of_making_one():
 
 BAD = [
     (lambda i, v: (i, v, (2,)), RuntimeError, "sparse_dim \\+ dense_dim' is not satisfied: len\\(size\\) = 1"),
-    (lambda i, v: (i, v[:2], (2, 3)), RuntimeError, "must have same nnz, but got nnz from indices: 4, nnz from values: 2"),
+    (
+        lambda i, v: (i, v[:2], (2, 3)),
+        RuntimeError,
+        "must have same nnz, but got nnz from indices: 4, nnz from values: 2",
+    ),
     (lambda i, v: (i, v, (2, 2)), RuntimeError, "for dim 1, size is 2 but found index 2"),
     (lambda i, v: (-i, v, (2, 3)), RuntimeError, "found negative index -1 for dim 0"),
     (lambda i, v: (-i, v), RuntimeError, "found negative index -1 for dim 0"),
     (lambda i, v: (i, v, (-2, 3)), RuntimeError, "size must not be negative"),
     (lambda i, v: (i[None], v, (2, 3)), RuntimeError, "indices must be sparse_dim x nnz"),
-    (lambda i, v: (i, v[:, None].expand(4, 2), (2, 3, 3)), RuntimeError, "values has incorrect size, expected \\[4, 3\\]"),
+    (
+        lambda i, v: (i, v[:, None].expand(4, 2), (2, 3, 3)),
+        RuntimeError,
+        "values has incorrect size, expected \\[4, 3\\]",
+    ),
     (lambda i, v: (twice(), v), RuntimeError, "expected indices to be a dense tensor"),
     (lambda i, v: (i, twice()), RuntimeError, "expected values to be a dense tensor"),
     (lambda i, v: (None, v), TypeError, "invalid combination of arguments"),
@@ -121,7 +135,9 @@ def test_places_that_are_not_computed_yet_are_checked_at_the_next_read():
         x.to_dense().numpy()
 
 
-ZERO_KEEPING = "abs asin atan ceil erf expm1 floor isnan log1p neg relu round sign sin sqrt square tan tanh trunc".split()
+ZERO_KEEPING = (
+    "abs asin atan ceil erf expm1 floor isnan log1p neg relu round sign sin sqrt square tan tanh trunc".split()
+)
 
 
 @pytest.mark.parametrize("name", ZERO_KEEPING)
@@ -173,14 +189,21 @@ def test_dims():
     a, x = random((4, 3, 5), 20)
     h, y = random((4, 3), 9, dense=(2, 6))
     cases = [
-        (a.permute(2, 0, 1), x.transpose(2, 0, 1)), (a.transpose(0, 2), x.transpose(2, 1, 0)), (a.unsqueeze(1), x[:, None]),
-        (h.transpose(0, 1), y.transpose(1, 0, 2, 3)), (h.transpose(2, 3), y.transpose(0, 1, 3, 2)), (h.unsqueeze(-1), y[..., None]),
-        (lx.cat([a, a], 1), np.concatenate([x, x], 1)), (lx.stack([a, a], 2), np.stack([x, x], 2)), (a[1], x[1]), (a[-1, 2], x[-1, 2]),
-        (a[:, 1], x[:, 1]), (a[None], x[None]), (a[..., 0], x[..., 0]), (h[1, 2], y[1, 2]), (h[:, :, 1], y[:, :, 1]), (a[1, 2, 3], x[1, 2, 3]),
+        (a.permute(2, 0, 1), x.transpose(2, 0, 1)), (a.transpose(0, 2), x.transpose(2, 1, 0)),
+        (a.unsqueeze(1), x[:, None]),
+        (h.transpose(0, 1), y.transpose(1, 0, 2, 3)), (h.transpose(2, 3), y.transpose(0, 1, 3, 2)),
+        (h.unsqueeze(-1), y[..., None]),
+        (lx.cat([a, a], 1), np.concatenate([x, x], 1)), (lx.stack([a, a], 2), np.stack([x, x], 2)), (a[1], x[1]),
+        (a[-1, 2], x[-1, 2]),
+        (a[:, 1], x[:, 1]), (a[None], x[None]), (a[..., 0], x[..., 0]), (h[1, 2], y[1, 2]),
+        (h[:, :, 1], y[:, :, 1]), (a[1, 2, 3], x[1, 2, 3]),
         (a.index_select(1, lx.tensor([2, 0, 2])), x[:, [2, 0, 2]]), (a.index_select(0, lx.tensor([3, 3])), x[[3, 3]]),
-        (h.index_select(3, lx.tensor([5, 0])), y[..., [5, 0]]), (a.narrow_copy(2, 1, 3), x[:, :, 1:4]), (a[0].t(), x[0].T), (a[0].T, x[0].T),
-        (a.sum(0), x.sum(0)), (a.sum((0, 2)), x.sum((0, 2))), (a.sum(), x.sum()), (a.sum((0, 1, 2)), x.sum()), (h.sum(2), y.sum(2)),
-        (h.sum((0, 3)), y.sum((0, 3))), (a.sum(1, keepdim=True), x.sum(1, keepdims=True)), (h.sum((0, 1)), y.sum((0, 1))),
+        (h.index_select(3, lx.tensor([5, 0])), y[..., [5, 0]]), (a.narrow_copy(2, 1, 3), x[:, :, 1:4]),
+        (a[0].t(), x[0].T), (a[0].T, x[0].T),
+        (a.sum(0), x.sum(0)), (a.sum((0, 2)), x.sum((0, 2))), (a.sum(), x.sum()), (a.sum((0, 1, 2)), x.sum()),
+        (h.sum(2), y.sum(2)),
+        (h.sum((0, 3)), y.sum((0, 3))), (a.sum(1, keepdim=True), x.sum(1, keepdims=True)),
+        (h.sum((0, 1)), y.sum((0, 1))),
         (lx.sparse.sum(a, -1), x.sum(-1)), (a.norm(), np.linalg.norm(x.ravel())),
     ]  # fmt: skip
     for i, (found, expected) in enumerate(cases):
@@ -251,7 +274,11 @@ WRONG = [
     (lambda a, d: a.permute(0), RuntimeError, "permute\\(sparse_coo\\): number of dimensions"),
     (lambda a, d: a.numpy(), TypeError, "can't convert Sparse layout tensor to numpy. Use Tensor.to_dense"),
     (lambda a, d: np.asarray(a), TypeError, "can't convert Sparse layout"),
-    (lambda a, d: a.crow_indices(), RuntimeError, "crow_indices expected sparse row compressed tensor layout but got Sparse"),
+    (
+        lambda a, d: a.crow_indices(),
+        RuntimeError,
+        "crow_indices expected sparse row compressed tensor layout but got Sparse",
+    ),
     (lambda a, d: d.values(), RuntimeError, "values expected sparse tensor layout but got Strided"),
     (lambda a, d: d.coalesce(), RuntimeError, "coalesce expected sparse coordinate tensor layout but got Strided"),
     (lambda a, d: a + lx.sparse_coo_tensor((2, 4)), RuntimeError, "expected sizes of 'self' and 'other' to match"),

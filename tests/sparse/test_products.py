@@ -21,9 +21,12 @@ def test_sparse_times_dense(layout, seed):
     D, E, W, B = map(lx.tensor, (d, e, w, batch))
     for found, expected in (
         (a @ D, x @ d), (lx.mm(a, D), x @ d), (a.mm(D), x @ d), (lx.spmm(a, D), x @ d), (lx.sparse.mm(a, D), x @ d),
-        (lx.matmul(a, D), x @ d), (E @ a, e @ x), (lx.mm(E, a), e @ x), (a @ lx.tensor(v), x @ v), (a.mv(lx.tensor(v)), x @ v),
-        (W @ a, w @ x), (a.t() @ W, x.T @ w), (a @ B, x @ batch), (B.transpose(1, 2)[..., :5] @ a.t(), batch.transpose(0, 2, 1) @ x.T),
-        (lx.addmm(lx.ones(6, 4), a, D, beta=2, alpha=3), 2 + 3 * (x @ d)), (lx.sparse.addmm(lx.ones(4), a, D), 1 + x @ d),
+        (lx.matmul(a, D), x @ d), (E @ a, e @ x), (lx.mm(E, a), e @ x), (a @ lx.tensor(v), x @ v),
+        (a.mv(lx.tensor(v)), x @ v),
+        (W @ a, w @ x), (a.t() @ W, x.T @ w), (a @ B, x @ batch),
+        (B.transpose(1, 2)[..., :5] @ a.t(), batch.transpose(0, 2, 1) @ x.T),
+        (lx.addmm(lx.ones(6, 4), a, D, beta=2, alpha=3), 2 + 3 * (x @ d)),
+        (lx.sparse.addmm(lx.ones(4), a, D), 1 + x @ d),
         (F.linear(lx.tensor(e[:, :5]), a), e[:, :5] @ x.T),
     ):  # fmt: skip
         assert not found.is_sparse
@@ -145,7 +148,10 @@ def test_gradients(name):
 
 
 SPARSE_ONLY = {
-    "square": (lambda a, d: ((a @ a.t()).to_dense() ** 2).sum() + d.sum(), lambda a, d: ((a @ a.t()) ** 2).sum() + d.sum()),
+    "square": (
+        lambda a, d: ((a @ a.t()).to_dense() ** 2).sum() + d.sum(),
+        lambda a, d: ((a @ a.t()) ** 2).sum() + d.sum(),
+    ),
     "coalesced": (lambda a, d: (a.coalesce().values() ** 2).sum() + d.sum(), lambda a, d: (a**2).sum() + d.sum()),
     "csr": (lambda a, d: (a.to_sparse_csr() @ d).pow(2).sum(), LOSSES["mm"]),
     "csc": (lambda a, d: (d.t() @ a.to_sparse_csc()).pow(3).sum(), LOSSES["dense first"]),
@@ -191,7 +197,9 @@ def test_softmax_has_gradients():
     v = lx.tensor([1.0, 2.0, 3.0], requires_grad=True, dtype=lx.float64)
     w = lx.tensor([1.0, -2.0, 0.5], dtype=lx.float64)
     at = lx.tensor([[0, 0, 1], [0, 2, 1]])
-    assert lx.autograd.gradcheck(lambda v: lx.sparse.softmax(lx.sparse_coo_tensor(at, v, (2, 3)), 1)._values() * w, (v,))
+    assert lx.autograd.gradcheck(
+        lambda v: lx.sparse.softmax(lx.sparse_coo_tensor(at, v, (2, 3)), 1)._values() * w, (v,)
+    )
 
 
 # --- programs ---------------------------------------------------------------------------------------------------

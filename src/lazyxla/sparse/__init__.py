@@ -14,7 +14,7 @@ from ..lazy import Size, Tensor
 from ..lazy.functions._register import method, public
 from ..lazy.functions.questions import OLD_TYPES
 from ..lazy.record import user_line
-from . import _places, elementwise, products, reductions
+from . import _places, dims, products, reductions
 from .compressed import CscTensor, CsrTensor, compress, sparse_compressed_tensor, sparse_csc_tensor, sparse_csr_tensor
 from .coo import CooTensor, empty_coo, from_dense
 from .tensor import KINDS, NoSparseForm, SparseTensor, no_form
@@ -54,7 +54,9 @@ def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
 def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> Any:
     """beta * input + alpha * (mat1 @ mat2) at the places of ``input`` alone: one dot product for each."""
     if not isinstance(input, SparseTensor):
-        raise NotImplementedError(f"sparse.sampled_addmm(): a sparse input is expected, got a dense one  ({user_line()})")
+        raise NotImplementedError(
+            f"sparse.sampled_addmm(): a sparse input is expected, got a dense one  ({user_line()})"
+        )
     if mat1.ndim != 2 or mat2.ndim != 2 or (mat1.shape[0], mat2.shape[1]) != tuple(input.shape):
         raise RuntimeError(
             f"sampled_addmm: mat1 {list(mat1.shape)} @ mat2 {list(mat2.shape)} does not have the size {list(input.shape)} of "
@@ -96,7 +98,9 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
 
 
 @method
-def to_sparse(self: Tensor, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None) -> Any:
+def to_sparse(
+    self: Tensor, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None
+) -> Any:
     """The elements that are not zero, in a layout. Reads the values, since they say how many elements there are."""
     if layout is not None and sparse_dim is not None:
         raise RuntimeError(f"to_sparse: only one of sparse_dim and layout may be given  ({user_line()})")
@@ -137,7 +141,7 @@ def to_sparse_csc(self: Tensor, dense_dim: int | None = None) -> Any:
 @method
 def sparse_mask(self: Tensor, mask: Any) -> Any:
     """The values at the places of a sparse tensor."""
-    return elementwise.sparse_mask(self, mask)
+    return dims.sparse_mask(self, mask)
 
 
 # --- old names --------------------------------------------------------------------------------------------------

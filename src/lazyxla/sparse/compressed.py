@@ -15,7 +15,10 @@ from . import _places
 from .coo import CooTensor, as_indices, as_values, finished
 from .tensor import SparseTensor
 
-_SIDES = {"sparse_csr": ("crow", "col", "row", "column", "rows"), "sparse_csc": ("ccol", "row", "column", "row", "columns")}
+_SIDES = {
+    "sparse_csr": ("crow", "col", "row", "column", "rows"),
+    "sparse_csc": ("ccol", "row", "column", "row", "columns"),
+}
 
 
 class CompressedTensor(SparseTensor):
@@ -23,7 +26,9 @@ class CompressedTensor(SparseTensor):
 
     axis: int  # the compressed dim
 
-    def __init__(self, starts: Tensor, plain: Tensor, vals: Tensor, shape: Any, own: bool = False, coords: Any = None) -> None:
+    def __init__(
+        self, starts: Tensor, plain: Tensor, vals: Tensor, shape: Any, own: bool = False, coords: Any = None
+    ) -> None:
         self._starts, self._plain = starts, plain
         if coords is None:
             compressed = _expanded(starts, plain.shape[0])
@@ -209,12 +214,12 @@ def sparse_compressed_tensor(
 ) -> Any:  # fmt: skip
     """``sparse_csr_tensor`` or ``sparse_csc_tensor``, by the layout."""
     if layout is None:
-        raise RuntimeError(f"sparse_compressed_tensor(): expected a sparse compressed layout, but got none  ({user_line()})")
+        raise RuntimeError(
+            f"sparse_compressed_tensor(): expected a sparse compressed layout, but got none  ({user_line()})"
+        )
     name = str.__str__(layout)
     if name not in _KINDS:
         raise NotImplementedError(
             f"sparse_compressed_tensor(): lazyxla has the layouts sparse_csr and sparse_csc, not {layout!r}  ({user_line()})"
         )
-    return _made(
-        name, compressed_indices, plain_indices, values, size, dtype, device, requires_grad, check_invariants
-    )
+    return _made(name, compressed_indices, plain_indices, values, size, dtype, device, requires_grad, check_invariants)

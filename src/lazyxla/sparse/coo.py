@@ -105,7 +105,12 @@ class CooTensor(SparseTensor):
             raise RuntimeError(
                 f"a leaf Variable that requires grad is being used in an in-place operation.  ({user_line()})"
             )
-        self._coords, self._vals, self._shape, self._coalesced = other._coords, other._vals, other._shape, other._coalesced
+        self._coords, self._vals, self._shape, self._coalesced = (
+            other._coords,
+            other._vals,
+            other._shape,
+            other._coalesced,
+        )
         return self
 
     def sparse_resize_(self, size: Any, sparse_dim: int, dense_dim: int) -> CooTensor:
@@ -140,7 +145,9 @@ def add_at(vals: Tensor, places: Tensor, n: int) -> Tensor:
 
 def as_values(data: Any, dtype: Any, device: Any) -> Tensor:
     """Values as a tensor; numbers and lists as ``tensor`` makes them."""
-    out = data.to(dtype=dtype, device=device) if isinstance(data, Tensor) else lx.tensor(data, dtype=dtype, device=device)
+    out = (
+        data.to(dtype=dtype, device=device) if isinstance(data, Tensor) else lx.tensor(data, dtype=dtype, device=device)
+    )
     return out if out.ndim else out.reshape(1)
 
 
@@ -199,9 +206,7 @@ def sparse_coo_tensor(
     if coords.ndim == 1:
         coords = coords.reshape(coords.shape[0], 0) if not coords.shape[0] else coords.unsqueeze(1)
     if coords.ndim != 2:
-        raise RuntimeError(
-            f"indices must be sparse_dim x nnz, but got: {list(coords.shape)}  ({user_line()})"
-        )
+        raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(coords.shape)}  ({user_line()})")
     if coords.shape[1] != vals.shape[0]:
         raise RuntimeError(
             f"indices and values must have same nnz, but got nnz from indices: {coords.shape[1]}, nnz from values: "

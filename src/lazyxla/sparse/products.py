@@ -12,7 +12,8 @@ from ..lazy.autocast import autocasting
 from ..lazy.record import user_line
 from . import _places
 from .coo import CooTensor, add_at
-from .elementwise import _same_device, permute
+from .dims import permute
+from .elementwise import same_device
 from .tensor import SparseTensor, handles, no_form
 
 _TYPES = {
@@ -29,7 +30,7 @@ def _tensor(x: Any, name: str, argument: str, position: int) -> None:
 
 def _one_type(a: Any, b: Any) -> tuple[Any, Any]:
     """Both in one type: under autocast the wider of the two, since sums of 16-bit numbers are rough."""
-    _same_device(a, b)
+    same_device(a, b)
     if a.dtype is b.dtype:
         return a, b
     if autocasting(a.device.type) and a.is_floating_point() and b.is_floating_point():
@@ -101,7 +102,9 @@ def mv(input: Any, vec: Any) -> Any:
         raise no_form("mv", vec)
     _matrix(input, "mv")
     if vec.ndim != 1:
-        raise RuntimeError(f"mv: two dim tensor required with a vector, got a vector of {vec.ndim} dims  ({user_line()})")
+        raise RuntimeError(
+            f"mv: two dim tensor required with a vector, got a vector of {vec.ndim} dims  ({user_line()})"
+        )
     if input.shape[1] != vec.shape[0]:
         raise RuntimeError(
             f"mv: expected self.size(-1) == vec.size(-1), got {input.shape[1]} and {vec.shape[0]}  ({user_line()})"
@@ -146,7 +149,9 @@ def bmm(input: Any, mat2: Any) -> Any:
             f"bmm_sparse: Tensor 'self' must have 3 sparse dims, but has {input.sparse_dim()}  ({user_line()})"
         )
     if mat2.ndim != 3 or mat2.shape[0] != input.shape[0] or mat2.shape[1] != input.shape[2]:
-        raise RuntimeError(f"bmm_sparse: size mismatch, got {list(input.shape)} and {list(mat2.shape)}  ({user_line()})")
+        raise RuntimeError(
+            f"bmm_sparse: size mismatch, got {list(input.shape)} and {list(mat2.shape)}  ({user_line()})"
+        )
     a, b = _one_type(input, mat2)
     n, m, k = a.shape
     which, row, column = a._coords.unbind(0)

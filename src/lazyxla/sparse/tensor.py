@@ -387,7 +387,9 @@ class SparseTensor(OtherTensor):
         self.numpy()
 
     def tolist(self) -> NoReturn:
-        raise RuntimeError(f"Cannot access data pointer of Tensor that doesn't have storage  (tolist() at {user_line()})")
+        raise RuntimeError(
+            f"Cannot access data pointer of Tensor that doesn't have storage  (tolist() at {user_line()})"
+        )
 
     def __repr__(self) -> str:
         from ._text import text
@@ -455,6 +457,7 @@ class SparseTensor(OtherTensor):
 def _types() -> None:
     for name in ("float", "double", "half", "bfloat16", "long", "int", "short", "char", "byte", "bool", "cfloat", "cdouble",
                  "cpu", "cuda", "xla"):  # fmt: skip
+
         def f(self: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
             vals = getattr(self._vals, _name)(*args, **kwargs)
             return self if vals is self._vals else self._moved(vals)
