@@ -40,6 +40,27 @@ _HOST = {
 }  # fmt: skip
 
 
+# What looks at the type of a tensor alone, and so would take any object that has one.
+_BY_TYPE = {
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "isreal",
+}  # fmt: skip
+
+
+def _asking(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f``, with other kinds of tensors asked before."""
+
+    @functools.wraps(f)
+    def asking(*args: Any, **kwargs: Any) -> Any:
+        others = foreign(args, kwargs)
+        return overridden(f, others, args, kwargs) if others else f(*args, **kwargs)
+
+    return asking
+
+
+# With which a plain call may fail that goes on otherwise.
+_FAILURES = (TypeError, AttributeError, RuntimeError)
+
+
 def offered(f: Callable[..., Any]) -> Any:
     """``f`` as users call it: with ``out=``, other names of its arguments, and TypeErrors that say which argument.
 
@@ -48,16 +69,19 @@ def offered(f: Callable[..., Any]) -> Any:
     """
     found = _offered.get(f)
     if found is None:
+        original = f
+        if f.__name__ in _BY_TYPE:
+            f = _asking(f)
 
         def plain(*args: Any, **kwargs: Any) -> Any:
             try:
                 return f(*args, **kwargs)
-            except (TypeError, AttributeError) as error:
+            except _FAILURES as error:
                 return _second_try(f, args, kwargs, error)
 
         plain.__name__ = f.__name__
         found = plain if f.__name__ in _HOST else _watched(f, plain)
-        found = _offered[f] = functools.wraps(f)(found)
+        found = _offered[original] = functools.wraps(f)(found)
     return found
 
 
@@ -70,7 +94,7 @@ def _watched(f: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., 
             return player.call(plain, args, kwargs)
         try:
             return f(*args, **kwargs)
-        except (TypeError, AttributeError) as error:
+        except _FAILURES as error:
             return _second_try(f, args, kwargs, error)
 
     return found
@@ -93,6 +117,8 @@ def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     others = foreign(args, kwargs)
     if others:
         return overridden(f, others, args, kwargs)
+    if isinstance(error, RuntimeError):
+        raise error
     names = inspect.signature(f).parameters
     several = next((n for n, p in names.items() if p.kind is p.VAR_POSITIONAL), None)
     taken = {n for n, p in names.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -188,7 +214,7 @@ def inplace(f: Callable[..., Any], name: str | None = None) -> None:
         begun = write_begins()
         try:
             value = f(self, *args, **kwargs)
-        except (TypeError, AttributeError) as error:
+        except _FAILURES as error:
             if foreign((self, *args), kwargs):
                 return _overridden(self, args, kwargs)
             value = _second_try(f, (self, *args), kwargs, error)

@@ -53,8 +53,9 @@ def test_arithmetic_keeps_the_layout():
     d = np.random.default_rng(1).standard_normal((7, 5)).astype(np.float32)
     r, s, t = a.to_sparse_csr(), b.to_sparse_csr(), lx.tensor(d)
     for found, expected in (
-        (r * 2, 2 * x), (r / 2, x / 2), (-r, -x), (r + s, x + y), (r - s, x - y), (r * s, x * y), (r * t, x * d), (r + r, 2 * x),
-        (r.double(), x.astype(float)), (r.clone(), x), (r.detach(), x), (r.sum(1, keepdim=True), x.sum(1, keepdims=True)),
+        (r * 2, 2 * x), (r / 2, x / 2), (-r, -x), (r + s, x + y), (r - s, x - y), (r * s, x * y), (r * t, x * d),
+        (r + r, 2 * x), (r.double(), x.astype(float)), (r.clone(), x), (r.detach(), x),
+        (r.sum(1, keepdim=True), x.sum(1, keepdims=True)),
     ):  # fmt: skip
         assert found.layout == lx.sparse_csr
         assert_close(found.to_dense(), expected, factor=16)

@@ -183,7 +183,7 @@ def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> A
     return input * beta + mv(mat, vec) * alpha
 
 
-@handles("linear", anywhere=True)
+@handles("linear", "linear_product", anywhere=True)
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """input @ weight.T + bias."""
     if isinstance(weight, SparseTensor):
