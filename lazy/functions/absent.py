@@ -32,8 +32,10 @@ for _name in ("dequantize", "int_repr", "q_scale", "q_zero_point", "qscheme"):
 def _dense(name: str, wanted: str) -> None:
     """PyTorch's answer of a dense tensor to a question about sparse ones."""
 
+    kind = NotImplementedError if name.startswith("_") else RuntimeError
+
     def f(self: Tensor, *args: Any, **kwargs: Any) -> NoReturn:
-        raise RuntimeError(f"{name} expected {wanted} tensor layout but got Strided  ({user_line()})")
+        raise kind(f"{name} expected {wanted} tensor layout but got Strided  ({user_line()})")
 
     f.__name__ = name
     f.__doc__ = f"RuntimeError: this is no {wanted} tensor."

@@ -264,6 +264,7 @@ WRONG = [
     (lambda a, d: a / a, RuntimeError, "Sparse division requires a scalar or zero-dim dense tensor divisor"),
     (lambda a, d: a.exp(), NotImplementedError, "Could not run 'exp' with arguments of layout lazyxla.sparse_coo"),
     (lambda a, d: lx.exp(a), NotImplementedError, "Could not run 'exp'"),
+    (lambda a, d: lx.nn.functional.dropout(a), NotImplementedError, "has no sparse form"),
     (lambda a, d: lx.sort(a), NotImplementedError, "Could not run 'sort'"),
     (lambda a, d: lx.where(d > 0, a, a), NotImplementedError, "Could not run 'where'"),
     (lambda a, d: a == a, NotImplementedError, "Could not run 'eq'"),

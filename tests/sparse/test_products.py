@@ -250,6 +250,21 @@ def test_a_graph_network_learns_as_with_a_dense_matrix(metrics):
     assert np.allclose(train(adj, wrap=lx.compile), dense, rtol=1e-4)
 
 
+def test_steps_that_make_the_matrix_anew_are_followed(metrics):
+    at, w, x, _ = graph()
+    at, x = lx.tensor(at), lx.tensor(x)
+    weights = lx.tensor(w, requires_grad=True)
+    optimizer = lx.optim.SGD([weights], lr=1e-3)
+    losses = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = (lx.sparse_coo_tensor(at, weights, (30, 30)) @ x).pow(2).mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses == sorted(losses, reverse=True) and metrics.report(as_dict=True)["replays"] >= 6
+
+
 def test_a_sparse_argument_of_a_compiled_function():
     at, w, x, _ = graph()
     adj = lx.sparse_coo_tensor(lx.tensor(at), lx.tensor(w), (30, 30))

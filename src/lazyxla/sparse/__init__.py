@@ -164,11 +164,6 @@ class SparseType:
                 f"sparse.{self.__name__}() received an invalid combination of arguments - got ({kinds}), but expected "
                 f"(Tensor indices, Tensor values, tuple of ints size)  ({user_line()})"
             )
-        if data[1].dtype is not self.dtype:
-            raise TypeError(
-                f"sparse.{self.__name__}(): expected values of type {self.dtype.name}, got {data[1].dtype.name}"
-                f"  ({user_line()})"
-            )
         return public["sparse_coo_tensor"](*data, device=device)  # type: ignore[no-any-return]
 
     def __instancecheck__(self, x: Any) -> bool:

@@ -145,9 +145,10 @@ def add_at(vals: Tensor, places: Tensor, n: int) -> Tensor:
 
 def as_values(data: Any, dtype: Any, device: Any) -> Tensor:
     """Values as a tensor; numbers and lists as ``tensor`` makes them."""
-    out = (
-        data.to(dtype=dtype, device=device) if isinstance(data, Tensor) else lx.tensor(data, dtype=dtype, device=device)
-    )
+    if not isinstance(data, Tensor):
+        out = lx.tensor(data, dtype=dtype, device=device)
+    else:
+        out = data if dtype is None and device is None else data.to(dtype=dtype, device=device)
     return out if out.ndim else out.reshape(1)
 
 
@@ -158,7 +159,8 @@ def as_indices(data: Any, device: Any, name: str = "indices") -> Tensor:
             f"expected {name} to be a dense tensor, but got {name} of layout {data.layout!r}  ({user_line()})"
         )
     if isinstance(data, Tensor):
-        return data.detach().to(dtype=lx.int64, device=device)
+        same = data.dtype is lx.int64 and data.device is device and not data.requires_grad
+        return data if same else data.detach().to(dtype=lx.int64, device=device)
     return lx.tensor(np.asarray(data).astype(np.int64), device=device)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from .. import lazy as lx
 from ..lazy import Tensor
 from ..lazy.record import user_line
+from ..lazy.replay.state import opaque
 from . import _places
 from .coo import CooTensor, empty_coo
 from .tensor import SparseTensor, apply, handles, no_form
@@ -266,5 +267,6 @@ def copy_(input: Any, other: Any, non_blocking: bool = False) -> Any:
             f"copy_(): only sparse compressed tensors with the same number of specified elements are supported, got "
             f"{moved._nnz()} for {input._nnz()}  ({user_line()})"
         )
+    opaque("an in-place change of a sparse tensor's places")
     input._starts, input._plain, input._coords, input._vals = moved._starts, moved._plain, moved._coords, moved._vals
     return input

@@ -45,7 +45,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
         return vals.sum(0)
     shape = [1 if d in dims else n for d, n in enumerate(input.shape) if keepdim or d not in dims]
     if len(kept) == k:
-        return CooTensor(input._coords, vals, shape, input.is_coalesced())
+        return CooTensor(input._coords, vals, shape, input.is_coalesced()).coalesce()
     coords = input._coords
     if keepdim:
         rows = [coords[d] if d in kept else lx.zeros_like(coords[0]) for d in range(k)]

@@ -24,6 +24,10 @@ class NoSparseForm(NotImplementedError, TypeError):
     """A function of tensors that does nothing with sparse ones."""
 
 
+class NoArray(NotImplementedError, AttributeError):
+    """What is asked of an array, and a sparse tensor is none."""
+
+
 def no_form(name: str, x: Any) -> NoSparseForm:
     return NoSparseForm(
         f"Could not run '{name}' with arguments of layout {x.layout!r}: it has no sparse form. to_dense() makes a dense "
@@ -97,6 +101,11 @@ class SparseTensor(OtherTensor):
     def __getattr__(self, name: str) -> Any:
         if name in TABLE and not name.startswith("_"):
             return lambda *args, **kwargs: apply(name, self, *args, **kwargs)
+        if name == "_node":
+            raise NoArray(
+                f"a dense tensor is expected, but got one of layout {self.layout!r}: what is called has no sparse form. "
+                f"to_dense() makes a dense tensor  ({user_line()})"
+            )
         if name.startswith("_") or not hasattr(Tensor, name):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         if not callable(getattr(Tensor, name)):
