@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..lazy.functions._register import function
 from ..lazy.record import user_line
 from ..lazy.replay.state import opaque
 from . import _places
-from .tensor import SparseTensor
+from .tensor import SparseTensor, handles
 
 
 class CooTensor(SparseTensor):
@@ -154,10 +154,6 @@ def as_values(data: Any, dtype: Any, device: Any) -> Tensor:
 
 def as_indices(data: Any, device: Any, name: str = "indices") -> Tensor:
     """Places as an int64 tensor on a device."""
-    if isinstance(data, SparseTensor):
-        raise RuntimeError(
-            f"expected {name} to be a dense tensor, but got {name} of layout {data.layout!r}  ({user_line()})"
-        )
     if isinstance(data, Tensor):
         same = data.dtype is lx.int64 and data.device is device and not data.requires_grad
         return data if same else data.detach().to(dtype=lx.int64, device=device)
@@ -180,6 +176,15 @@ def _is_size(x: Any) -> bool:
     return isinstance(x, Size) or (isinstance(x, tuple) and all(isinstance(n, int) for n in x))
 
 
+@handles(
+    "sparse_coo_tensor", "sparse_csr_tensor", "sparse_csc_tensor", "sparse_compressed_tensor", anywhere=True
+)  # fmt: skip
+def _of_sparse(*parts: Any, **others: Any) -> NoReturn:
+    name = "indices" if parts and isinstance(parts[0], SparseTensor) else "values"
+    layout = next(x.layout for x in (*parts, *others.values()) if isinstance(x, SparseTensor))
+    raise RuntimeError(f"expected {name} to be a dense tensor, but got {name} of layout {layout!r}  ({user_line()})")
+
+
 @function
 def sparse_coo_tensor(
     indices: Any = None, values: Any = None, size: Any = None, *, dtype: Any = None, device: Any = None,
@@ -198,10 +203,6 @@ def sparse_coo_tensor(
         raise TypeError(
             f"sparse_coo_tensor() received an invalid combination of arguments - got ({type(indices).__name__}, "
             f"{type(values).__name__}, {type(size).__name__})  ({user_line()})"
-        )
-    if isinstance(values, SparseTensor):
-        raise RuntimeError(
-            f"expected values to be a dense tensor, but got values of layout {values.layout!r}  ({user_line()})"
         )
     vals = as_values(values, dtype, device)
     coords = as_indices(indices, vals.device)

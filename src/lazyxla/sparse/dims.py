@@ -219,7 +219,22 @@ def index_select(input: Any, dim: int, index: Tensor) -> Any:
 @handles("narrow_copy", "narrow")
 def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
     """A piece of a dim."""
-    return index_select(input, dim, lx.arange(start, start + length))
+    _coo_only("narrow_copy", input)
+    d, k = normal_dim(dim, input.ndim), input.sparse_dim()
+    if not 0 <= start <= start + length <= input.shape[d]:
+        raise RuntimeError(
+            f"start ({start}) + length ({length}) exceeds dimension size ({input.shape[d]}).  ({user_line()})"
+        )
+    shape = [length if i == d else n for i, n in enumerate(input.shape)]
+    if d >= k:
+        vals = input._vals.narrow(d - k + 1, start, length)
+        return CooTensor(input._coords, vals, shape, input.is_coalesced())
+    given = _places.read(input._coords, "narrow_copy()")
+    kept = np.flatnonzero((given[d] >= start) & (given[d] < start + length))
+    found = given[:, kept]
+    found[d] -= start
+    vals = input._vals.index_select(0, _places.index(kept, input.device))
+    return CooTensor(_places.index(found, input.device), vals, shape, input.is_coalesced())
 
 
 # --- masks ------------------------------------------------------------------------------------------------------
