@@ -279,6 +279,15 @@ def _new(name: str) -> Callable[..., Any]:
 new_zeros, new_empty = _new("new_zeros"), _new("new_empty")
 
 
+@handles("new_tensor")
+def new_tensor(input: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A dense tensor of data, in this one's type and place."""
+    made: Tensor = lx.tensor(
+        data, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad
+    )
+    return made
+
+
 @handles("as_tensor", "asarray")
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     return data.to(dtype=dtype, device=device)
