@@ -14,6 +14,15 @@ class OtherTensor:
 
     __slots__ = ()
 
+    def _parts(self) -> tuple[Any, tuple[Tensor, ...]]:
+        """What it is besides tensors, hashable, and the tensors that it is made of."""
+        raise NotImplementedError
+
+    @classmethod
+    def _of_parts(cls, static: Any, parts: Any) -> OtherTensor:
+        """The same of other tensors."""
+        raise NotImplementedError
+
 
 #: What is asked for where a tensor is: an array, or another kind of tensor.
 ANY_TENSOR = (Tensor, OtherTensor)

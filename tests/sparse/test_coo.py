@@ -308,7 +308,7 @@ def test_no_function_takes_a_sparse_tensor_for_a_dense_one():
     from lazyxla.sparse.tensor import TABLE
 
     facts = {"is_tensor", "is_floating_point", "is_complex", "is_signed", "numel", "get_device", "detach", "is_same_size",
-             "is_nonzero", "unique", "broadcast_shapes", "flatten"}  # the last four: a list, a flag, a shape, one dim  # fmt: skip
+             "is_nonzero", "unique", "broadcast_shapes", "flatten"}  # fmt: skip
     a, taken = once(), []
     for name, f in lx.lazy.public.items():
         if name.startswith("_") or name in facts or name in TABLE or not callable(f):

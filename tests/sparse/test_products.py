@@ -279,6 +279,21 @@ def test_a_sparse_argument_of_a_compiled_function():
     assert_close(f(adj, lx.tensor(x)), 2 * (adj.to_dense().numpy() @ x), factor=32)
 
 
+def test_a_compiled_function_takes_and_gives_sparse_tensors(metrics):
+    step = lx.compile(lambda a, x: {"scaled": a * x, "product": a.t() @ (a @ x)})
+    metrics.reset()
+    for seed in range(3):
+        for kind in ("coo", "csr"):
+            a, full = random((6, 5), 14, seed)
+            a = a.to_sparse_csr() if kind == "csr" else a
+            x = np.random.default_rng(seed).standard_normal(5).astype(np.float32)
+            out = step(a, lx.tensor(x))
+            assert out["scaled"].layout == a.layout and out["scaled"].shape == (6, 5)
+            assert_close(out["scaled"].to_dense(), full * x, factor=16)
+            assert_close(out["product"], full.T @ (full @ x), factor=32)
+    assert metrics.report(as_dict=True)["compiled_calls"] >= 2
+
+
 def test_reading_places_in_a_compiled_function_is_an_error():
     adj = random((6, 5), 14)[0]
     with pytest.raises(RuntimeError, match="coalesce\\(\\) of a sparse tensor's indices reads a value inside"):

@@ -38,6 +38,14 @@ class CompressedTensor(SparseTensor):
     def _with(self, vals: Tensor, own: bool = False) -> CompressedTensor:
         return type(self)(self._starts, self._plain, vals, self._shape, own, self._coords)
 
+    def _parts(self) -> tuple[Any, tuple[Tensor, ...]]:
+        return (tuple(self._shape), self._own), (self._starts, self._plain, self._vals, self._coords)
+
+    @classmethod
+    def _of_parts(cls, static: Any, parts: Any) -> CompressedTensor:
+        starts, plain, vals, coords = parts
+        return cls(starts, plain, vals, *static, coords)
+
     def _moved(self, vals: Tensor) -> CompressedTensor:
         place = vals.device
         return type(self)(

@@ -29,6 +29,13 @@ class CooTensor(SparseTensor):
     def _with(self, vals: Tensor, own: bool = False) -> CooTensor:
         return CooTensor(self._coords, vals, self._shape, self._coalesced, own)
 
+    def _parts(self) -> tuple[Any, tuple[Tensor, ...]]:
+        return (tuple(self._shape), self._coalesced, self._own), (self._coords, self._vals)
+
+    @classmethod
+    def _of_parts(cls, static: Any, parts: Any) -> CooTensor:
+        return cls(*parts, *static)
+
     def _moved(self, vals: Tensor) -> CooTensor:
         return CooTensor(self._coords.to(vals.device), vals, self._shape, self._coalesced)
 
