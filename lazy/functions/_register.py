@@ -38,6 +38,11 @@ _HOST = {
     "initial_seed", "get_rng_state", "set_rng_state", "is_tensor", "is_floating_point", "is_complex", "numel",
     "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned",
 }  # fmt: skip
+# What gives other kinds of tensors: a script says the calls of which it is made.
+_HOST |= {
+    "sparse_coo_tensor", "sparse_csr_tensor", "sparse_csc_tensor", "sparse_compressed_tensor", "to_sparse",
+    "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "sparse_mask",
+}  # fmt: skip
 
 
 # What looks at the type of a tensor alone, and so would take any object that has one.

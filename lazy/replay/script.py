@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dtypes import DType
 from ..graph import Aval, HostValue
+from ..overrides import OtherTensor
 from ..record import GradNode, mode
 from ..tensors import Tensor
 
@@ -250,7 +251,7 @@ def constant(x: Any) -> Any:
             if isinstance(part, Tensor):
                 raise Unsayable("a tensor in a slice")
         return x
-    if isinstance(x, (np.ndarray, dict, set)) or hasattr(x, "__array__"):
+    if isinstance(x, (np.ndarray, dict, set, OtherTensor)) or hasattr(x, "__array__"):
         raise Unsayable(f"an argument of type {type(x).__name__}")
     return x
 
