@@ -25,7 +25,7 @@ class OtherTensor:
 
 
 #: What is asked for where a tensor is: an array, or another kind of tensor.
-ANY_TENSOR = (Tensor, OtherTensor)
+ANY_TENSOR: tuple[Any, ...] = (Tensor, OtherTensor)
 
 # The function behind an operator; with an "r" in front, the operands change places.
 _OPERATORS = {
@@ -91,7 +91,8 @@ def _public(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
     """The function as users have it."""
     from .functions._register import public
 
-    return public.get(name) or getattr(Tensor, name, f)
+    found: Callable[..., Any] = public.get(name) or getattr(Tensor, name, f)
+    return found
 
 
 __all__ = ["ANY_TENSOR", "OtherTensor", "foreign", "overridden"]

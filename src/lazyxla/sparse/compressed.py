@@ -43,8 +43,8 @@ class CompressedTensor(SparseTensor):
 
     @classmethod
     def _of_parts(cls, static: Any, parts: Any) -> CompressedTensor:
-        starts, plain, vals, coords = parts
-        return cls(starts, plain, vals, *static, coords)
+        (starts, plain, vals, coords), (shape, own) = parts, static
+        return cls(starts, plain, vals, shape, own, coords)
 
     def _moved(self, vals: Tensor) -> CompressedTensor:
         place = vals.device

@@ -268,5 +268,6 @@ def copy_(input: Any, other: Any, non_blocking: bool = False) -> Any:
             f"{moved._nnz()} for {input._nnz()}  ({user_line()})"
         )
     opaque("an in-place change of a sparse tensor's places")
-    input._starts, input._plain, input._coords, input._vals = moved._starts, moved._plain, moved._coords, moved._vals
-    return input
+    to: Any = input
+    to._starts, to._plain, to._coords, to._vals = moved._starts, moved._plain, moved._coords, moved._vals
+    return to
