@@ -48,6 +48,7 @@ _HOST |= {
 # What looks at the type of a tensor alone, and so would take any object that has one.
 _BY_TYPE = {
     "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "isreal",
+    "bernoulli",
 }  # fmt: skip
 
 

@@ -279,6 +279,12 @@ def _new(name: str) -> Callable[..., Any]:
 new_zeros, new_empty = _new("new_zeros"), _new("new_empty")
 
 
+@handles("real")
+def real(input: Any) -> Any:
+    """The real parts."""
+    return input.real
+
+
 @handles("new_tensor")
 def new_tensor(input: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A dense tensor of data, in this one's type and place."""
