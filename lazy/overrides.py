@@ -47,7 +47,7 @@ def foreign(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
             found += [y for y in x if _is_foreign(y)]
         elif _is_foreign(x):
             found.append(x)
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def _is_foreign(x: Any) -> bool:
@@ -77,7 +77,7 @@ def overridden(f: Callable[..., Any], others: list[Any], args: tuple[Any, ...], 
     for kind in types:
         found = kind.__torch_function__(function, tuple(types), args, kwargs)  # type: ignore[attr-defined]
         if found is not NotImplemented:
-            return found
+            return found  # type: ignore[no-any-return]
     if operator:
         return NotImplemented
     listed = "".join(f"\n  - tensor subclass {kind}" for kind in types)
@@ -91,8 +91,8 @@ def _public(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
     """The function as users have it."""
     from .functions._register import public
 
-    found: Callable[..., Any] = public.get(name) or getattr(Tensor, name, f)
-    return found
+    found: Any = public.get(name) or getattr(Tensor, name, f)
+    return found  # type: ignore[no-any-return]
 
 
 __all__ = ["ANY_TENSOR", "OtherTensor", "foreign", "overridden"]
