@@ -77,7 +77,7 @@ def overridden(f: Callable[..., Any], others: list[Any], args: tuple[Any, ...], 
     for kind in types:
         found = kind.__torch_function__(function, tuple(types), args, kwargs)  # type: ignore[attr-defined]
         if found is not NotImplemented:
-            return found  # type: ignore[no-any-return]
+            return found
     if operator:
         return NotImplemented
     listed = "".join(f"\n  - tensor subclass {kind}" for kind in types)
