@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..devices import Device as device
 from ..devices import get_default_device, set_default_device
-from . import autocast, dtypes, graph, metrics, on_host, ops, printing, record, sync_points, views
+from . import autocast, dtypes, graph, layouts, metrics, on_host, ops, printing, record, sync_points, views
 from .compiled import Compiled, compile
 from .dtypes import DType, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
 from .dtypes import DType as dtype
@@ -47,6 +47,7 @@ __all__ = [
     "get_printoptions",
     "graph",
     "iinfo",
+    "layouts",
     "metrics",
     "mode",
     "no_sync",

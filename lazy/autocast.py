@@ -10,6 +10,7 @@ from typing import Any
 from . import dtypes
 from .dtypes import DType
 from .functions.conversion import convert
+from .overrides import foreign
 from .record import mode
 from .replay.state import entry_point
 from .tensors import Tensor
@@ -105,7 +106,7 @@ def cast(f: Callable[..., Any], policy: Callable[[Tensor], Tensor] | None) -> Ca
 
     @functools.wraps(f)
     def casting(*args: Any, **kwargs: Any) -> Any:
-        if not state.any:
+        if not state.any or foreign(args, kwargs):
             return f(*args, **kwargs)
         to = _widest((args, tuple(kwargs.values()))) if policy is None else policy
         return f(*_each(args, to), **{k: _each(v, to) for k, v in kwargs.items()})

@@ -181,11 +181,7 @@ def format_tensor(
             suffixes.append(f"size={tuple(shape)}")
         body = "[]"
     else:
-        if array.dtype.kind not in "biufc":  # bfloat16 and its kin
-            array = array.astype(np.float32)
-        summarize = needs_summary(tuple(shape))
-        form = _formatter(_edges(array) if summarize else array)
-        body = _block(array, len(prefix), summarize, form)
+        body = numbers(array, len(prefix), shape)
         if _options.edgeitems == 0:
             suffixes.append(f"size={tuple(shape)}")
     if show_dtype:
@@ -194,15 +190,26 @@ def format_tensor(
         suffixes.append(f"grad_fn=<{grad_fn}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
-    return _with_suffixes(prefix + body, suffixes)
+    return with_suffixes(prefix + body, suffixes)
 
 
-def _with_suffixes(text: str, suffixes: list[str]) -> str:
-    """Suffixes go on the last line while they fit in the line width, and on a new one after that."""
+def numbers(array: np.ndarray, indent: int, full_shape: tuple[int, ...] | None = None) -> str:
+    """The numbers of a tensor in PyTorch's layout, for a place so many columns from the left."""
+    shape = array.shape if full_shape is None else full_shape
+    if math.prod(shape) == 0:
+        return "[]"
+    if array.dtype.kind not in "biufc":  # bfloat16 and its kin
+        array = array.astype(np.float32)
+    summarize = needs_summary(tuple(shape))
+    return _block(array, indent, summarize, _formatter(_edges(array) if summarize else array))
+
+
+def with_suffixes(text: str, suffixes: list[str], new_line: bool = False) -> str:
+    """Suffixes go on the last line while they fit in the line width, and on a new one after that (or at once)."""
     last = len(text) - text.rfind("\n") + 1
     parts = [text]
-    for suffix in suffixes:
-        if last + len(suffix) + 2 > _options.linewidth:
+    for i, suffix in enumerate(suffixes):
+        if last + len(suffix) + 2 > _options.linewidth or (new_line and not i):
             parts.append(",\n" + " " * len("tensor(") + suffix)
             last = len("tensor(") + len(suffix)
         else:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import devices
 from ..devices import Device
-from . import checks, dtypes, levels, printing, views
+from . import checks, dtypes, layouts, levels, printing, views
 from . import record as rec
 from .dtypes import DType
 from .graph import Aval, HostValue, Node
@@ -175,7 +175,7 @@ class Tensor(_Added):
         return self.dtype.is_signed
 
     is_sparse = is_quantized = is_mkldnn = is_meta = False
-    layout = "strided"
+    layout = layouts.strided
 
     @property
     def is_cuda(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from .. import lazy as lx
 from ..autograd import no_grad
 from ..lazy import Tensor
+from ..lazy.overrides import ANY_TENSOR
 from ..lazy.replay.state import S
 from . import state
 from .arguments import destination, typename
@@ -99,7 +100,7 @@ class Module:
             self._forget(name, "_buffers")
             self.register_buffer(name, value, value.persistent)
         elif name in own.get("_buffers", ()):
-            if value is not None and not isinstance(value, Tensor):
+            if value is not None and not isinstance(value, ANY_TENSOR):
                 raise TypeError(
                     f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None "
                     "expected)"
@@ -180,7 +181,7 @@ class Module:
         """Add a tensor that is not trained; in the state dict if ``persistent``."""
         self._ready("buffer")
         self._check_name(name, "buffer", self._buffers)
-        if tensor is not None and not isinstance(tensor, Tensor):
+        if tensor is not None and not isinstance(tensor, ANY_TENSOR):
             raise TypeError(
                 f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
             )

@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..lazy import Tensor
 from ..lazy.functions.creation import tensor as tensor_of
+from ..lazy.overrides import ANY_TENSOR
 from .parameter import Parameter, is_lazy
 
 EXTRA = "_extra_state"
@@ -141,7 +142,7 @@ def _checked(key: str, value: Any, t: Tensor, errors: list[str]) -> Tensor | Non
         except (TypeError, ValueError) as e:
             errors.append(f'While copying the parameter named "{key}", an exception occurred : {e}.')
             return None
-    if not isinstance(value, Tensor):
+    if not isinstance(value, ANY_TENSOR):
         errors.append(
             f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint '
             "but "

@@ -13,7 +13,9 @@ def listed(text: str) -> dict[str, str]:
     """The names on the page, with the state that it gives them."""
     out: dict[str, str] = {}
     for title, body in re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", text, re.M | re.S):
-        for word, reason, items in re.findall(r"^(Covered|Not covered|Refused, in words \((.*?)\)): (.*)\.$", body, re.M):
+        for word, reason, items in re.findall(
+            r"^(Covered|Not covered|Refused, in words \((.*?)\)): (.*)\.$", body, re.M
+        ):
             for name in re.findall(r"`([^`]+)`", items):
                 assert f"{title}.{name}" not in out, f"{title}.{name} is listed twice"
                 out[f"{title}.{name}"] = STATES.get(word, reason)
@@ -38,14 +40,20 @@ def test_the_page_is_up_to_date():
 
 
 def test_what_goes_missing_is_found():
-    assert lost({"torch.nn.Linear": "yes", "torch.no_such_name": "yes", "Tensor.to_sparse": "yes"}) == [
-        "torch.no_such_name", "Tensor.to_sparse",
+    assert lost({"torch.nn.Linear": "yes", "torch.no_such_name": "yes", "Tensor.share_memory_": "yes"}) == [
+        "torch.no_such_name", "Tensor.share_memory_",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("torch.nn.functional.relu", "yes"), ("Tensor.sum", "yes"), ("torch.no.such", "no"), ("Tensor.to_sparse", "sparse")],
+    [
+        ("torch.nn.functional.relu", "yes"),
+        ("Tensor.sum", "yes"),
+        ("torch.no.such", "no"),
+        ("Tensor.to_sparse", "yes"),
+        ("torch.nested.nested_tensor", "nested"),
+    ],
 )
 def test_states(name, kind):
     assert coverage.state(name) == kind

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
+from ..overrides import foreign, overridden
 from ..record import mode, user_line
 from ..replay.arguments import numeric
 from ..replay.follower import readers
@@ -48,6 +49,33 @@ _HOST = {
     "initial_seed", "get_rng_state", "set_rng_state", "is_tensor", "is_floating_point", "is_complex", "numel",
     "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned",
 }  # fmt: skip
+# What gives other kinds of tensors: a script says the calls of which it is made.
+_HOST |= {
+    "sparse_coo_tensor", "sparse_csr_tensor", "sparse_csc_tensor", "sparse_compressed_tensor", "to_sparse",
+    "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "sparse_mask",
+}  # fmt: skip
+
+
+# What looks at the type of a tensor alone, and so would take any object that has one.
+_BY_TYPE = {
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "isreal",
+    "bernoulli",
+}  # fmt: skip
+
+
+def _asking(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f``, with other kinds of tensors asked before."""
+
+    @functools.wraps(f)
+    def asking(*args: Any, **kwargs: Any) -> Any:
+        others = foreign(args, kwargs)
+        return overridden(f, others, args, kwargs) if others else f(*args, **kwargs)
+
+    return asking
+
+
+# With which a plain call may fail that goes on otherwise.
+_FAILURES = (TypeError, AttributeError, RuntimeError)
 
 
 def offered(f: Callable[..., Any]) -> Any:
@@ -58,15 +86,19 @@ def offered(f: Callable[..., Any]) -> Any:
     """
     found = _offered.get(f)
     if found is None:
+        original = f
+        if f.__name__ in _BY_TYPE:
+            f = _asking(f)
 
         def plain(*args: Any, **kwargs: Any) -> Any:
             try:
                 return f(*args, **kwargs)
-            except (TypeError, AttributeError) as error:
+            except _FAILURES as error:
                 return _second_try(f, args, kwargs, error)
 
+        plain.__name__ = f.__name__
         found = plain if f.__name__ in _HOST else _watched(f, plain)
-        found = _offered[f] = functools.wraps(f)(found)
+        found = _offered[original] = functools.wraps(f)(found)
     return found
 
 
@@ -79,7 +111,7 @@ def _watched(f: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., 
             return player.call(plain, args, kwargs)
         try:
             return f(*args, **kwargs)
-        except (TypeError, AttributeError) as error:
+        except _FAILURES as error:
             return _second_try(f, args, kwargs, error)
 
     return found
@@ -99,6 +131,11 @@ def reads_at_the_end(*functions: Callable[..., Any]) -> None:
 
 
 def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+    others = foreign(args, kwargs)
+    if others:
+        return overridden(f, others, args, kwargs)
+    if isinstance(error, RuntimeError):
+        raise error
     names = inspect.signature(f).parameters
     several = next((n for n, p in names.items() if p.kind is p.VAR_POSITIONAL), None)
     taken = {n for n, p in names.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -194,10 +231,18 @@ def inplace(f: Callable[..., Any], name: str | None = None) -> None:
         begun = write_begins()
         try:
             value = f(self, *args, **kwargs)
-        except (TypeError, AttributeError) as error:
+        except _FAILURES as error:
+            if foreign((self, *args), kwargs):
+                return _overridden(self, args, kwargs)
             value = _second_try(f, (self, *args), kwargs, error)
+        if not isinstance(self, Tensor) or not isinstance(value, Tensor):
+            return _overridden(self, args, kwargs)
         return assign(self, value, name, begun)
 
+    def _overridden(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return overridden(changed, foreign((self, *args), kwargs), (self, *args), kwargs)
+
+    write.__name__ = name
     changed = entry_point(write)
     if _in_scripts.get(f) in numeric:
         numeric.add(write)

@@ -1,4 +1,4 @@
-"""What is not there, said in words: sparse, nested and quantized tensors. Dense tensors answer as PyTorch's do."""
+"""What is not there, said in words: blocks of sparse tensors, quantized tensors. Dense tensors answer as PyTorch's do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from ..record import user_line
 from ..tensors import Tensor
 from ._register import function, method
 
-_WHY = "lazyxla has dense tensors only: XLA has no"
-
 
 def _refused(name: str, kind: str) -> Any:
     def f(*args: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(f"{name}(): {_WHY} {kind} tensors  ({user_line()})")
+        raise NotImplementedError(f"{name}(): lazyxla has no {kind} tensors  ({user_line()})")
 
     f.__name__ = name
     f.__doc__ = f"NotImplementedError: there are no {kind} tensors."
@@ -21,12 +19,10 @@ def _refused(name: str, kind: str) -> Any:
     return f
 
 
-for _name in ("to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc",
-              "sparse_resize_", "sparse_resize_and_clear_"):  # fmt: skip
-    method(_refused(_name, "sparse"))
-for _name in ("sparse_coo_tensor", "sparse_csr_tensor", "sparse_csc_tensor", "sparse_bsr_tensor", "sparse_bsc_tensor",
-              "sparse_compressed_tensor"):  # fmt: skip
-    function(_refused(_name, "sparse"))
+for _name in ("to_sparse_bsr", "to_sparse_bsc"):
+    method(_refused(_name, "sparse block"))
+for _name in ("sparse_bsr_tensor", "sparse_bsc_tensor"):
+    function(_refused(_name, "sparse block"))
 for _name in ("quantize_per_tensor", "quantize_per_channel"):
     function(_refused(_name, "quantized"))
 for _name in ("dequantize", "int_repr", "q_scale", "q_zero_point", "qscheme"):
@@ -36,22 +32,24 @@ for _name in ("dequantize", "int_repr", "q_scale", "q_zero_point", "qscheme"):
 def _dense(name: str, wanted: str) -> None:
     """PyTorch's answer of a dense tensor to a question about sparse ones."""
 
+    kind = NotImplementedError if name.startswith("_") else RuntimeError
+
     def f(self: Tensor, *args: Any, **kwargs: Any) -> NoReturn:
-        raise RuntimeError(f"{name} expected {wanted} tensor layout but got Strided  ({user_line()})")
+        raise kind(f"{name} expected {wanted} tensor layout but got Strided  ({user_line()})")
 
     f.__name__ = name
     f.__doc__ = f"RuntimeError: this is no {wanted} tensor."
-    f.refused = "sparse"  # type: ignore[attr-defined]
     method(f)
 
 
-for _name in ("coalesce", "is_coalesced", "indices", "values"):
+for _name in ("coalesce", "is_coalesced", "indices", "_indices", "_values", "_nnz", "sparse_resize_",
+              "sparse_resize_and_clear_"):  # fmt: skip
     _dense(_name, "sparse coordinate")
-for _name in ("crow_indices", "col_indices", "ccol_indices", "row_indices"):
-    _dense(_name, "sparse compressed")
-
-
-_dense("sparse_mask", "sparse")
+_dense("values", "sparse")
+for _name in ("crow_indices", "col_indices"):
+    _dense(_name, "sparse row compressed")
+for _name in ("ccol_indices", "row_indices"):
+    _dense(_name, "sparse column compressed")
 
 
 @method

@@ -11,6 +11,7 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..dtypes import BOOL, FLOAT, INT
 from ..graph import Aval, HostValue, Node, Op, Signature, leaf_signature, scalar, signature
+from ..overrides import overridden
 from ..record import record1, record2, user_line, wrap
 from ..replay.arguments import numeric
 from ..replay.state import S, entry_point
@@ -139,8 +140,10 @@ def _guard(name: str, f: Callable[[Any, Any], Any], reflect: bool = False) -> No
         if not (
             kind is Tensor or kind is float or kind is int or isinstance(b, (Tensor, np.ndarray, np.generic, *NUMBERS))
         ):
-            return NotImplemented
+            return overridden(plain, [b], (a, b), {}) if hasattr(kind, "__torch_function__") else NotImplemented
         return f(b, a) if reflect else f(a, b)
+
+    plain.__name__ = name
 
     def dunder(a: Any, b: Any) -> Any:
         player = S.active

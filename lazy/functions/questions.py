@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
+from ..overrides import ANY_TENSOR
 from ..tensors import Tensor
 from ._register import both, function, method, public
 from .creation import tensor, zeros
@@ -13,7 +14,7 @@ from .creation import tensor, zeros
 
 @function
 def is_tensor(obj: Any) -> bool:
-    return isinstance(obj, Tensor)
+    return isinstance(obj, ANY_TENSOR)
 
 
 @function

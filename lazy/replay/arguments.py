@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import DType
+from ..overrides import OtherTensor
 from ..tensors import Tensor
 
 
@@ -78,7 +79,7 @@ def constant(x: Any) -> Any:
             if isinstance(part, Tensor):
                 raise Unsayable("a tensor in a slice")
         return x
-    if isinstance(x, (np.ndarray, dict, set)) or hasattr(x, "__array__"):
+    if isinstance(x, (np.ndarray, dict, set, OtherTensor)) or hasattr(x, "__array__"):
         raise Unsayable(f"an argument of type {type(x).__name__}")
     return x
 

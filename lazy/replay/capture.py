@@ -16,6 +16,7 @@ from .. import ops
 from .. import record as rec
 from ..graph import HostValue, computed_as
 from ..graph import _serial as serial_numbers
+from ..overrides import foreign, overridden
 from ..record import type_only, user_line
 from ..tensors import Tensor
 from .arguments import same
@@ -69,6 +70,9 @@ class Capture(Recorder):
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if get_ident() != self.owner:
             return f(*args, **kwargs)
+        others = foreign(args, kwargs)
+        if others:
+            return overridden(f, others, args, kwargs)
         tensors: list[Tensor] = []
         _tensors_in((*args, *kwargs.values()), tensors)
         for t in tensors:

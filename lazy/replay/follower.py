@@ -18,6 +18,7 @@ from typing import Any
 from .. import metrics
 from .. import record as rec
 from ..graph import Node
+from ..overrides import foreign, overridden
 from ..record import GradNode, mode
 from ..record import Leaf as LeafEdge
 from ..tensors import Tensor
@@ -151,7 +152,7 @@ class Follower:
         return True
 
     def _direct(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if any(_pending(a) for a in (*args, *kwargs.values())):
+        if any(_pending(a) for a in (*args, *kwargs.values())) or foreign(args, kwargs):
             return self.otherwise(f, args, kwargs)
         self.at += 1
         was = S.enter()
@@ -429,6 +430,9 @@ class Follower:
 
     def otherwise(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that is not the script's next."""
+        others = foreign(args, kwargs)
+        if others:
+            return overridden(f, others, args, kwargs)
         if self.calls[self.at] is None and f in readers:
             was = S.enter()
             try:

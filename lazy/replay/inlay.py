@@ -16,6 +16,7 @@ from .. import record as rec
 from ..graph import Aval, HostValue, Node, after_inputs, leaf_signature, placeholder
 from ..graph import _serial as serial_numbers
 from ..ops.control import Region, numbers_in
+from ..overrides import foreign, overridden
 from ..record import GradNode, mode, user_line, wrap
 from ..tensors import Tensor
 from .capture import Capture
@@ -76,6 +77,9 @@ class Inlay:
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if get_ident() != self.owner:
             return f(*args, **kwargs)
+        others = foreign(args, kwargs)
+        if others:
+            return overridden(f, others, args, kwargs)
         args, kwargs = self.replaced(args), self.replaced(kwargs)
         was = S.enter()
         before, S.writes, S.draws = (S.writes, S.draws), [], self.draws

@@ -15,6 +15,7 @@ from .. import dtypes
 from .. import record as rec
 from ..graph import HostValue, Node
 from ..graph import _serial as serial_numbers
+from ..overrides import foreign, overridden
 from ..record import GradNode, user_site
 from ..tensors import Tensor
 from ..views import layout
@@ -74,6 +75,9 @@ class Recorder:
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if get_ident() != self.owner:
             return f(*args, **kwargs)
+        others = foreign(args, kwargs)
+        if others:
+            return overridden(f, others, args, kwargs)  # a script says the calls that come of it
         if len(rec.log) != self.logged:
             self.opaque("ops recorded outside of any call")
             return f(*args, **kwargs)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...devices.switches import is_on
 from .. import record as rec
+from ..overrides import foreign, overridden
 from ..record import mode
 from .follower import Follower
 from .recorder import Recorder
@@ -81,6 +82,9 @@ class Starter:
         if rec.log or mode.eager or not enabled[0]:
             S.active = None
             return f(*args, **kwargs)
+        others = foreign(args, kwargs)
+        if others:
+            return overridden(f, others, args, kwargs)
         start = _starts.get(f)
         if start is None:
             if len(_starts) >= FIRST_CALLS:

@@ -50,6 +50,7 @@ from .lazy import (
     sync,
     synchronize,
 )
+from .lazy.layouts import jagged, layout, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr, strided
 from .lowering import debug
 
 globals().update({d.name: d for d in lazy.dtypes.ALL})
@@ -74,6 +75,7 @@ from . import (  # noqa: E402  (they use the names above)
     profiler,
     random,
     signal,
+    sparse,
     special,
     utils,
     version,
@@ -101,7 +103,6 @@ from .switches import *  # noqa: E402, F403
 globals().update(lazy.public)
 
 __version__ = version.__version__
-strided, jagged = "strided", "jagged"
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 contiguous_format = preserve_format = channels_last = None
 
@@ -183,7 +184,9 @@ __all__ = [
     "is_autocast_xla_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "jagged",
     "jit",
+    "layout",
     "lazy",
     "linalg",
     "load",
@@ -214,7 +217,14 @@ __all__ = [
     "set_grad_enabled",
     "set_printoptions",
     "signal",
+    "sparse",
+    "sparse_bsc",
+    "sparse_bsr",
+    "sparse_coo",
+    "sparse_csc",
+    "sparse_csr",
     "special",
+    "strided",
     "sync",
     "synchronize",
     "testing",

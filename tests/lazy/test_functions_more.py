@@ -197,11 +197,11 @@ def test_python_functions_of_elements():
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [
-        (lambda x: x.to_sparse(), NotImplementedError, r"to_sparse\(\): lazyxla has dense tensors only"),
-        (lambda x: lx.sparse_coo_tensor([[0]], [1.0]), NotImplementedError, "no sparse tensors"),
+        (lambda x: x.to_sparse_bsr(), NotImplementedError, r"to_sparse_bsr\(\): lazyxla has no sparse block tensors"),
+        (lambda x: lx.sparse_bsc_tensor([0], [], []), NotImplementedError, "no sparse block tensors"),
         (lambda x: x.coalesce(), RuntimeError, "expected sparse coordinate tensor layout but got Strided"),
-        (lambda x: x.values(), RuntimeError, "expected sparse coordinate tensor layout"),
-        (lambda x: x.crow_indices(), RuntimeError, "expected sparse compressed tensor layout"),
+        (lambda x: x.values(), RuntimeError, "expected sparse tensor layout but got Strided"),
+        (lambda x: x.crow_indices(), RuntimeError, "expected sparse row compressed tensor layout"),
         (lambda x: x.index((0,), ()), NotImplementedError, "first-class dims are not supported"),
         (lambda x: x.share_memory_(), NotImplementedError, "belongs to this process"),
         (lambda x: lx.gradient(x, spacing=[1.0, 2.0, 3.0]), RuntimeError, "of the length 2 of dims, got 3"),

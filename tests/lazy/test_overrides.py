@@ -1,0 +1,86 @@
+"""``__torch_function__``: objects that are no tensors, and say what functions of tensors do with them."""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import lazyxla as lx
+
+
+class Diagonal:
+    """n equal numbers on a diagonal, as a product knows them."""
+
+    calls: ClassVar[list] = []
+
+    def __init__(self, n, value):
+        self.n, self.value = n, value
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        cls.calls.append((func, types))
+        if func is lx.mm or func is lx.matmul:
+            a, b = args
+            return b * a.value if isinstance(a, Diagonal) else a * b.value
+        if func is lx.add or func is lx.Tensor.add_:
+            a, b = (x.dense() if isinstance(x, Diagonal) else x for x in args)
+            return func(a, b, **(kwargs or {}))
+        if func is lx.cat:
+            return lx.cat([x.dense() if isinstance(x, Diagonal) else x for x in args[0]], *args[1:])
+        return NotImplemented
+
+    def dense(self):
+        return lx.eye(self.n) * self.value
+
+
+class Special(Diagonal):
+    pass
+
+
+def test_functions_ask_the_type():
+    d, x = Diagonal(3, 2.0), lx.arange(6.0).reshape(3, 2)
+    assert lx.mm(d, x).tolist() == (2 * x).tolist() and (x.t() @ d).tolist() == (2 * x.t()).tolist()
+    assert lx.add(d, lx.ones(3, 3), alpha=3).tolist() == (2 * np.eye(3) + 3).tolist()
+    assert (lx.ones(3, 3) + d).tolist() == lx.ones(3, 3).add(d).tolist() == (2 * np.eye(3) + 1).tolist()
+    assert lx.cat([d, d]).shape == (6, 3) and lx.cat([lx.ones(1, 3), d], 0).shape == (4, 3)
+    y = lx.ones(3, 3)
+    assert y.add_(d) is y and y.tolist() == (2 * np.eye(3) + 1).tolist()
+
+
+def test_subclasses_are_asked_first_and_each_type_once():
+    Diagonal.calls.clear()
+    lx.add(Diagonal(2, 1.0), Special(2, 1.0))
+    assert Diagonal.calls[0] == (lx.add, (Special, Diagonal))
+
+
+@pytest.mark.parametrize(
+    ("f", "words"),
+    [
+        (
+            lambda d: lx.exp(d),
+            "Multiple dispatch failed for 'torch.exp'; all __torch_function__ handlers returned NotImplemented",
+        ),
+        (lambda d: lx.ones(3, 3).mul_(d), "Multiple dispatch failed for 'torch.mul_'"),
+        (lambda d: lx.ones(3, 3) * d, "unsupported operand type"),
+        (lambda d: lx.ones(3, 3) @ object(), "unsupported operand type"),
+        (lambda d: lx.mm(lx.ones(3, 3), 3), r"argument 'mat2' \(position 2\) must be Tensor, not int"),
+    ],
+)
+def test_what_nobody_answers_is_a_type_error(f, words):
+    with pytest.raises(TypeError, match=words):
+        f(Diagonal(3, 1.0))
+
+
+def test_steps_with_such_objects_are_followed(metrics):
+    d = Diagonal(3, 2.0)
+    w = lx.ones(3, 2).requires_grad_()
+    optimizer = lx.optim.SGD([w], lr=0.1)
+    for _ in range(8):
+        optimizer.zero_grad()
+        loss = lx.mm(d, w).pow(2).sum()
+        loss.backward()
+        optimizer.step()
+    assert metrics.report(as_dict=True)["replays"] >= 3
+    assert np.allclose(w.detach().numpy(), 0.2**8, rtol=1e-4)
+    d.value = 1.0  # another program, and the other result
+    assert lx.mm(d, w).sum().item() == pytest.approx(6 * 0.2**8, rel=1e-4)
