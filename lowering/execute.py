@@ -23,55 +23,13 @@ from ..lazy.record import live, sockets
 from ..lazy.replay import starts
 from . import bundles, by_numpy, cache, explain, lengths, profiling
 from .emit import Plan
+from .graphs import REFERENCES, Graph, Variant, arguments_of, count
 from .passes import finished
 from .structure import structure
 
 MAX_GRAPHS = 2048
 FEW_STARTS = 4
 _OUR_REFERENCES = 3  # to a leaf that is asked about: the list, the argument, the call
-_REFERENCES = 2  # what `map(getrefcount, order)` itself holds of each node: the list and the call
-
-
-class Variant:
-    """One executable of a graph: with some scalars baked in and others as arguments, some arguments donated, and some
-    results bundled."""
-
-    __slots__ = ("baked", "bundled", "donated", "executable", "lifted", "packed", "sent")
-
-    def __init__(
-        self, executable: Any, lifted: frozenset[int], baked: dict[int, bytes], packed: Any, donated: Any, bundled: Any
-    ) -> None:
-        self.executable, self.lifted, self.baked, self.packed, self.donated = executable, lifted, baked, packed, donated
-        self.bundled = bundled
-        self.sent: dict[Any, tuple[bytes, Any]] = {}  # by type, the vector of numbers that went last: its bytes and buffer
-
-
-class Graph:
-    """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
-
-    __slots__ = (
-        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "roots",
-        "scalars", "variants",
-    )  # fmt: skip
-
-    def __init__(self, order: list[Node], roots: list[int], key: tuple[Any, ...]) -> None:
-        self.key, self.roots = key, roots
-        self.hosts = [i for i, n in enumerate(order) if isinstance(n, HostValue)]
-        self.scalars = [i for i in self.hosts if order[i].sig.op is scalar]
-        self.leaves = [i for i, n in enumerate(order) if n.buffer is not None and not isinstance(n, HostValue)]
-        self.expected = [_REFERENCES] * len(order)
-        for n in order:
-            if n.buffer is None:
-                for x in n.inputs:
-                    self.expected[x.mark] += 1
-        inner = set(range(len(order))) - set(roots) - set(self.leaves)
-        self.interior = sorted(inner)
-        self.variants: list[Variant] = []
-        self.counts: list[int] = []
-        self.dying: frozenset[int] = frozenset()
-        self.lengths = lengths.comes_in_lengths(order, roots)
-        self.padded: lengths.Padded | None = None
-        self.by_numpy: Variant | bool | None = by_numpy.enabled[0]  # True: not looked at
 
 
 _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
@@ -129,7 +87,7 @@ def _run(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> 
     variant = _variant(graph, order, dying, cause)
     device = order[graph.roots[0]].sig.aval.device
     values = {i: order[i].value for i in graph.hosts}  # type: ignore[attr-defined]
-    arguments = _arguments(variant, graph, [order[i].buffer for i in graph.leaves], values, device)
+    arguments = arguments_of(variant, graph, [order[i].buffer for i in graph.leaves], values, device)
     last = order[graph.roots[-1]]
     try:
         results = profiling.run(variant.executable, arguments, last.sig, last.code, last.lasti)
@@ -141,39 +99,8 @@ def _run(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> 
     else:
         for i, buffer in zip(graph.roots, results):
             computed_as(order[i], buffer)
-    _count(graph, variant)
+    count(graph, variant)
     return variant, arrays
-
-
-def _arguments(variant: Variant, graph: Graph, buffers: list[Any], values: dict[int, np.ndarray], device: Any) -> list[Any]:
-    if variant is graph.by_numpy:
-        return buffers + [values[i] for i in graph.hosts]
-    return [_on(b, device) for b in buffers] + _packed(variant, values, device)
-
-
-def _on(buffer: Any, device: Any) -> Any:
-    return buffer.on(device) if type(buffer) is HostArray else buffer
-
-
-def _packed(variant: Variant, values: dict[int, np.ndarray], device: Any) -> list[Any]:
-    """The host values that are arguments, those of a type in one vector; that of the last run where it is the same."""
-    found = []
-    for dtype, places in variant.packed.items():
-        vector = np.concatenate([values[i].reshape(-1) for i in places])
-        digits = vector.tobytes()
-        last, buffer = variant.sent.get(dtype, (None, None))
-        if digits != last:
-            buffer = devices.put_small(vector, device)
-            variant.sent[dtype] = digits, buffer
-        found.append(buffer)
-    return found
-
-
-def _count(graph: Graph, variant: Variant) -> None:
-    metrics.count("executions")
-    metrics.count("ops_executed", len(graph.interior) + len(graph.roots) - len(graph.hosts))
-    if variant.donated:
-        metrics.count("donated_buffers", len(variant.donated))
 
 
 class Again:
@@ -245,7 +172,7 @@ class Again:
                 break
         else:
             return None
-        return variant, _arguments(variant, self.graph, [nodes[k].buffer for k in self.leaves], values, self.device)
+        return variant, arguments_of(variant, self.graph, [nodes[k].buffer for k in self.leaves], values, self.device)
 
     def _agrees(self, variant: Variant) -> bool:
         """Whether the numbers that are part of an executable are ours; those that never change are compared once."""
@@ -272,7 +199,7 @@ class Again:
                 for k in wanted:
                     found[k] = node
         metrics.count("cache_hits")
-        _count(self.graph, variant)
+        count(self.graph, variant)
         return found
 
 
@@ -281,7 +208,7 @@ def _free(node: Node, held: Mapping[int, int]) -> bool:
     return (
         getrefcount(node) <= _OUR_REFERENCES + held.get(id(node), 0)
         and type(node.buffer) is not HostArray
-        and getrefcount(node.buffer) <= _REFERENCES
+        and getrefcount(node.buffer) <= REFERENCES
     )
 
 

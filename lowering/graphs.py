@@ -1,0 +1,88 @@
+"""What is known of graphs and of their executables, and how these get their arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import devices
+from ..devices import HostArray
+from ..lazy import metrics
+from ..lazy.graph import HostValue, Node, scalar
+from . import by_numpy, lengths
+
+REFERENCES = 2  # what `map(getrefcount, order)` itself holds of each node: the list and the call
+
+
+class Variant:
+    """One executable of a graph: with some scalars baked in and others as arguments, some arguments donated, and some
+    results bundled."""
+
+    __slots__ = ("baked", "bundled", "donated", "executable", "lifted", "packed", "sent")
+
+    def __init__(
+        self, executable: Any, lifted: frozenset[int], baked: dict[int, bytes], packed: Any, donated: Any, bundled: Any
+    ) -> None:
+        self.executable, self.lifted, self.baked, self.packed, self.donated = executable, lifted, baked, packed, donated
+        self.bundled = bundled
+        self.sent: dict[Any, tuple[bytes, Any]] = {}  # by type, the vector of numbers that went last: its bytes and buffer
+
+
+class Graph:
+    """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
+
+    __slots__ = (
+        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "roots",
+        "scalars", "variants",
+    )  # fmt: skip
+
+    def __init__(self, order: list[Node], roots: list[int], key: tuple[Any, ...]) -> None:
+        self.key, self.roots = key, roots
+        self.hosts = [i for i, n in enumerate(order) if isinstance(n, HostValue)]
+        self.scalars = [i for i in self.hosts if order[i].sig.op is scalar]
+        self.leaves = [i for i, n in enumerate(order) if n.buffer is not None and not isinstance(n, HostValue)]
+        self.expected = [REFERENCES] * len(order)
+        for n in order:
+            if n.buffer is None:
+                for x in n.inputs:
+                    self.expected[x.mark] += 1
+        inner = set(range(len(order))) - set(roots) - set(self.leaves)
+        self.interior = sorted(inner)
+        self.variants: list[Variant] = []
+        self.counts: list[int] = []
+        self.dying: frozenset[int] = frozenset()
+        self.lengths = lengths.comes_in_lengths(order, roots)
+        self.padded: lengths.Padded | None = None
+        self.by_numpy: Variant | bool | None = by_numpy.enabled[0]  # True: not looked at
+
+
+def arguments_of(variant: Variant, graph: Graph, buffers: list[Any], values: dict[int, np.ndarray], device: Any) -> list[Any]:
+    if variant is graph.by_numpy:
+        return buffers + [values[i] for i in graph.hosts]
+    return [_on(b, device) for b in buffers] + _packed(variant, values, device)
+
+
+def _on(buffer: Any, device: Any) -> Any:
+    return buffer.on(device) if type(buffer) is HostArray else buffer
+
+
+def _packed(variant: Variant, values: dict[int, np.ndarray], device: Any) -> list[Any]:
+    """The host values that are arguments, those of a type in one vector; that of the last run where it is the same."""
+    found = []
+    for dtype, places in variant.packed.items():
+        vector = np.concatenate([values[i].reshape(-1) for i in places])
+        digits = vector.tobytes()
+        last, buffer = variant.sent.get(dtype, (None, None))
+        if digits != last:
+            buffer = devices.put_small(vector, device)
+            variant.sent[dtype] = digits, buffer
+        found.append(buffer)
+    return found
+
+
+def count(graph: Graph, variant: Variant) -> None:
+    metrics.count("executions")
+    metrics.count("ops_executed", len(graph.interior) + len(graph.roots) - len(graph.hosts))
+    if variant.donated:
+        metrics.count("donated_buffers", len(variant.donated))
