@@ -463,7 +463,7 @@ class Tensor(_Added):
             show_dtype=self.dtype not in default or (self.numel() == 0 and self.dtype is not dtypes.get_default_dtype()),
             device=None if self.device is devices.canonical("cpu") else str(self.device),
             requires_grad=type(self._edge) is Leaf,
-            grad_fn=self._edge.name() if type(self._edge) is GradNode else None,
+            grad_fn=None if (history := self.grad_fn) is None else history.name(),
             full_shape=shape,
         )
 

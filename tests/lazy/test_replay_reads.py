@@ -105,3 +105,10 @@ def test_a_long_loop_whose_loss_is_read_before_its_backward_is_followed(replay):
     lx.metrics.reset()
     np.testing.assert_allclose(run(8), expected, rtol=1e-6)
     assert counts()["replays"] >= 4
+
+
+def test_what_is_printed_knows_its_history():
+    """Reading it is followed; what its history is called is asked after that."""
+    for _ in range(4):
+        assert repr(lx.ones(3, requires_grad=True)) == "tensor([1., 1., 1.], requires_grad=True)"
+        assert repr(lx.ones(3, requires_grad=True) + 1) == "tensor([2., 2., 2.], grad_fn=<AddBackward0>)"

@@ -29,7 +29,7 @@ def read(t: Tensor, cause: str) -> np.ndarray:
     found = _known.get(t._node) if t._node is not None else None
     if found is None:
         found = t._array(cause)
-        if t.device.platform != "cpu":
+        if t.device.platform != "cpu" and t._node is not None:
             _known[t._node] = found
     return found
 
