@@ -9,6 +9,7 @@ import numpy as np
 
 from ..devices import compiler
 from ..lazy import levels
+from ..lazy.dtypes import bool_
 from ..lazy.graph import LEAVES, Aval, HostValue, Node, Op, Signature, placeholder, site_of
 from ..lazy.ops import result
 from . import forms
@@ -88,6 +89,13 @@ class Builder:
             returned = body(*block.arguments)
             ir.Operation.create("stablehlo.return", [], list(returned), loc=self.location)
         return list(made.results)
+
+    def compare(self, direction: str, x: Value, y: Value, aval: Aval) -> Value:
+        """Where two values of the type ``aval`` are ``EQ``, ``NE``, ``LT``, ..."""
+        return self.op(
+            "stablehlo.compare", [x, y], aval.with_dtype(bool_),
+            comparison_direction=self.attribute(f"#stablehlo<comparison_direction {direction}>"),
+        )  # fmt: skip
 
     def full(self, value: Any, aval: Aval) -> Value:
         """A constant filled with one number."""

@@ -112,10 +112,7 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
     where = [b.location] * len(types)
     with ir.InsertionPoint(made.regions[0].blocks.append(*types, arg_locs=where)) as at:
         counter = at.block.arguments[0]
-        test = b.op(
-            "stablehlo.compare", [counter, trips], number.with_dtype(dtypes.bool_),
-            comparison_direction=b.attribute("#stablehlo<comparison_direction LT>"),
-        )  # fmt: skip
+        test = b.compare("LT", counter, trips, number)
         ir.Operation.create("stablehlo.return", [], [test], loc=b.location)
     with ir.InsertionPoint(made.regions[1].blocks.append(*types, arg_locs=where)) as at:
         counter, *rest = at.block.arguments

@@ -30,13 +30,11 @@ class _Parts:
     def op(self, name: str, *operands: Value) -> Value:
         return self.b.op(f"stablehlo.{name}", operands, self.aval)
 
-    def is_(self, x: Value, direction: str, y: float | Value) -> Value:
-        y = self.b.full(y, self.aval) if isinstance(y, float) else y
-        direction = self.b.attribute(f"#stablehlo<comparison_direction {direction}>")
-        return self.b.op("stablehlo.compare", [x, y], self.truth, comparison_direction=direction)
+    def is_(self, x: Value, y: float) -> Value:
+        return self.b.compare("EQ", x, self.b.full(y, self.aval), self.aval)
 
     def nan(self, x: Value) -> Value:
-        return self.is_(x, "NE", x)
+        return self.b.compare("NE", x, x, self.aval)
 
     def wild(self, x: Value) -> Value:
         return self.not_(self.b.op("stablehlo.is_finite", [x], self.truth))
@@ -44,8 +42,7 @@ class _Parts:
     def negative(self, x: Value) -> Value:
         """Whether the sign bit is set."""
         bits = self.b.op("stablehlo.bitcast_convert", [x], self.bits)
-        direction = self.b.attribute("#stablehlo<comparison_direction LT>")
-        return self.b.op("stablehlo.compare", [bits, self.b.full(0, self.bits)], self.truth, comparison_direction=direction)
+        return self.b.compare("LT", bits, self.b.full(0, self.bits), self.bits)
 
     def not_(self, p: Value) -> Value:
         return self.b.op("stablehlo.not", [p], self.truth)
@@ -70,30 +67,30 @@ class _Parts:
 def _exponential(least: float) -> Callable[..., Pair]:
     def mended(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
         wild = r.wild(y)
-        small = r.both(wild, r.is_(x, "EQ", -INF))
-        u = r.where(r.both(wild, r.is_(x, "EQ", INF)), INF, r.where(small, least, u))
+        small = r.both(wild, r.is_(x, -INF))
+        u = r.where(r.both(wild, r.is_(x, INF)), INF, r.where(small, least, u))
         return u, r.where(small, 0.0, v)
 
     return mended
 
 
 def _logarithm(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
-    return r.where(r.either(r.is_(r.op("abs", x), "EQ", INF), r.is_(y, "EQ", INF)), INF, u), v
+    return r.where(r.either(r.is_(r.op("abs", x), INF), r.is_(y, INF)), INF, u), v
 
 
 def _root(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
-    far = r.is_(y, "EQ", INF)
-    u = r.where(r.either(far, r.is_(x, "EQ", INF)), INF, u)
-    return u, r.where(r.either(far, r.both(r.is_(x, "EQ", -INF), r.nan(y))), INF, v)
+    far = r.is_(y, INF)
+    u = r.where(r.either(far, r.is_(x, INF)), INF, u)
+    return u, r.where(r.either(far, r.both(r.is_(x, -INF), r.nan(y))), INF, v)
 
 
 def _arc(at_zero: Callable[[Value, Value], Value], u0: float | None, v0: float | None) -> Callable[..., Pair]:
     """NaN from NaN beside a finite part; where that is the zero that ``at_zero`` picks, one part is known."""
 
     def mended(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
-        far = r.either(r.is_(r.op("abs", x), "EQ", INF), r.is_(y, "EQ", INF))
+        far = r.either(r.is_(r.op("abs", x), INF), r.is_(y, INF))
         lost = r.both(r.either(r.nan(x), r.nan(y)), r.not_(far))
-        zero = r.is_(at_zero(x, y), "EQ", 0.0)
+        zero = r.is_(at_zero(x, y), 0.0)
         u = r.where(lost, NAN if u0 is None else r.where(zero, u0, NAN), u)
         return u, r.where(lost, NAN if v0 is None else r.where(zero, v0, NAN), v)
 
@@ -102,25 +99,25 @@ def _arc(at_zero: Callable[[Value, Value], Value], u0: float | None, v0: float |
 
 def _atanh(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
     lost = r.either(r.nan(x), r.nan(y))
-    up = r.is_(y, "EQ", INF)
-    known = r.either(up, r.both(r.nan(y), r.either(r.is_(x, "EQ", INF), r.is_(x, "EQ", 0.0))))
+    up = r.is_(y, INF)
+    known = r.either(up, r.both(r.nan(y), r.either(r.is_(x, INF), r.is_(x, 0.0))))
     return r.where(lost, r.where(known, 0.0, NAN), u), r.where(lost, r.where(up, QUARTER, NAN), v)
 
 
 def _sinh(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
     wild = r.wild(y)
-    u = r.where(r.is_(x, "EQ", 0.0), r.where(wild, 0.0, r.op("multiply", x, r.op("cosine", y))), u)
-    return r.where(r.both(wild, r.is_(x, "EQ", INF)), INF, u), v
+    u = r.where(r.is_(x, 0.0), r.where(wild, 0.0, r.op("multiply", x, r.op("cosine", y))), u)
+    return r.where(r.both(wild, r.is_(x, INF)), INF, u), v
 
 
 def _cosh(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
     wild = r.wild(y)
-    v = r.where(r.is_(x, "EQ", 0.0), r.where(wild, 0.0, r.op("multiply", x, r.op("sine", y))), v)
-    return r.where(r.both(wild, r.is_(x, "EQ", INF)), INF, u), v
+    v = r.where(r.is_(x, 0.0), r.where(wild, 0.0, r.op("multiply", x, r.op("sine", y))), v)
+    return r.where(r.both(wild, r.is_(x, INF)), INF, u), v
 
 
 def _tanh(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
-    return r.where(r.both(r.wild(y), r.is_(x, "EQ", 0.0)), 0.0, u), v
+    return r.where(r.both(r.wild(y), r.is_(x, 0.0)), 0.0, u), v
 
 
 def _define(op: Any, name: str, symmetry: str, mended: Callable[..., Pair], turned: str = "") -> None:
@@ -175,5 +172,5 @@ def _absolute(b: Builder, sig: Signature, z: Value) -> Value:
     if not sig.inputs[0].dtype.is_complex:
         return size
     r = _Parts(b, sig.aval)
-    far = [r.is_(r.op("abs", r.op(part, z)), "EQ", INF) for part in ("real", "imag")]
+    far = [r.is_(r.op("abs", r.op(part, z)), INF) for part in ("real", "imag")]
     return r.where(r.either(*far), INF, size)

@@ -62,8 +62,7 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
         tests = []
         end = trips(bound)
         if end is not None:
-            less = b.attribute("#stablehlo<comparison_direction LT>")
-            tests.append(b.op("stablehlo.compare", [trip, end], truth, comparison_direction=less))
+            tests.append(b.compare("LT", trip, end, number))
         if loop.test is not None:
             tests += _inside(b, loop.test, [trip, *now, *rest[loop.sliced :]])
         goes_on = tests[0] if len(tests) == 1 else b.op("stablehlo.and", tests, truth)

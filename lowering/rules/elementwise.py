@@ -28,9 +28,7 @@ def _sign(b: Builder, sig: Signature, x: Value) -> Value:
     if sig.aval.dtype.category != dtypes.FLOAT:
         return found
     zero = b.full(0, sig.aval)
-    direction = b.attribute("#stablehlo<comparison_direction EQ>")
-    where = b.op("stablehlo.compare", [x, zero], sig.aval.with_dtype(dtypes.bool_), comparison_direction=direction)
-    return b.op("stablehlo.select", [where, zero, found], sig.aval)
+    return b.op("stablehlo.select", [b.compare("EQ", x, zero, sig.aval), zero, found], sig.aval)
 
 
 HALVES = (-2.5, -1.5, 1.5, 2.5)
@@ -48,11 +46,7 @@ def _power(b: Builder, sig: Signature, x: Value, y: Value) -> Value:
         found = b.op("stablehlo.multiply", [x, found], aval)
     found = b.op("stablehlo.abs", [found], aval)  # of -0.0
     # of minus infinity there is no root, but there is a power
-    least = b.full(-np.inf, aval)
-    where = b.op(
-        "stablehlo.compare", [x, least], aval.with_dtype(dtypes.bool_),
-        comparison_direction=b.attribute("#stablehlo<comparison_direction EQ>"),
-    )  # fmt: skip
+    where = b.compare("EQ", x, b.full(-np.inf, aval), aval)
     found = b.op("stablehlo.select", [where, b.full(np.inf, aval), found], aval)
     return found if exponent > 0 else b.op("stablehlo.divide", [b.full(1, aval), found], aval)
 
@@ -70,10 +64,7 @@ def _filled(x: Value) -> float | None:
 
 @rule(ops.compare)
 def _compare(b: Builder, sig: Signature, x: Value, y: Value, *, direction: str) -> Value:
-    return b.op(
-        "stablehlo.compare", [x, y], sig.aval,
-        comparison_direction=b.attribute(f"#stablehlo<comparison_direction {direction}>"),
-    )  # fmt: skip
+    return b.compare(direction, x, y, sig.inputs[0])
 
 
 @rule(ops.convert)

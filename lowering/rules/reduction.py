@@ -102,20 +102,13 @@ _reducer(ops.reduce_and, "and", lambda d: True)
 _reducer(ops.reduce_or, "or", lambda d: False)
 
 
-def compared(b: Builder, direction: str, x: Value, y: Value, aval: Aval) -> Value:
-    return b.op(
-        "stablehlo.compare", [x, y], aval.with_dtype(bool_),
-        comparison_direction=b.attribute(f"#stablehlo<comparison_direction {direction}>"),
-    )  # fmt: skip
-
-
 def before(b: Builder, x: Value, y: Value, aval: Aval, direction: str, nan_first: bool) -> tuple[Value, Value]:
     """Whether x comes strictly before y, and whether they are equal in order (NaN equals NaN)."""
     yes = aval.with_dtype(bool_)
-    strict, same = compared(b, direction, x, y, aval), compared(b, "EQ", x, y, aval)
+    strict, same = b.compare(direction, x, y, aval), b.compare("EQ", x, y, aval)
     if not aval.dtype.is_floating_point:
         return strict, same
-    x_nan, y_nan = compared(b, "NE", x, x, aval), compared(b, "NE", y, y, aval)
+    x_nan, y_nan = b.compare("NE", x, x, aval), b.compare("NE", y, y, aval)
     first, second = (x_nan, y_nan) if nan_first else (y_nan, x_nan)
     only = b.op("stablehlo.and", [first, b.op("stablehlo.not", [second], yes)], yes)
     both = b.op("stablehlo.and", [x_nan, y_nan], yes)
@@ -134,7 +127,7 @@ def _arg(op: Any, direction: str, start: Any) -> None:
 
         def body(v: Value, i: Value, w: Value, j: Value) -> list[Value]:
             strict, same = before(b, v, w, value, direction, nan_first=True)
-            earlier = b.op("stablehlo.and", [same, compared(b, "LT", i, j, index)], yes)
+            earlier = b.op("stablehlo.and", [same, b.compare("LT", i, j, index)], yes)
             pick = b.op("stablehlo.or", [strict, earlier], yes)
             return [b.op("stablehlo.select", [pick, v, w], value), b.op("stablehlo.select", [pick, i, j], index)]
 

@@ -15,7 +15,7 @@ from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, Signature
 from ..emit import Builder, Value, ir, rule
 from ..nodes import SORT_PLACES, TOP
-from .reduction import before, compared
+from .reduction import before
 
 HALF = 32  # bits of a place and a mark, or of a key
 MANY = 16  # a top of more than one in so many is found by sorting
@@ -66,7 +66,7 @@ def _sort_places(b: Builder, sig: Signature, x: Value, *, axis: int, descending:
     key = _converted(b, op("shift_right_arithmetic", both, half), long, numbers)
     values = _from_key(b, key, wide, descending)
     if wide.dtype.is_floating_point:
-        negative = compared(b, "NE", op("and", both, one), b.full(0, long), long)
+        negative = b.compare("NE", op("and", both, one), b.full(0, long), long)
         values = b.op("stablehlo.select", [negative, b.full(-0.0, wide), values], wide)
     found = op("shift_right_logical", op("and", both, b.full(2**HALF - 1, long)), one)
     return [_converted(b, values, wide, aval), _converted(b, found, long, places)]
@@ -93,7 +93,7 @@ def _by_range(b: Builder, x: Value, aval: Aval, axis: int, descending: bool, pla
     least, most = extreme("minimum", info.max), extreme("maximum", info.min)
     unsigned = one.with_dtype(dtypes.uint64)
     span = b.op("stablehlo.bitcast_convert", [b.op("stablehlo.subtract", [most, least], one)], unsigned)
-    narrow = compared(b, "LT", span, b.full(2 ** (63 - bits), unsigned), unsigned)
+    narrow = b.compare("LT", span, b.full(2 ** (63 - bits), unsigned), unsigned)
     made = ir.Operation.create(
         "stablehlo.case", [b.type(aval), b.type(places)],
         [b.op("stablehlo.convert", [narrow], one.with_dtype(dtypes.int32))], regions=2, loc=b.location,
@@ -210,7 +210,7 @@ def _key(b: Builder, x: Value, aval: Aval, descending: bool) -> Value:
     if aval.dtype.is_floating_point:
         key = _turned(b, b.op("stablehlo.bitcast_convert", [x], numbers), numbers)
         most = b.full(np.iinfo(numbers.dtype.numpy).max, numbers)
-        key = b.op("stablehlo.select", [compared(b, "NE", x, x, aval), most, key], numbers)
+        key = b.op("stablehlo.select", [b.compare("NE", x, x, aval), most, key], numbers)
     else:
         key = _signed(b, x, numbers) if aval.dtype is dtypes.uint32 else x
     return b.op("stablehlo.not", [key], numbers) if descending else key
@@ -220,7 +220,7 @@ def _even_key(b: Builder, x: Value, aval: Aval, descending: bool) -> Value:
     """The same, but one for both zeros."""
     if aval.dtype.is_floating_point:
         zero = b.full(0, aval)
-        x = b.op("stablehlo.select", [compared(b, "EQ", x, zero, aval), zero, x], aval)
+        x = b.op("stablehlo.select", [b.compare("EQ", x, zero, aval), zero, x], aval)
     return _key(b, x, aval, descending)
 
 
@@ -242,12 +242,12 @@ def _signed(b: Builder, x: Value, numbers: Aval) -> Value:
 def _is_negative_zero(b: Builder, x: Value, aval: Aval) -> Value:
     numbers = _integers(aval)
     bits = b.op("stablehlo.bitcast_convert", [x], numbers)
-    return compared(b, "EQ", bits, b.full(np.iinfo(numbers.dtype.numpy).min, numbers), numbers)
+    return b.compare("EQ", bits, b.full(np.iinfo(numbers.dtype.numpy).min, numbers), numbers)
 
 
 def _sorted_numbers(b: Builder, x: Value, aval: Aval, axis: int) -> Value:
     kind = b.type(aval.with_shape(()))
     return b.region_op(
-        "stablehlo.sort", [x], [aval], [kind, kind], lambda p, q: [compared(b, "LT", p, q, aval.with_shape(()))],
+        "stablehlo.sort", [x], [aval], [kind, kind], lambda p, q: [b.compare("LT", p, q, aval.with_shape(()))],
         dimension=b.i64(axis), is_stable=ir.BoolAttr.get(False),
     )[0]  # fmt: skip

@@ -80,15 +80,20 @@ def bounds(rows: np.ndarray, n: int) -> np.ndarray:
     return found
 
 
+def are_there(t: Tensor) -> bool:
+    """Whether the values are known, so that looking at them runs nothing."""
+    return t._node is not None and (t._node.buffer is not None or isinstance(t._node, HostValue))
+
+
 def check_range(coords: Tensor, sizes: Sequence[int]) -> None:
     """RuntimeError for a place that the sizes do not have: here where the places are known, else at a later read."""
     if not coords.numel():
         return
-    node = coords._node
-    if node is None or (node.buffer is None and not isinstance(node, HostValue)):
+    if not are_there(coords):
         if S.capture is None and not mode.eager:
             _check_later(coords, sizes)
         return
+    node = coords._node
     found = _ranges.get(node)
     if found is None:
         values = coords._array("a check of indices")

@@ -9,7 +9,6 @@ import numpy as np
 from .. import lazy as lx
 from ..lazy import Tensor, layouts
 from ..lazy.functions._register import function
-from ..lazy.graph import HostValue
 from ..lazy.record import user_line
 from . import _places
 from .coo import CooTensor, as_indices, as_values, finished
@@ -53,8 +52,7 @@ class CompressedTensor(SparseTensor):
         )
 
     def _coo(self) -> CooTensor:
-        out = CooTensor(self._coords, self._vals, self._shape, self.axis == 0)
-        return out
+        return CooTensor(self._coords, self._vals, self._shape, self.axis == 0)
 
     def _back(self, coo: CooTensor) -> Any:
         return coo._to_layout(str.__str__(self.layout))
@@ -105,13 +103,9 @@ class CscTensor(CompressedTensor):
 _KINDS: dict[str, Any] = {"sparse_csr": CsrTensor, "sparse_csc": CscTensor}
 
 
-def _is_there(t: Tensor) -> bool:
-    return t._node is not None and (t._node.buffer is not None or isinstance(t._node, HostValue))
-
-
 def _expanded(starts: Tensor, n: int) -> Tensor:
     """The compressed index of each element."""
-    if _is_there(starts):
+    if _places.are_there(starts):
         counts = np.diff(starts._array("a check of indices"))
         if (counts >= 0).all() and counts.sum() == n:
             return _places.index(np.repeat(np.arange(len(counts)), counts), starts.device)
@@ -143,8 +137,8 @@ def _made(
     kind = _KINDS[name]
     compressed_name, plain_name, *_, many = _SIDES[name]
     vals = as_values(values, dtype, device)
-    first = as_indices(starts, vals.device, compressed_name + "_indices")
-    second = as_indices(plain, vals.device, plain_name + "_indices")
+    first = as_indices(starts, vals.device)
+    second = as_indices(plain, vals.device)
     for t, what in ((first, compressed_name), (second, plain_name)):
         if t.ndim != 1:
             raise RuntimeError(
@@ -172,7 +166,7 @@ def _made(
             f"{compressed_name}_indices.shape[-1] must be equal to the number of {many} + 1 (={rows + 1}), but got "
             f"{first.shape[0]}  ({user_line()})"
         )
-    if check is not False and _is_there(first) and _is_there(second):
+    if check is not False and _places.are_there(first) and _places.are_there(second):
         _check(first, second, columns, compressed_name, plain_name)
     return finished(kind(first, second, vals, size), requires_grad)
 

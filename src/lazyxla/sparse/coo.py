@@ -159,7 +159,7 @@ def as_values(data: Any, dtype: Any, device: Any) -> Tensor:
     return out if out.ndim else out.reshape(1)
 
 
-def as_indices(data: Any, device: Any, name: str = "indices") -> Tensor:
+def as_indices(data: Any, device: Any) -> Tensor:
     """Places as an int64 tensor on a device."""
     if isinstance(data, Tensor):
         same = data.dtype is lx.int64 and data.device is device and not data.requires_grad
