@@ -94,6 +94,11 @@ def of_python(kind: type) -> DType:
     return _default.to_complex() if kind is complex else _PYTHON[kind]
 
 
+def goes_unsaid(dtype: DType) -> bool:
+    """Whether a printed tensor does not name its type: one that Python numbers have."""
+    return dtype in (int64, bool_, _default, _default.to_complex())
+
+
 def as_dtype(given: Any) -> DType:
     """Our type for a DType, a NumPy dtype, or the Python types bool, int, float, complex."""
     if isinstance(given, DType):

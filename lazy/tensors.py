@@ -456,11 +456,11 @@ class Tensor(_Added):
             array = self.detach()[tuple(printing.edge_slices(shape))]._array("print")
         else:
             array = self._array("print")
-        default = {dtypes.int64, dtypes.bool_, dtypes.get_default_dtype(), dtypes.get_default_dtype().to_complex()}
         return printing.format_tensor(
             array,
             dtype_name=self.dtype.name,
-            show_dtype=self.dtype not in default or (self.numel() == 0 and self.dtype is not dtypes.get_default_dtype()),
+            show_dtype=not dtypes.goes_unsaid(self.dtype)
+            or (self.numel() == 0 and self.dtype is not dtypes.get_default_dtype()),
             device=None if self.device is devices.canonical("cpu") else str(self.device),
             requires_grad=type(self._edge) is Leaf,
             grad_fn=None if (history := self.grad_fn) is None else history.name(),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import devices
-from .. import lazy as lx
-from ..lazy import Tensor, printing
+from ..lazy import Tensor, dtypes, printing
 
 _PARTS = {
     "sparse_coo": ("_coords", None), "sparse_csr": ("_starts", "_plain"), "sparse_csc": ("_starts", "_plain"),
@@ -29,10 +28,9 @@ def text(x: Any) -> str:
     kind = str.__str__(x.layout)
     parts = [_part(n, getattr(x, a)) for n, a in zip(_NAMES[kind], _PARTS[kind]) if a is not None]
     parts.append(_part("values", x._vals))
-    default = {lx.int64, lx.bool, lx.get_default_dtype(), lx.get_default_dtype().to_complex()}
     suffixes = [] if x.device is devices.canonical("cpu") else [f"device='{x.device}'"]
     suffixes += [f"size={tuple(x.shape)}", f"nnz={x._nnz()}"]
-    if x.dtype not in default:
+    if not dtypes.goes_unsaid(x.dtype):
         suffixes.append(f"dtype=lazyxla.{x.dtype.name}")
     suffixes.append(f"layout={x.layout!r}")
     if x.requires_grad:
