@@ -9,20 +9,28 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import sys
 from typing import Any
 
 from absl import app, flags
 
 from .contest import Outcome, run
 from .workloads import ALL, SMALL, Workload
-from .workloads.base import EAGER, INDUCTOR, NUMPY
+from .workloads.base import EAGER, INDUCTOR, NUMPY, PYTORCH_XLA
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("workloads", None, f"Which to run, of {', '.join(ALL)}; all if not named.")
-flags.DEFINE_list("against", ["torch", "jax"], "Whom to run against, of torch, jax and numpy; none if empty.")
+flags.DEFINE_list(
+    "against", ["torch", "jax"], "Whom to run against, of torch, jax, torch_xla and numpy; none if empty."
+)
+flags.DEFINE_string(
+    "torch_xla_python", sys.executable, "The Python that has PyTorch/XLA, which wants a PyTorch of its own."
+)
 flags.DEFINE_bool("small", False, f"On few numbers, to see that they run: {', '.join(SMALL)}.")
 flags.DEFINE_integer("rounds", 9, "Samples of each contestant.", lower_bound=2)
-flags.DEFINE_enum("clock", "wall", ["wall", "cpu"], "What is measured; the processors' time is steadier on a busy machine.")
+flags.DEFINE_enum(
+    "clock", "wall", ["wall", "cpu"], "What is measured; the processors' time is steadier on a busy machine."
+)
 flags.DEFINE_string("device", "xla", "Where to run: xla is the best device present; the others take theirs.")
 flags.DEFINE_string("json", None, "Where to write the figures.")
 flags.DEFINE_string("picture", None, "Where to draw them.")
@@ -31,11 +39,13 @@ Row = dict[str, Any]
 
 
 def taking_part(workload: Workload, against: list[str]) -> list[str]:
+    others = {NUMPY: "numpy", PYTORCH_XLA: "torch_xla"}
+
     def library(name: str) -> str:
         if name.startswith("lazyxla"):
             return "lazyxla"
-        if name == NUMPY:
-            return "numpy"
+        if name in others:
+            return others[name]
         return "torch" if name in (EAGER, INDUCTOR) or name.startswith("PyTorch") else "jax"
 
     return [name for name in workload.contestants if library(name) in ("lazyxla", *against)]
@@ -93,13 +103,13 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected arguments {argv[1:]}: name workloads with --workloads")
     known = SMALL if FLAGS.small else ALL
     unknown = [name for name in FLAGS.workloads or () if name not in known]
-    if unknown or not set(FLAGS.against) <= {"torch", "jax", "numpy"}:
-        raise app.UsageError(f"workloads are {', '.join(known)}; against may be any of torch, jax and numpy")
-    rows = {}
+    if unknown or not set(FLAGS.against) <= {"torch", "jax", "torch_xla", "numpy"}:
+        raise app.UsageError(f"workloads are {', '.join(known)}; against may be any of torch, jax, torch_xla and numpy")
+    rows, pythons = {}, {PYTORCH_XLA: FLAGS.torch_xla_python}
     for name in FLAGS.workloads or known:
         workload = known[name]
         names = taking_part(workload, FLAGS.against)
-        rows[name] = tell(workload, run(workload, names, FLAGS.device, FLAGS.rounds, FLAGS.clock))
+        rows[name] = tell(workload, run(workload, names, FLAGS.device, FLAGS.rounds, FLAGS.clock, pythons))
     if FLAGS.json:
         part = FLAGS.json + ".part"
         with open(part, "w") as f:

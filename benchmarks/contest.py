@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from .timing import interleaved, quiet
 from .workloads import ALL, SMALL, Workload
@@ -24,12 +26,21 @@ class Outcome(NamedTuple):
     missing: dict[str, str]
 
 
-def run(workload: Workload, names: list[str], device: str, rounds: int, clock: str = "wall") -> Outcome:
+def run(
+    workload: Workload,
+    names: list[str],
+    device: str,
+    rounds: int,
+    clock: str = "wall",
+    pythons: Mapping[str, str] | None = None,
+) -> Outcome:
     """Check that all arrive at the same losses, then time them, taking turns. ValueError where losses differ.
 
-    ``clock``: 'wall', or 'cpu' for the processors' time, all threads together.
+    ``clock``: 'wall', or 'cpu' for the processors' time, all threads together. ``pythons``: the interpreters of contestants
+    whose library lives in an environment of its own.
     """
-    spawn = multiprocessing.get_context("spawn")
+    from tqdm import tqdm  # which such an environment need not have
+
     losses: dict[str, list[float]] = {}
     first: dict[str, float] = {}
     missing: dict[str, str] = {}
@@ -37,16 +48,12 @@ def run(workload: Workload, names: list[str], device: str, rounds: int, clock: s
     pipes, processes = [], []
     try:
         for name in names:
-            pipe, theirs = spawn.Pipe()
-            given = (workload.name, workload is SMALL.get(workload.name), name, device, theirs)
-            process = spawn.Process(target=_contestant, args=given, daemon=True)
-            process.start()
+            pipe, process = _started(workload, name, device, (pythons or {}).get(name, sys.executable))
             processes.append(process)
-            theirs.close()
             try:
                 answer = pipe.recv()
             except EOFError:
-                answer = f"its process ended, exit code {process.exitcode}"
+                answer = f"its process ended, exit code {process.wait()}"
             if isinstance(answer, str):
                 missing[name] = answer
                 continue
@@ -62,10 +69,21 @@ def run(workload: Workload, names: list[str], device: str, rounds: int, clock: s
         for pipe in pipes:
             pipe.send(0)
         for process in processes:
-            process.join(timeout=10)
-            if process.is_alive():
-                process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
     return Outcome(samples, first, missing)
+
+
+def _started(workload: Workload, name: str, device: str, python: str) -> tuple[Connection, subprocess.Popen[bytes]]:
+    """A contestant in a process of its own, and the pipe to it."""
+    ours, theirs = multiprocessing.Pipe()
+    given = ["small" if workload is SMALL.get(workload.name) else "whole", workload.name, name, device]
+    command = [python, "-m", "benchmarks.contest", str(theirs.fileno()), *given]
+    process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+    theirs.close()
+    return ours, process
 
 
 def _agree(workload: Workload, losses: dict[str, list[float]]) -> None:
@@ -86,13 +104,13 @@ def _settle(step: Callable[[int], Any], steps: int) -> None:
             thread.join()
 
 
-def _contestant(workload: str, small: bool, name: str, device: str, pipe: Any) -> None:
+def _contestant(pipe: Any, size: str, workload: str, name: str, device: str) -> None:
     """Says its first losses and the seconds of its first call; then for each number of steps asked of it, the seconds.
 
     Where it cannot take part, it says why, in a string.
     """
     quiet()
-    task = (SMALL if small else ALL)[workload]
+    task = (SMALL if size == "small" else ALL)[workload]
     try:
         step = task.contestants[name](device)
         start = time.perf_counter()
@@ -114,3 +132,7 @@ def _contestant(workload: str, small: bool, name: str, device: str, pipe: Any) -
         loss.item()  # waits for the last: every step needs the one before, or is waited for with it
         found = {"wall": time.perf_counter() - start, "cpu": time.process_time() - busy}
         pipe.send({name: seconds / steps for name, seconds in found.items()})
+
+
+if __name__ == "__main__":
+    _contestant(Connection(int(sys.argv[1])), *sys.argv[2:])

@@ -29,6 +29,7 @@ class Workload(NamedTuple):
 LAZYXLA, COMPILED = "lazyxla", "lazyxla, compiled"
 NUMPY = "NumPy"
 EAGER, INDUCTOR, JIT = "PyTorch eager", "torch.compile", "jax.jit"
+PYTORCH_XLA = "PyTorch/XLA"
 
 
 def in_lazyxla(program: Program) -> Callable[[str], Step]:
@@ -77,6 +78,25 @@ def inductor(program: Callable[..., Step]) -> Callable[[str], Step]:
     return make
 
 
+def in_pytorch_xla(program: Program) -> Callable[[str], Step]:
+    """The same program in PyTorch/XLA, with the step marker that it asks for."""
+
+    def make(device: str) -> Step:
+        import torch
+        import torch_xla
+
+        step = program(torch, torch_xla.device())
+
+        def marked(i: int) -> Any:
+            loss = step(i)
+            torch_xla.sync()
+            return loss
+
+        return marked
+
+    return make
+
+
 def pytorch() -> Any:
     import torch
 
@@ -95,7 +115,9 @@ def fill(torch: Any, parameters: Any, arrays: list[np.ndarray]) -> None:
     """Give the parameters these values, in order."""
     found = list(parameters)
     if [tuple(p.shape) for p in found] != [a.shape for a in arrays]:
-        raise ValueError(f"expected parameters of shapes {[a.shape for a in arrays]}, got {[tuple(p.shape) for p in found]}")
+        raise ValueError(
+            f"expected parameters of shapes {[a.shape for a in arrays]}, got {[tuple(p.shape) for p in found]}"
+        )
     with torch.no_grad():
         for p, a in zip(found, arrays, strict=True):
             p.copy_(torch.tensor(a).to(p.device))

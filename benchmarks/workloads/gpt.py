@@ -12,6 +12,7 @@ from .base import (
     INDUCTOR,
     JIT,
     LAZYXLA,
+    PYTORCH_XLA,
     Step,
     Workload,
     as_it_is,
@@ -19,6 +20,7 @@ from .base import (
     fill,
     in_lazyxla,
     in_pytorch,
+    in_pytorch_xla,
     inductor,
     normal,
 )
@@ -89,7 +91,9 @@ def module(torch: Any, layers: int = LAYERS) -> Any:
     return GPT()
 
 
-def program(torch: Any, device: str, around: Any = as_it_is, around_model: Any = as_it_is, layers: int = LAYERS) -> Step:
+def program(
+    torch: Any, device: str, around: Any = as_it_is, around_model: Any = as_it_is, layers: int = LAYERS
+) -> Step:
     model = module(torch, layers).to(device)
     fill(torch, model.parameters(), parameters(layers))
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=BETAS, eps=EPSILON, weight_decay=DECAY)
@@ -163,12 +167,21 @@ WORKLOAD = Workload(
     "gpt",
     f"a training step of a GPT, {LAYERS} layers, width {WIDTH}, length {LENGTH}, batch {BATCH}, AdamW",
     {
-        JIT: in_jax, EAGER: in_pytorch(program), INDUCTOR: inductor(program), COMPILED: compiled(program),
+        JIT: in_jax,
+        EAGER: in_pytorch(program),
+        INDUCTOR: inductor(program),
+        COMPILED: compiled(program),
         LAZYXLA: in_lazyxla(program),
+        PYTORCH_XLA: in_pytorch_xla(program),
     },
     {
-        (COMPILED, JIT): 2.0, (COMPILED, EAGER): 1.0, (COMPILED, INDUCTOR): 0.95, (LAZYXLA, COMPILED): 0.9,
-        (LAZYXLA, EAGER): 1.0, (LAZYXLA, INDUCTOR): 0.95,
+        (COMPILED, JIT): 2.0,
+        (COMPILED, EAGER): 1.0,
+        (COMPILED, INDUCTOR): 0.95,
+        (LAZYXLA, COMPILED): 0.9,
+        (LAZYXLA, EAGER): 1.0,
+        (LAZYXLA, INDUCTOR): 0.95,
+        (LAZYXLA, PYTORCH_XLA): 1.2,
     },
     steps=2,
 )

@@ -13,6 +13,7 @@ from .base import (
     INDUCTOR,
     JIT,
     LAZYXLA,
+    PYTORCH_XLA,
     Step,
     Workload,
     as_it_is,
@@ -20,6 +21,7 @@ from .base import (
     fill,
     in_lazyxla,
     in_pytorch,
+    in_pytorch_xla,
     inductor,
     normal,
 )
@@ -43,9 +45,7 @@ def parameters() -> list[np.ndarray]:
 def program(torch: Any, device: str, around: Any = as_it_is, around_model: Any = as_it_is) -> Step:
     """The loop as PyTorch users write it."""
     nn = torch.nn
-    model = nn.Sequential(
-        nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
-    ).to(device)
+    model = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)).to(device)
     fill(torch, model.parameters(), parameters())
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
     batches = [(torch.tensor(x).to(device), torch.tensor(y).to(device)) for x, y in zip(*data(), strict=True)]
@@ -95,12 +95,21 @@ WORKLOAD = Workload(
     "mlp",
     "a training step of a 784-512-512-10 perceptron, batch 128, SGD with momentum",
     {
-        JIT: in_jax, EAGER: in_pytorch(program), INDUCTOR: inductor(program), COMPILED: compiled(program),
+        JIT: in_jax,
+        EAGER: in_pytorch(program),
+        INDUCTOR: inductor(program),
+        COMPILED: compiled(program),
         LAZYXLA: in_lazyxla(program),
+        PYTORCH_XLA: in_pytorch_xla(program),
     },
     {
-        (COMPILED, JIT): 1.0, (COMPILED, EAGER): 2.0, (COMPILED, INDUCTOR): 2.0, (LAZYXLA, COMPILED): 0.8,
-        (LAZYXLA, EAGER): 2.0, (LAZYXLA, INDUCTOR): 2.0,
+        (COMPILED, JIT): 1.0,
+        (COMPILED, EAGER): 2.0,
+        (COMPILED, INDUCTOR): 2.0,
+        (LAZYXLA, COMPILED): 0.8,
+        (LAZYXLA, EAGER): 2.0,
+        (LAZYXLA, INDUCTOR): 2.0,
+        (LAZYXLA, PYTORCH_XLA): 3.0,
     },
     steps=20,
     checked=30,

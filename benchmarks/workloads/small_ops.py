@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import EAGER, LAZYXLA, Step, Workload, in_lazyxla, in_pytorch
+from .base import EAGER, LAZYXLA, PYTORCH_XLA, Step, Workload, in_lazyxla, in_pytorch, in_pytorch_xla
 
 OPS = 1000
 
@@ -25,7 +25,7 @@ def program(torch: Any, device: str) -> Step:
 WORKLOAD = Workload(
     "small_ops",
     f"{OPS} operations on four numbers in a loop, read once",
-    {EAGER: in_pytorch(program), LAZYXLA: in_lazyxla(program)},
-    {(LAZYXLA, EAGER): 1.0},
+    {EAGER: in_pytorch(program), LAZYXLA: in_lazyxla(program), PYTORCH_XLA: in_pytorch_xla(program)},
+    {(LAZYXLA, EAGER): 1.0, (LAZYXLA, PYTORCH_XLA): 1.0},
     steps=5,
 )
