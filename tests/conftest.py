@@ -1,9 +1,16 @@
-"""What all tests share: no disk cache, fresh metrics, seeds."""
+"""What all tests share: quick compiles, no disk cache, fresh metrics, seeds."""
 
+import importlib.metadata
 import os
 import zlib
 
-# Set before lazyxla is imported, in every worker: counts of compiles must not depend on what ran here before.
+# Set before lazyxla is imported, in every worker. Compiling is what tests cost, and what they hold is said before LLVM makes
+# machine code of it: a quarter of the time without its optimisations. `XLA_FLAGS= pytest` compiles as users' programs are.
+quick = ["--xla_backend_optimization_level=0"]
+if importlib.metadata.version("jaxlib").startswith("0.10."):  # a flag of those only; an unknown one ends the process
+    quick.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(quick))
+# Counts of compiles must not depend on what ran here before.
 os.environ["LAZYXLA_CACHE_DIR"] = "off"
 os.environ.pop("LAZYXLA_EAGER", None)
 os.environ["LAZYXLA_NUMPY"] = "0"  # what XLA is told of an op is tested, however small the test
