@@ -167,8 +167,7 @@ class Again:
             else:
                 values[i] = np.asarray(numbers.get(k[0], k[1])).astype(values[i].dtype)
         for variant in _known(self.graph, nodes, self.leaves):
-            fits = variant.bundled is self.bundled and self._agrees(variant)
-            if fits and all(_free(nodes[self.leaves[k]], held) for k in variant.donated):
+            if variant.bundled is self.bundled and self._agrees(variant) and _free(nodes, self.leaves, variant.donated, held):
                 break
         else:
             return None
@@ -203,13 +202,15 @@ class Again:
         return found
 
 
-def _free(node: Node, held: Mapping[int, int]) -> bool:
-    """Whether nothing refers to a leaf but those that let go of it."""
-    return (
-        getrefcount(node) <= _OUR_REFERENCES + held.get(id(node), 0)
-        and type(node.buffer) is not HostArray
-        and getrefcount(node.buffer) <= REFERENCES
-    )
+def _free(nodes: list[Any], leaves: list[int], donated: Iterable[int], held: Mapping[int, int]) -> bool:
+    """Whether nothing refers to the leaves that are given away but those that let go of them."""
+    for k in donated:
+        node = nodes[leaves[k]]
+        if getrefcount(node) > _OUR_REFERENCES + held.get(id(node), 0):
+            return False
+        if type(node.buffer) is HostArray or getrefcount(node.buffer) > REFERENCES:
+            return False
+    return True
 
 
 def _dying(graph: Graph, order: list[Node]) -> frozenset[int]:

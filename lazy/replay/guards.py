@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import types
 import weakref
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -183,7 +183,11 @@ class ModuleState:
             return f"{name}.training is {module.training} now"
         if members_of(module) != self.members:
             return f"a parameter, buffer or submodule of {name} was replaced"
-        now = vars(module)
+        return self.attribute_change()
+
+    def attribute_change(self) -> str:
+        """The same of its plain attributes."""
+        now, name = vars(self.module), type(self.module).__name__
         for n, v in self.plain:
             found = now.get(n)
             if found is not v and (type(found) is not type(v) or found != v):
@@ -192,6 +196,28 @@ class ModuleState:
             if frozen(now.get(n), self.names) != v:
                 return f"{name}.{n} holds other values now"
         return ""
+
+
+class Modules:
+    """The modules that a function calls, asked together: whether each is as it was."""
+
+    def __init__(self, states: Sequence[ModuleState]) -> None:
+        self.states = states
+        self.all = [s.module for s in states]
+        self.training = [s.training for s in states]
+        self.members = [i for s in states for i in s.members]
+        self.plain = [s for s in states if s.plain or s.deep]
+
+    def change(self) -> str:
+        """What is not as it was; empty where nothing is."""
+        tables = [m.__dict__ for m in self.all]
+        members = [
+            id(x) for own in tables for table in (own["_parameters"], own["_modules"], own["_buffers"]) for x in table.values()
+        ]
+        as_they_were = members == self.members and [own["training"] for own in tables] == self.training
+        if as_they_were:
+            return next((change for state in self.plain if (change := state.attribute_change())), "")
+        return next(change for state in self.states if (change := state.change()))
 
 
 def members_of(module: Any) -> Any:

@@ -9,7 +9,7 @@ from ..graph import HostValue, Node
 from ..record import GradNode, wrap
 from ..tensors import Tensor
 from .capture import CannotReplay, Capture
-from .guards import ModuleState
+from .guards import Modules, ModuleState
 from .recorder import spent
 from .script import is_spent
 from .trace import Getter, Said, Trace, Value
@@ -45,10 +45,11 @@ class Linker:
         self._changes()
         for i, r in enumerate(results):
             self.trace.outputs.append(self._said(r, i, results))
-        self.trace.modules = [
+        states = [
             ModuleState(m, [name for module, name, _ in capture.rebound.values() if module is m])
             for m in capture.modules.values()
         ]
+        self.trace.modules = Modules(states)
         self.trace.steps = capture.steps
         self.outside, self.firsts = [], {}  # while the programs run, nobody may hold what they consume
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from ..tensors import Tensor
 from ..views import detached, rewrite, viewed
 from .arguments import Unsayable
 from .capture import Differs, restore
-from .guards import Guard, ModuleState
+from .guards import Guard, Modules
 from .trees import rebuild
 
 Getter = Callable[[list[Tensor]], Any]  # from the tensors among the arguments of a call to one of interest
@@ -50,30 +49,34 @@ class Trace:
         self.writes: list[tuple[Getter, Value, Any]] = []  # whom, what, its history from then on
         self.gives: list[tuple[Callable[[Any], None], Said]] = []  # setters of gradients and of attributes of modules
         self.grads: list[tuple[Any, bool]] = []  # leaves whose .grad there must be, or not
-        self.modules: list[ModuleState] = []
+        self.modules = Modules([])
         self.guards: list[Guard] = []
 
-    def check(self, tensors: list[Tensor]) -> None:
-        """``Stale`` where something that the function depends on, beside its arguments, is not as it was."""
-        for state in self.modules:
-            if change := state.change():
-                raise Stale(change)
+    def _leaves(self, tensors: list[Tensor]) -> list[Any]:
+        """The values that the programs take. ``Stale`` where something that the function depends on, beside its arguments,
+        is not as it was, or has no value."""
+        if change := self.modules.change():
+            raise Stale(change)
         for guard in self.guards:
             if not guard.holds():
                 raise Stale(f"{guard.what} is another value now")
         for p, there in self.grads:
             if (p._meta is not None and p._meta.grad is not None) is not there:
                 raise Stale("gradients are there that were not, or not there that were")
+        nodes: list[Any] = []
         for get, aval, requires_grad in self.leaves:
             t = get(tensors)
             if not isinstance(t, Tensor) or t._aval() is not aval or t.requires_grad is not requires_grad:
                 raise Stale(f"a tensor that it reads was {aval!r} and is another kind now")
+            node = t._node
+            if node is None or (node.buffer is None and not isinstance(node, HostValue)):
+                raise Stale("a tensor that it reads is pending")
+            nodes.append(node)
+        return nodes
 
     def run(self, tensors: list[Tensor]) -> Any:
         """Run on the tensors among the arguments, which have values. ``Stale``, with nothing changed, if it cannot."""
-        nodes: list[Any] = [get(tensors)._node for get, _, _ in self.leaves]
-        if any(n is None or (n.buffer is None and not isinstance(n, HostValue)) for n in nodes):
-            raise Stale("a tensor that it reads is pending")
+        nodes = self._leaves(tensors)
         before = [(state, dict(state)) for step in self.steps for state in step.optimizer.state.values()]
         keys: list[Any] = []
         counts = [(g, g._count) for g in self.draws]
@@ -96,29 +99,30 @@ class Trace:
             made.update(program.run(*arguments))
         return self._settle(tensors, made)
 
-    def _held(self, tensors: list[Tensor]) -> Counter[int]:
+    def _held(self, tensors: list[Tensor]) -> dict[int, int]:
         """By id of a node, the references to it of those that will be given another value."""
-        found: Counter[int] = Counter()
+        found: dict[int, int] = {}
         for get, _, _ in self.writes:
             t = get(tensors)
-            found[id(t._node)] += 1
-            if t._meta is None or t._meta.domain is None or t._meta.chain:
+            node, meta = t._node, t._meta
+            found[id(node)] = found.get(id(node), 0) + 1
+            if meta is None or meta.domain is None or meta.chain:
                 continue
-            storage = t._meta.domain.storage
-            found[id(storage._node)] += 1
+            storage = meta.domain.storage
+            found[id(storage._node)] = found.get(id(storage._node), 0) + 1
             for ref in storage.members:
                 m = ref()
                 if m is not None and m is not t and not m._meta.chain:
-                    found[id(m._node)] += 1
+                    found[id(m._node)] = found.get(id(m._node), 0) + 1
         return found
 
     def _settle(self, tensors: list[Tensor], made: dict[int, Node]) -> Any:
-        def value(v: Value) -> Node:
-            return made[v] if type(v) is int else v(tensors)  # type: ignore[operator]
-
-        values = [value(v) for _, v, _ in self.writes]  # before anything is written, as are those below
-        outputs = [None if o.value is None else value(o.value) for o in self.outputs]
-        gives = [None if o.value is None else value(o.value) for _, o in self.gives]
+        # before anything is written, as are those below
+        values: list[Any] = [made[v] if type(v) is int else v(tensors) for _, v, _ in self.writes]  # type: ignore[operator]
+        outputs, gives = (
+            [None if (v := o.value) is None else made[v] if type(v) is int else v(tensors) for o in said]  # type: ignore[operator]
+            for said in (self.outputs, [o for _, o in self.gives])
+        )
         for (get, _, history), node in zip(self.writes, values):
             rewrite(get(tensors), node, history)
         for (put, said), given in zip(self.gives, gives):

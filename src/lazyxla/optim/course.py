@@ -32,6 +32,8 @@ class Course:
         self.calls = [c for v in leaders for c in calls[v.begin : v.end]]
         alone = {id(v.state) for v in leaders}
         self.counted = [(v.state, led[_kind(v)]) for v in visits if id(v.state) not in alone and "step" in v.state]
+        self.counts = any("step" in v.state for v in visits)
+        self.rates: list[Any] = []  # at the last run
 
     def holds(self) -> bool:
         found = self.optimizer.param_groups
@@ -41,8 +43,13 @@ class Course:
             for now, (group, params, count, options) in zip(found, self.groups)
         ) and all(state["step"] == leader["step"] for state, leader in self.counted)  # fmt: skip
 
+    def repeats(self) -> bool:
+        """Whether the numbers of this step, which count no steps, are those of the last run: the rates are the same."""
+        return not self.counts and self.rates == [group["lr"] for group, *_ in self.groups]
+
     def run(self) -> None:
         """Count the steps, and make the numbers of this one, in the order of the whole step."""
+        self.rates = [group["lr"] for group, *_ in self.groups]
         shared: dict[int, Scalars] = {}
         for p, state, group in self.leaders:
             scalars = shared.get(id(group))
