@@ -17,11 +17,10 @@ from .. import record as rec
 from ..graph import HostValue, computed_as
 from ..graph import _serial as serial_numbers
 from ..overrides import foreign, overridden
-from ..record import type_only, user_line
+from ..record import mode, type_only, user_line, user_site
 from ..tensors import Tensor
 from .arguments import same
 from .recorder import Recorder
-from .script import Call, Same
 from .state import S
 
 _ref = weakref.ref
@@ -217,7 +216,7 @@ class OptimizerStep:
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
         self.open = True
-        self.calls: list[Call] = []
+        self.calls: list[OptimizerCall] = []
         self.numbers: list[Any] = []  # weak references to the nodes of the numbers it made
         self.places: list[int] = []  # and the calls before each
         self.grads = [
@@ -229,16 +228,11 @@ class OptimizerStep:
     def add(
         self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor], result: Any
     ) -> None:
-        call = Call(f, args, {}, None)
-        call.args = tuple([_said(a) for a in (*args, *kwargs.values())])
-        if isinstance(result, Tensor):
-            at = next((i for i, t in enumerate(tensors) if t is result), None)
-            call.returned = Same(at) if at is not None else result._node.sig.aval
-        elif result is None:
-            call.returned = None
-        else:
+        if result is not None and not isinstance(result, Tensor):
             raise CannotReplay(f"{getattr(f, '__qualname__', f)} in an optimizer's step gives several values")
-        self.calls.append(call)
+        again = next((i for i, t in enumerate(tensors) if t is result), None)
+        stand_in = None if result is None or again is not None else type_only(result._node.sig.aval)
+        self.calls.append(OptimizerCall(f, tuple([_said(a) for a in (*args, *kwargs.values())]), again, stand_in))
 
     def runs(self) -> list[Any]:
         """Do the bookkeeping of a step; gives the numbers of this one. ``Differs`` where it takes another course."""
@@ -249,6 +243,7 @@ class OptimizerStep:
         grads = self.grads if course is None else [(p, True) for p, *_ in course.leaders]
         saved, held = S.player, [(p, p._meta.grad if p._meta is not None else None) for p, _ in grads]
         was, S.inside = S.inside, False
+        site, mode.site = mode.site, user_site()  # one for all
         for p, there in grads:
             p.metadata().grad = type_only(p._aval()) if there else None
         S.set_player(player)
@@ -260,7 +255,7 @@ class OptimizerStep:
                 course.run()
         finally:
             S.numbers = None
-            S.inside = was
+            S.inside, mode.site = was, site
             S.set_player(saved)
             for p, grad in held:
                 p._meta.grad = grad
@@ -276,10 +271,20 @@ class Differs(Exception):
     """An optimizer's step would do other things than those that were captured."""
 
 
+class OptimizerCall(NamedTuple):
+    """A call on tensors in an optimizer's step: ``args`` has ``Tensor`` in the place of each; it gives the tensor among its
+    arguments of the number ``again``, or another, for which a stand-in will do."""
+
+    f: Any
+    args: tuple[Any, ...]
+    again: int | None
+    stand_in: Any
+
+
 class Bookkeeper:
     """The player of an optimizer's step that only counts: calls on tensors do nothing."""
 
-    def __init__(self, calls: list[Call]) -> None:
+    def __init__(self, calls: list[OptimizerCall]) -> None:
         self.calls, self.at = calls, 0
 
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -296,11 +301,11 @@ class Bookkeeper:
                     raise Differs
             elif not same(a, x):
                 raise Differs
-        if type(call.returned) is Same:
-            tensors: list[Tensor] = []
-            _tensors_in(given, tensors)
-            return tensors[call.returned.operand]
-        return None if call.returned is None else type_only(call.returned)
+        if call.again is None:
+            return call.stand_in
+        tensors: list[Tensor] = []
+        _tensors_in(given, tensors)
+        return tensors[call.again]
 
     def opaque(self, reason: str) -> None:
         raise Differs

@@ -24,7 +24,8 @@ class Scalars:
         key = (name, t, p.dtype, p.device)
         found = self.made.get(key)
         if found is None:
-            found = self.made[key] = lx.scalar(value, p.dtype.to_real(), p.device)
+            like = p if not p.dtype.is_complex else p.dtype.to_real()
+            found = self.made[key] = lx.scalar(value, like, p.device)
         return found
 
     def rate(self, p: Any, factor: float = 1.0, name: str = "lr", t: int = 0) -> Any:
