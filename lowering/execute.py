@@ -23,13 +23,12 @@ from ..lazy.record import live, sockets
 from ..lazy.replay import starts
 from . import bundles, by_numpy, cache, explain, lengths, profiling
 from .emit import Plan
-from .graphs import REFERENCES, Graph, Variant, arguments_of, count
+from .graphs import OF_ATTRIBUTE, Graph, Variant, arguments_of, count
 from .passes import finished
 from .structure import structure
 
 MAX_GRAPHS = 2048
 FEW_STARTS = 4
-_OUR_REFERENCES = 3  # to a leaf that is asked about: the list, the argument, the call
 
 
 _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
@@ -206,11 +205,19 @@ def _free(nodes: list[Any], leaves: list[int], donated: Iterable[int], held: Map
     """Whether nothing refers to the leaves that are given away but those that let go of them."""
     for k in donated:
         node = nodes[leaves[k]]
-        if getrefcount(node) > _OUR_REFERENCES + held.get(id(node), 0):
+        if getrefcount(node) > _OURS + held.get(id(node), 0):
             return False
-        if type(node.buffer) is HostArray or getrefcount(node.buffer) > REFERENCES:
+        if type(node.buffer) is HostArray or getrefcount(node.buffer) > OF_ATTRIBUTE:
             return False
     return True
+
+
+def _in_a_list(nodes: list[Any]) -> int:
+    node = nodes[0]
+    return getrefcount(node)
+
+
+_OURS = _in_a_list([object()])  # references to a node that `_free` asks about
 
 
 def _dying(graph: Graph, order: list[Node]) -> frozenset[int]:
@@ -229,7 +236,7 @@ def _dying(graph: Graph, order: list[Node]) -> frozenset[int]:
         )
     return frozenset(
         k for k in graph.dying
-        if type(order[graph.leaves[k]].buffer) is not HostArray and getrefcount(order[graph.leaves[k]].buffer) <= 2
+        if type(order[graph.leaves[k]].buffer) is not HostArray and getrefcount(order[graph.leaves[k]].buffer) <= OF_ATTRIBUTE
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import getrefcount
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,11 @@ from ..lazy import metrics
 from ..lazy.graph import HostValue, Node, scalar
 from . import by_numpy, lengths
 
-REFERENCES = 2  # what `map(getrefcount, order)` itself holds of each node: the list and the call
+# What counting the references to an object itself holds, which differs between versions of Python: of one in a list, and
+# of an attribute.
+REFERENCES = next(map(getrefcount, [object()]))
+_holder = SimpleNamespace(buffer=object())
+OF_ATTRIBUTE = getrefcount(_holder.buffer)
 
 
 class Variant:

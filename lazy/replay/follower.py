@@ -31,7 +31,8 @@ from .state import S
 
 _ref = weakref.ref
 _new: Callable[[type], Any] = object.__new__
-_ONLY_OURS = 4  # references to a tensor that only ``bound`` holds, counted where they are counted below
+# References to a tensor that only ``bound`` holds, counted as they are below; their number differs between versions of Python.
+_ONLY_OURS = next(getrefcount(t) for t, _ in zip([object()], [None]))
 
 
 class Follower:
