@@ -94,13 +94,15 @@ VALUES = {
     "AffineTransform": (transforms.AffineTransform(1.0, -2.0), X, 1 - 2 * X, np.full(3, np.log(2))),
     "AbsTransform": (transforms.AbsTransform(), X, np.abs(X), None),
     "ComposeTransform": (
-        transforms.ComposeTransform([transforms.ExpTransform(), transforms.AffineTransform(0.5, 3.0)]), X, 0.5 + 3 * np.exp(X), X + np.log(3)),
+        transforms.ComposeTransform([transforms.ExpTransform(), transforms.AffineTransform(0.5, 3.0)]), X,
+        0.5 + 3 * np.exp(X), X + np.log(3)),
     "identity_transform": (transforms.identity_transform, X, X, 0 * X),
     "SoftmaxTransform": (transforms.SoftmaxTransform(), X, special.softmax(X), None),
     "ReshapeTransform": (transforms.ReshapeTransform((3,), (3, 1)), X, X[:, None], np.array(0.0)),
     "IndependentTransform": (transforms.IndependentTransform(transforms.ExpTransform(), 1), X, np.exp(X), X.sum()),
     "CatTransform": (
-        transforms.CatTransform([transforms.ExpTransform(), transforms.TanhTransform()], lengths=[1, 2]), X, np.append(np.exp(X[:1]), np.tanh(X[1:])), np.append(X[:1], np.log(1 - np.tanh(X[1:]) ** 2))),
+        transforms.CatTransform([transforms.ExpTransform(), transforms.TanhTransform()], lengths=[1, 2]), X,
+        np.append(np.exp(X[:1]), np.tanh(X[1:])), np.append(X[:1], np.log(1 - np.tanh(X[1:]) ** 2))),
     "StackTransform": (transforms.StackTransform([transforms.ExpTransform()] * 2 + [transforms.TanhTransform()]), X,
         np.append(np.exp(X[:2]), np.tanh(X[2:])), np.append(X[:2], np.log(1 - np.tanh(X[2:]) ** 2))),
     "CumulativeDistributionTransform": (transforms.CumulativeDistributionTransform(D.Normal(0.0, 1.0)), X,
