@@ -78,6 +78,13 @@ def test_parameters_in_lists_and_dicts():
     assert named.get("p") is None and "q" in named and len(named) == 1
 
 
+def test_a_linear_layer_under_another_name():
+    x, w = np.arange(6.0).reshape(2, 3), np.array([[1.0, -2.0, 0.5]])
+    linear = nn.modules.linear.NonDynamicallyQuantizableLinear(3, 1, bias=False).double()
+    linear.load_state_dict({"weight": w})
+    assert isinstance(linear, nn.Linear) and np.array_equal(linear(lx.tensor(x)).detach().numpy(), x @ w.T)
+
+
 def test_bases_of_layers():
     for layer, mode in ((nn.LSTM(3, 4), "LSTM"), (nn.GRU(3, 4), "GRU"), (nn.RNN(3, 4), "RNN_TANH")):
         assert isinstance(layer, nn.RNNBase) and layer.mode == mode
@@ -85,10 +92,6 @@ def test_bases_of_layers():
         bare = nn.RNNBase(mode, 3, 4)
         assert [n for n, _ in bare.named_parameters()] == wanted == list(layer.state_dict())
         assert [p.shape for p in bare.parameters()] == [p.shape for p in layer.parameters()]
-    x, w = np.arange(6.0).reshape(2, 3), np.array([[1.0, -2.0, 0.5]])
-    linear = nn.modules.linear.NonDynamicallyQuantizableLinear(3, 1, bias=False).double()
-    linear.load_state_dict({"weight": w})
-    assert isinstance(linear, nn.Linear) and np.array_equal(linear(lx.tensor(x)).detach().numpy(), x @ w.T)
 
 
 def test_a_tensor_without_a_shape_yet():
