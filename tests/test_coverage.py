@@ -39,6 +39,30 @@ def test_the_page_is_up_to_date():
     assert coverage.PAGE.read_text() == coverage.page(), "run scripts/coverage"
 
 
+def test_every_covered_name_has_a_test_against_a_reference():
+    faults = [coverage.untested(n, test) for n, test in coverage.tests().items() if coverage.state(n) == "yes"]
+    assert [f for f in faults if f] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "words"),
+    [
+        ("Tensor.cos_", "lazy/test_methods.py::test_in_place_methods_write_where_the_tensor_lies", None),
+        ("torch.nn.Conv2d", "nn/test_reference.py::test_as_in_pytorch", None),
+        ("torch.nn.modules.rnn.GRU", "torch.nn.GRU", None),
+        ("torch.nn.modules.rnn.GRU", "torch.nn.LSTM", "is not torch.nn.LSTM"),
+        ("torch.nn.GRU", "", "has no test"),
+        ("Tensor.cos_", "lazy/test_methods.py::test_no_such", "there is no test"),
+        ("Tensor.cos_", "lazy/test_no_such.py::test_gradients", "there is no test"),
+        ("Tensor.cos_", "lazy/test_methods.py::split", "there is no test"),
+        ("Tensor.cos_", "lazy/test_methods.py::test_functions_and_methods", "does not mention"),
+    ],
+)
+def test_what_is_not_tested_is_found(name, test, words):
+    found = coverage.untested(name, test)
+    assert found is None if words is None else words in found
+
+
 def test_what_goes_missing_is_found():
     assert lost({"torch.nn.Linear": "yes", "torch.no_such_name": "yes", "Tensor.share_memory_": "yes"}) == [
         "torch.no_such_name", "Tensor.share_memory_",

@@ -50,7 +50,21 @@ from .lazy import (
     sync,
     synchronize,
 )
-from .lazy.layouts import jagged, layout, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr, strided
+from .lazy.layouts import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    jagged,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_bsc,
+    sparse_bsr,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
+    strided,
+)
 from .lowering import debug
 
 globals().update({d.name: d for d in lazy.dtypes.ALL})
@@ -104,7 +118,6 @@ globals().update(lazy.public)
 
 __version__ = version.__version__
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
-contiguous_format = preserve_format = channels_last = None
 
 
 def typename(obj: Any) -> str:
@@ -149,10 +162,13 @@ __all__ = [
     "autograd",
     "backends",
     "can_cast",
+    "channels_last",
+    "channels_last_3d",
     "clear_autocast_cache",
     "compile",
     "compiler",
     "cond",
+    "contiguous_format",
     "cuda",
     "debug",
     "default_generator",
@@ -193,6 +209,7 @@ __all__ = [
     "lowering",
     "map",
     "masked",
+    "memory_format",
     "metrics",
     "native",
     "nested",
@@ -200,6 +217,7 @@ __all__ = [
     "no_grad",
     "no_sync",
     "optim",
+    "preserve_format",
     "profiler",
     "promote_types",
     "quantization",

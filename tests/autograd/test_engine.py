@@ -20,6 +20,17 @@ def test_backward_twice_doubles():
     assert x.grad.tolist() == [4.0, 8.0]
 
 
+def test_backward_of_several_tensors():
+    x, w = leaf(1.0, 2.0), leaf(3.0)
+    lx.autograd.backward([(x * w).sum(), x * x], [None, lx.tensor([1.0, 10.0], dtype=lx.float64)])
+    assert x.grad.tolist() == [3 + 2, 3 + 40] and w.grad.tolist() == [3.0]
+    y = x * w
+    lx.autograd.backward(y.sum(), inputs=[w])
+    assert x.grad.tolist() == [5, 43] and w.grad.tolist() == [6.0]
+    with pytest.raises(RuntimeError, match="implicitly created only for scalar outputs"):
+        lx.autograd.backward(x * w)
+
+
 def test_inputs_of_any_iterable():
     """The values of a dict of fast weights, and the parameters of a module, which come one by one."""
     fast = {"w": leaf(2.0), "b": leaf(3.0)}

@@ -144,6 +144,7 @@ def test_random_split(seed):
 
 
 def test_samplers(seed):
+    assert list(data.SequentialSampler(range(4))) == [0, 1, 2, 3] and len(data.SequentialSampler(range(4))) == 4
     assert sorted(data.RandomSampler(range(7))) == list(range(7))
     assert len(list(data.RandomSampler(range(7), num_samples=9))) == 9
     draws = list(data.RandomSampler(range(3), replacement=True, num_samples=300))
@@ -153,6 +154,23 @@ def test_samplers(seed):
     assert sorted(data.WeightedRandomSampler([1, 0, 1], 2, replacement=False)) == [0, 2]
     assert list(data.BatchSampler(range(5), 2, True)) == [[0, 1], [2, 3]] and len(data.BatchSampler(range(5), 2, False)) == 3
     assert sorted(data.SubsetRandomSampler([5, 9])) == [5, 9]
+
+
+class Backwards(data.Sampler):
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        return iter(range(self.n - 1, -1, -1))
+
+    def __len__(self):
+        return self.n
+
+
+def test_a_sampler_of_ones_own():
+    loader = DataLoader(TensorDataset(lx.arange(5)), 2, sampler=Backwards(5))
+    assert [b.tolist() for (b,) in loader] == [[4, 3], [2, 1], [0]] and len(loader) == 3
+    assert isinstance(loader.sampler, data.Sampler) and data.get_worker_info() is None
 
 
 def test_distributed_sampler(monkeypatch):
@@ -234,6 +252,9 @@ def test_pipes(tmp_path):
         with file:
             found.append(file.read())
     assert found == ["a.txt", "b.txt"]
+    for path, file in data.datapipes.iter.FileOpener([str(tmp_path / "c.csv")], mode="rb"):
+        with file:
+            assert (path, file.read()) == (str(tmp_path / "c.csv"), b"c.csv")
 
     @data.functional_datapipe("doubled_for_a_test")
     class Doubled(data.IterDataPipe):

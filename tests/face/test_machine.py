@@ -13,7 +13,7 @@ def test_cuda_answers_about_the_gpus():
     assert cuda.device_count() == GPUS and cuda.is_available() is (GPUS > 0)
     assert cuda.is_initialized() is cuda.is_available() is cuda.is_bf16_supported() is lx.backends.cuda.is_built()
     assert (lx.version.cuda is None) or GPUS
-    cuda.empty_cache()
+    assert cuda.empty_cache() is None
 
 
 @pytest.mark.skipif(GPUS > 0, reason="there is a GPU")
@@ -39,6 +39,8 @@ def test_without_a_gpu_nothing_is_allocated():
 def test_cuda_seeds_the_one_stream():
     cuda.manual_seed_all(5)
     first = lx.rand(3).tolist()
+    cuda.manual_seed(5)
+    assert lx.rand(3).tolist() == first
     lx.manual_seed(5)
     assert lx.rand(3).tolist() == first and cuda.initial_seed() == 5
     state = cuda.get_rng_state()
@@ -55,6 +57,10 @@ def test_other_devices_are_refused():
 def test_old_types_of_the_gpu():
     assert not isinstance(lx.ones(2), cuda.FloatTensor) and isinstance(lx.ones(2), lx.FloatTensor)
     assert lx.ones(2).type(lx.LongTensor).dtype is lx.int64
+    assert not isinstance(lx.ones(2, dtype=lx.int64), cuda.LongTensor) and isinstance(lx.ones(2).long(), lx.LongTensor)
+    if not GPUS:
+        with pytest.raises(RuntimeError, match="this machine has no cuda device"):
+            cuda.LongTensor([1])
 
 
 def test_the_accelerator():
@@ -80,6 +86,10 @@ def test_backends_keep_what_is_set():
         assert cudnn.deterministic and not cudnn.benchmark
     assert cudnn.benchmark and not cudnn.deterministic
     cudnn.benchmark = False
+    assert cudnn.allow_tf32
+    with cudnn.flags(allow_tf32=False):
+        assert not cudnn.allow_tf32
+    assert cudnn.allow_tf32
     lx.backends.cuda.matmul.allow_tf32 = True
     assert lx.backends.cuda.matmul.allow_tf32
     lx.backends.cuda.matmul.allow_tf32 = False
@@ -125,4 +135,6 @@ def test_errors(call, kind, words):
 
 
 def test_nothing_is_traced():
+    seen = []
+    assert lx.compile(lambda x: seen.append(lx.compiler.is_compiling()) or x + 1)(lx.ones(1)).item() == 2 and seen[-1]
     assert not lx.compiler.is_compiling() and lx.compiler.disable(len) is len and lx.compiler.disable()(len) is len

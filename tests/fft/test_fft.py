@@ -74,6 +74,15 @@ def test_along_several_dims(dtype):
     compare(pairs, factor=100, kinds=True)
 
 
+def test_the_transforms_by_their_names():
+    x = numbers(3, 4)
+    t = lx.tensor(x)
+    compare({
+        "fft": (lx.fft.fft(t), np.fft.fft(x)), "rfft": (lx.fft.rfft(t), np.fft.rfft(x)),
+        "fft2": (lx.fft.fft2(t), np.fft.fft2(x)), "irfft": (lx.fft.irfft(t, 5), np.fft.irfft(x, 5)),
+    }, factor=50)  # fmt: skip
+
+
 def test_integers_become_floats():
     assert lx.fft.fft(lx.arange(4)).dtype is lx.complex64
     assert_close(lx.fft.rfft(lx.arange(4)).numpy(), np.fft.rfft(np.arange(4)).astype(np.complex64))

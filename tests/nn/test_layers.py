@@ -138,11 +138,25 @@ def test_distributions():
     assert close_to(init.kaiming_uniform_(w), uniform(-bound, bound))
     assert close_to(init.kaiming_normal_(w, mode="fan_out", nonlinearity="relu"), stats.norm(0, (2 / 120) ** 0.5))
     assert not close_to(init.kaiming_normal_(w), stats.norm(0, 0.2))
+    with pytest.warns(FutureWarning, match="nn.init.kaiming_normal_"):
+        assert close_to(init.kaiming_normal(w), stats.norm(0, (2 / 100) ** 0.5))
+    with pytest.warns(FutureWarning, match="nn.init.normal_"):
+        assert close_to(init.normal(w, -1, 3), stats.norm(-1, 3))
+
+
+def test_gains_of_nonlinearities():
+    gains = {
+        "linear": 1, "conv2d": 1, "sigmoid": 1, "tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": (2 / 1.0001) ** 0.5,
+        "selu": 0.75,
+    }  # fmt: skip
+    assert {name: init.calculate_gain(name) for name in gains} == pytest.approx(gains)
+    assert init.calculate_gain("leaky_relu", 0.2) == pytest.approx((2 / 1.04) ** 0.5)
 
 
 def test_what_is_not_random():
     assert np.array_equal(init.eye_(lx.empty(2, 3)).numpy(), np.eye(2, 3))
     assert np.array_equal(init.constant_(lx.empty(3), 0.3).numpy(), np.full(3, 0.3, np.float32))
+    assert init.zeros_(lx.empty(2)).tolist() == [0, 0] and init.ones_(lx.empty(2)).tolist() == [1, 1]
     x = lx.tensor(np.random.default_rng(0).normal(size=(1, 4, 5)).astype(np.float32))
     kernel = init.dirac_(lx.empty(4, 4, 3))
     np.testing.assert_allclose(nn.functional.conv1d(x, kernel, padding=1).numpy(), x.numpy(), rtol=1e-6)

@@ -160,6 +160,7 @@ def test_pooling():
         pairs[f"avg {name}"] = average(t, k, s, p, ceil), pooled(x, k, s, p, with_edge, ceil=ceil)
         pairs[f"mean {name}"] = average(t, k, s, p, ceil, False), pooled(x, k, s, p, mean, ceil=ceil)
         pairs[f"layer {name}"] = getattr(nn, f"MaxPool{n}d")(k, s, p, ceil_mode=ceil)(t), pairs[f"max {name}"][1]
+        pairs[f"avg layer {name}"] = getattr(nn, f"AvgPool{n}d")(k, s, p, ceil)(t), pairs[f"avg {name}"][1]
     x = randn(1, 2, 9, 8)
     t = lx.tensor(x)
     pairs["dilated"] = F.max_pool2d(t, 2, 1, dilation=2), pooled(x, 2, 1, 0, largest, dilation=2)
@@ -187,6 +188,7 @@ def test_adaptive_pooling():
             expected = np.stack([np.stack([f(v, (2, 3)) for v in row], -1) for row in blocks], -2)
             pairs[f"{name} {size}"] = getattr(F, f"adaptive_{name}_pool2d")(t, size), expected
     pairs["kept"] = nn.AdaptiveAvgPool2d((None, 1))(t), x.mean(3, keepdims=True)
+    pairs["kept max"] = nn.AdaptiveMaxPool2d((None, 1))(t), x.max(3, keepdims=True)
     compare(pairs, factor=100)
 
 

@@ -1,7 +1,9 @@
 """State comes back as it was, from one file or many, on any device; what cannot be saved is named."""
 
+import collections.abc
 import io
 import os
+import typing
 from collections import Counter, OrderedDict, defaultdict
 
 import numpy as np
@@ -104,6 +106,13 @@ def test_parts_and_places(tmp_path):
         for place in ("xla", lx.device("xla"), {"cpu": "xla"}, lambda t, name: t.to("xla"), lambda t, name: "xla"):
             assert lx.load(path, map_location=place)["model"]["fcx"].device.type == "xla"
         assert lx.load(path, map_location=lambda t, name: None)["model"]["fcx"].device.type == "cpu"
+
+
+def test_what_may_say_the_place():
+    """The type of ``map_location``: nothing, a device, its name, names by names, or a function of the tensor and its place."""
+    said = typing.get_args(lx.serialization.MAP_LOCATION)
+    assert {type(None), lx.device, str} < set(said)
+    assert {typing.get_origin(a) for a in said} - {None} == {collections.abc.Callable, collections.abc.Mapping}
 
 
 def test_a_device_that_is_not_there_is_named(tmp_path):

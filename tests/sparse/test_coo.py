@@ -89,7 +89,9 @@ def test_ways_of_making_one():
         assert empty.shape == (2, 3) and empty._nnz() == 0 and empty.layout == lx.sparse_coo
         assert_close(empty.to_dense(), np.zeros((2, 3), np.float32))
         assert_close(empty @ lx.ones(3, 2), np.zeros((2, 2), np.float32))
-    assert_close(lx.tensor(DENSE).to_sparse().to_dense(), DENSE)
+    for found in (lx.tensor(DENSE).to_sparse(), lx.tensor(DENSE).to_sparse_coo()):
+        assert found.layout == lx.sparse_coo and found._nnz() == 3
+        assert_close(found.to_dense(), DENSE)
     rows = lx.tensor([[0.0, 1.0], [0.0, 0.0], [2.0, 0.0]]).to_sparse(1)
     assert rows.indices().tolist() == [[0, 2]] and rows.values().tolist() == [[0, 1], [2, 0]]
     hybrid, full = random((4, 3), 9, dense=(2,))
