@@ -48,7 +48,7 @@ def interpolate(
         )
     x, weighted = input, mode in _RANKS
     if weighted and not (x.dtype.is_floating_point or x.dtype.is_complex or x.dtype == lx.uint8):
-        raise error(NotImplementedError, f"interpolate: mode {mode} is not implemented for {x.dtype}, only for uint8 and floats")
+        raise error(NotImplementedError, f"interpolate: {mode} is not implemented for {x.dtype}, only for uint8 and floats")
     whole = weighted and x.dtype == lx.uint8
     for i in reversed(range(n)) if whole else range(n):
         length = x.shape[i + 2]

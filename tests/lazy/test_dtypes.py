@@ -56,10 +56,11 @@ def test_negative_whole_numbers_wrap_in_unsigned_types_and_real_ones_do_not_fit(
     assert lx.tensor([-3, 2], dtype=lx.uint8).tolist() == [253, 2]
     assert lx.tensor(-1, dtype=lx.uint16).item() == 65535
     assert lx.scalar_tensor(-3, dtype=lx.uint8).item() == 253 == lx.full((), -3, dtype=lx.uint8).item()
-    for f in (lambda: lx.tensor(-256, dtype=lx.uint8), lambda: lx.full((2,), -3.5, dtype=lx.uint8),
-              lambda: lx.full((2,), float("nan"), dtype=lx.int32), lambda: lx.zeros(2, dtype=lx.int8).fill_(128.5)):  # fmt: skip
+    for value, dtype in ((-256, lx.uint8), (-3.5, lx.uint8), (float("nan"), lx.int32), (128.5, lx.int8)):
         with pytest.raises(RuntimeError, match="without overflow"):
-            f()
+            lx.full((2,), value, dtype=dtype)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        lx.tensor(-256, dtype=lx.uint8)
 
 
 def test_limits_and_their_text():

@@ -107,6 +107,8 @@ def test_small_functions():
         "resize": (x.t(), Y.T), "spmm": (lx.spmm(x, x.t()), Y @ Y.T),
     }  # fmt: skip
     tolerances.compare(rows, 100)
+    one = lx.tensor(7, dtype=lx.uint8)
+    assert one.sum_to_size(()).dtype is lx.int64 and one.view(1, 1).sum_to_size(1, 1).dtype is lx.uint8
     base = lx.zeros(3)
     lx.view_copy(base, (3, 1)).fill_(1)
     assert base.tolist() == [0, 0, 0]
