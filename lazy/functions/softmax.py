@@ -130,9 +130,9 @@ def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
     if p < 0:  # where one element is 0 the norm is, and all gradients are
         zero = ops.compare(a, full_like_type(a, 0), direction="EQ")
         count = sum(convert(zero, a.dtype), axes, keepdim)
-        without = ops.compare(count, full_like_type(count, 0), direction="EQ")
         root = sum(ops.select(zero, full_like_type(a, 1), a) ** p, axes, keepdim) ** (1 / p)
-        return root * convert(without, a.dtype)
+        gone = ops.compare(count, full_like_type(count, 0), direction="NE") & ops.compare(root, root, direction="EQ")
+        return ops.select(gone, full_like_type(root, 0), root)  # NaN stays
     if p < 1:  # an element that is 0 has the gradient 0, not inf
         a = ops.select(ops.compare(a, full_like_type(a, 0), direction="EQ"), full_like_type(a, 0), a)
     total = sum(a**p, axes, keepdim)
