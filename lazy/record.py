@@ -453,6 +453,9 @@ def host_number(value: Any, dtype: DType) -> np.ndarray:
             raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line()})")
         return np.array(value & ((1 << bits) - 1) if not dtype.is_signed else value, dtype.numpy)
     if dtype.category == 1 and isinstance(value, float):
+        limits = np.iinfo(dtype.numpy)
+        if not limits.min <= value <= limits.max:
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line()})")
         value = int(value)
     if type(value) is float and -6e4 < value < 6e4:  # no type overflows, and to say so takes longer than the number
         return np.asarray(value, dtype.numpy)

@@ -85,7 +85,8 @@ def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
         and array.size
     ):
         limits = np.iinfo(dtype.numpy)
-        if not limits.min <= array.min() <= array.max() <= limits.max:
+        lowest = limits.min or -limits.max  # a negative number wraps in an unsigned type
+        if not lowest <= array.min() <= array.max() <= limits.max:
             raise RuntimeError(
                 f"value cannot be converted to type {dtype.name} without overflow  (tensor() at {user_line()})"
             )

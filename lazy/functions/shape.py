@@ -372,9 +372,9 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
             f"size {{{list(new)}}} is not expandable to size {{{list(shape)}}}.  (sum_to_size at {user_line()})"
         )
     axes = (*range(lead), *(i + lead for i, n in enumerate(new) if n != shape[i + lead]))
-    if not axes:
+    if not axes and new:
         return view(self, _reshape_step(self, shape))
-    return raw_reshape(self.sum(axes), new)
+    return raw_reshape(self.sum(axes) if axes else self.sum(), new)  # to (): a sum, and its type, of one number too
 
 
 @function

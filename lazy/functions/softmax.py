@@ -127,12 +127,18 @@ def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
         return sum(a, axes, keepdim)
     if p == 0:
         return flat(lambda t: convert(sum(t != 0, axes, keepdim), t.dtype.to_real()), x)
-    if 0 < p < 1:  # an element that is 0 has the gradient 0, not inf
+    if p < 0:  # where one element is 0 the norm is, and all gradients are
+        zero = ops.compare(a, full_like_type(a, 0), direction="EQ")
+        count = sum(convert(zero, a.dtype), axes, keepdim)
+        root = sum(ops.select(zero, full_like_type(a, 1), a) ** p, axes, keepdim) ** (1 / p)
+        gone = ops.compare(count, full_like_type(count, 0), direction="NE") & ops.compare(root, root, direction="EQ")
+        return ops.select(gone, full_like_type(root, 0), root)  # NaN stays
+    if p < 1:  # an element that is 0 has the gradient 0, not inf
         a = ops.select(ops.compare(a, full_like_type(a, 0), direction="EQ"), full_like_type(a, 0), a)
     total = sum(a**p, axes, keepdim)
     still = ops.compare(total, full_like_type(total, 0), direction="EQ")  # and so have all where all are
     root = ops.select(still, full_like_type(total, 1), total) ** (1 / p)
-    return ops.select(still, full_like_type(total, 0), root) if p > 0 else total ** (1 / p)
+    return ops.select(still, full_like_type(total, 0), root)
 
 
 @both

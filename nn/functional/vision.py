@@ -24,6 +24,7 @@ def interpolate(
     """x [N, C, *S] with its spatial dims resized to ``size`` or by ``scale_factor``.
 
     Modes: 'nearest', 'nearest-exact', 'linear' (3-D), 'bilinear' and 'bicubic' (4-D), 'trilinear' (5-D), 'area'.
+    Images of bytes are resized in whole numbers and rounded after each dim, the last one first.
     """
     n = input.ndim - 2
     if n not in (1, 2, 3):
@@ -45,14 +46,19 @@ def interpolate(
         raise error(
             NotImplementedError, f"Got {input.ndim}D input, but {mode} mode needs {_RANKS.get(mode, 'another')}D input"
         )
-    x = input
-    for i in range(n):
+    x, weighted = input, mode in _RANKS
+    if weighted and not (x.dtype.is_floating_point or x.dtype.is_complex or x.dtype == lx.uint8):
+        raise error(NotImplementedError, f"interpolate: {mode} is not implemented for {x.dtype}, only for uint8 and floats")
+    whole = weighted and x.dtype == lx.uint8
+    for i in reversed(range(n)) if whole else range(n):
         length = x.shape[i + 2]
         ratio = length / sizes[i] if scales is None else 1 / scales[i]
         if antialias:
-            x = _smoothed(x, i + 2, sizes[i], ratio, mode == "bicubic", bool(align_corners))
+            weights = _filter(length, sizes[i], ratio, mode == "bicubic", bool(align_corners))
+            x = _rounded(x, i + 2, weights) if whole else _dotted(x, i + 2, constant(weights, x.dtype, x.device))
             continue
-        x = _resampled(x, i + 2, _taps(length, sizes[i], ratio, mode, bool(align_corners)))
+        taps = _taps(length, sizes[i], ratio, mode, bool(align_corners))
+        x = _rounded(x, i + 2, _dense(length, taps)) if whole else _resampled(x, i + 2, taps)
     return x
 
 
@@ -69,9 +75,8 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
     return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 
 
-def _smoothed(x: Tensor, d: int, out: int, ratio: float, cubic: bool, align: bool) -> Tensor:
-    """One dim resized by a filter that is as wide as the step it takes, so that shrinking does not alias."""
-    n = x.shape[d]
+def _filter(n: int, out: int, ratio: float, cubic: bool, align: bool) -> np.ndarray:
+    """Weights [n, out] of a filter that is as wide as the step it takes, so that shrinking does not alias."""
     if align:
         ratio = (n - 1) / (out - 1) if out > 1 else 0.0
     width = max(ratio, 1.0)
@@ -83,7 +88,29 @@ def _smoothed(x: Tensor, d: int, out: int, ratio: float, cubic: bool, align: boo
         far = np.abs((np.arange(first, last) - centre + 0.5) / width)
         w = _cubic(far, -0.5) if cubic else np.clip(1 - far, 0, None)
         weights[first:last, i] = w / w.sum()
-    return lx.tensordot(x, constant(weights, x.dtype, x.device), ([d], [0])).movedim(-1, d)
+    return weights
+
+
+def _dense(n: int, taps: Taps) -> np.ndarray:
+    """Taps as weights [n, out]."""
+    weights = np.zeros((n, len(taps[0][0])))
+    for places, w in taps:
+        np.add.at(weights, (places, np.arange(len(places))), w)
+    return weights
+
+
+def _dotted(x: Tensor, d: int, weights: Tensor) -> Tensor:
+    return lx.tensordot(x, weights, ([d], [0])).movedim(-1, d)
+
+
+def _rounded(x: Tensor, d: int, weights: np.ndarray) -> Tensor:
+    """One dim of bytes resized in fixed point, with as many bits as let the largest weight pass as an int16."""
+    bits = 0
+    while bits < 22 and int(weights.max(initial=0) * 2 ** (bits + 1) + 0.5) < 2**15:
+        bits += 1
+    fixed = np.trunc(weights * 2**bits + np.copysign(0.5, weights))
+    total = _dotted(x.to(lx.int32), d, constant(fixed, lx.int32, x.device))
+    return ((total + 2 ** (bits - 1)) >> bits).clamp(0, 255).to(lx.uint8)
 
 
 def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, tuple[float, ...] | None]:

@@ -52,6 +52,17 @@ def test_wide_unsigned_integers(bits):
         x + lx.tensor([1])
 
 
+def test_negative_whole_numbers_wrap_in_unsigned_types_and_real_ones_do_not_fit():
+    assert lx.tensor([-3, 2], dtype=lx.uint8).tolist() == [253, 2]
+    assert lx.tensor(-1, dtype=lx.uint16).item() == 65535
+    assert lx.scalar_tensor(-3, dtype=lx.uint8).item() == 253 == lx.full((), -3, dtype=lx.uint8).item()
+    for value, dtype in ((-256, lx.uint8), (-3.5, lx.uint8), (float("nan"), lx.int32), (128.5, lx.int8)):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            lx.full((2,), value, dtype=dtype)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        lx.tensor(-256, dtype=lx.uint8)
+
+
 def test_limits_and_their_text():
     wanted = {
         "float8_e4m3fn": (8, 0.125, 448.0, 0.015625, 1.0), "float8_e5m2": (8, 0.25, 57344.0, 6.103515625e-05, 1.0),

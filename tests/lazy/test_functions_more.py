@@ -92,6 +92,17 @@ def test_norms_have_finite_gradients_at_zero(p):
     assert lx.autograd.gradcheck(lambda t: t.norm(p, 1), z)
 
 
+def test_norms_of_negative_order_at_zero():
+    """1 / (1/|a| + 1/|b|) is 0 with a or b, and its gradient is taken to be 0 there."""
+    given = [[0.0, 2.0], [0.0, 0.0], [4.0, -4.0], [np.nan, 0.0]]
+    x = lx.tensor(given, dtype=lx.float64, requires_grad=True)
+    y = x.norm(-1, 1)
+    np.testing.assert_allclose(y.tolist(), [0, 0, 2, np.nan])
+    (g,) = lx.autograd.grad(y[:3].sum(), x)
+    np.testing.assert_allclose(g.tolist()[:3], [[0, 0], [0, 0], [0.25, -0.25]])
+    assert lx.autograd.gradcheck(lambda t: t.norm(-2, 1), lx.tensor(Y, requires_grad=True))
+
+
 def test_small_functions():
     x = lx.tensor(Y)
     rows = {
@@ -107,6 +118,8 @@ def test_small_functions():
         "resize": (x.t(), Y.T), "spmm": (lx.spmm(x, x.t()), Y @ Y.T),
     }  # fmt: skip
     tolerances.compare(rows, 100)
+    one = lx.tensor(7, dtype=lx.uint8)
+    assert one.sum_to_size(()).dtype is lx.int64 and one.view(1, 1).sum_to_size(1, 1).dtype is lx.uint8
     base = lx.zeros(3)
     lx.view_copy(base, (3, 1)).fill_(1)
     assert base.tolist() == [0, 0, 0]

@@ -236,7 +236,25 @@ def test_pixel_shuffle_and_resizing():
     }, factor=100)  # fmt: skip
 
 
+def test_bytes_are_resized_in_whole_numbers_and_rounded_after_each_dim():
+    image = lx.tensor([[[[0, 255]]]], dtype=lx.uint8)
+    assert F.interpolate(image, (1, 4), mode="bilinear", align_corners=True).tolist() == [[[[0, 85, 170, 255]]]]
+    assert F.interpolate(image, (2, 1), mode="bilinear").tolist() == [[[[128], [128]]]]
+    image = lx.tensor([[[[0, 1], [2, 2]]]], dtype=lx.uint8)
+    assert F.interpolate(image, (1, 1), mode="bilinear").item() == 2  # rows first: 1 (0.5, rounded) and 2; then 1.5
+    x = RNG.integers(0, 256, (2, 3, 6, 9)).astype(np.uint8)
+    for mode, antialias in itertools.product(("bilinear", "bicubic"), (False, True)):
+        for size in ((9, 4), (4, 13)):
+            kw = {"size": size, "mode": mode, "antialias": antialias}
+            whole, real = F.interpolate(lx.tensor(x), **kw), F.interpolate(lx.tensor(x.astype(np.float64)), **kw)
+            assert whole.dtype is lx.uint8
+            far = np.abs(whole.numpy() - np.clip(real.numpy(), 0, 255))
+            inside = np.isin(whole.numpy(), (0, 255), invert=True) | (mode == "bilinear")
+            assert (far[inside] <= 1.6).mean() > (0.9 if mode == "bicubic" else 0.999), (kw, far.max())
+
+
 @pytest.mark.parametrize("call, words", [
+    (lambda: F.interpolate(lx.ones(1, 1, 4, 4, dtype=lx.int64), 2, mode="bilinear"), "only for uint8 and floats"),
     (lambda: F.conv2d(lx.ones(1, 3, 5, 5), lx.ones(4, 2, 3, 3)), "channels"),
     (lambda: F.conv2d(lx.ones(1, 3, 2, 2), lx.ones(4, 3, 3, 3)), "[Kk]ernel size can't be greater"),
     (lambda: F.conv2d(lx.ones(3, 5), lx.ones(4, 3, 3, 3)), "Expected"),

@@ -112,7 +112,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     count = x.shape[-1] if N is None else N
     if count <= 1 and N is not None and count < 1:
         raise RuntimeError(f"N must be greater than 1, got {N}  ({user_line()})")
-    column = x.unsqueeze(-1)
+    column = (x.to(int64) if x.dtype.category < 2 else x).unsqueeze(-1)
     powers = [lx["ones_like"](column)]
     for _ in range(count - 1):
         powers.append(powers[-1] * column)
@@ -127,7 +127,7 @@ def vandermonde(x: Tensor, N: int | None = None, increasing: bool = False) -> Te
     if count < 0:
         raise RuntimeError(f"N must be non-negative.  ({user_line()})")
     if x.dtype.category < 2:
-        x = x.to(int64)
+        x = x.to(int64)  # also where there are no powers
     out = vander(x, N=count) if count else x.new_empty((x.shape[0], 0))
     return out if increasing else out.flip(-1)
 
