@@ -99,6 +99,7 @@ from .amp import (  # noqa: E402
 from .compiling import compile  # noqa: E402
 from .func import vmap  # noqa: E402
 from .switches import *  # noqa: E402, F403
+from .utils.dlpack import to_dlpack  # noqa: E402
 
 globals().update(lazy.public)
 
@@ -228,6 +229,7 @@ __all__ = [
     "sync",
     "synchronize",
     "testing",
+    "to_dlpack",
     "utils",
     "version",
     "vmap",
