@@ -48,6 +48,9 @@ class Context:
         self._materialize = value
 
 
+FunctionCtx = Context  # PyTorch's name, for annotations
+
+
 class _Gate:
     """Collects the gradients of a function's several results, then runs its ``backward`` once."""
 
@@ -172,6 +175,9 @@ class Function:
         if packers:
             ctx._saved, ctx._packed = packers[-1].tensors(ctx._saved), True
         return tuple(wrapped) if isinstance(output, tuple) else wrapped[0]
+
+
+InplaceFunction = Function  # PyTorch's older name for one that marks what it writes to
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:

@@ -45,6 +45,9 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
     return register(EVERYWHERE["_backward_hooks"], hook, notes=[everywhere])
 
 
+register_module_backward_hook = register_module_full_backward_hook
+
+
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """``Module.register_full_backward_pre_hook`` for all modules."""
     return register(EVERYWHERE["_backward_pre_hooks"], hook, notes=[everywhere])

@@ -471,6 +471,7 @@ class Module:
 
     # as programs written before PyTorch 2.5 say it; the hook then gets no module, unless asked for
     _register_state_dict_hook = register_state_dict_post_hook
+    register_backward_hook = register_full_backward_hook
 
     def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
         return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *rest: hook(*rest))

@@ -105,6 +105,7 @@ globals().update(lazy.public)
 
 __version__ = version.__version__
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
+newaxis = None
 contiguous_format = preserve_format = channels_last = None
 
 
@@ -117,12 +118,24 @@ _LATER = {
     name: name
     for name in (
         "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization",
-        "testing",
+        "testing", "types",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
 if TYPE_CHECKING:
-    from . import array_api, distributed, distributions, futures, hub, jit, masked, quantization, serialization, testing
+    from . import (
+        array_api,
+        distributed,
+        distributions,
+        futures,
+        hub,
+        jit,
+        masked,
+        quantization,
+        serialization,
+        testing,
+        types,
+    )
     from .serialization import load, save
 
 
@@ -230,6 +243,7 @@ __all__ = [
     "synchronize",
     "testing",
     "to_dlpack",
+    "types",
     "utils",
     "version",
     "vmap",

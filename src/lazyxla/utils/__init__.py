@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from . import checkpoint, hooks
 
 if TYPE_CHECKING:
-    from . import _pytree, benchmark, data, dlpack, model_zoo
+    from . import _pytree, benchmark, data, dlpack, model_zoo, tensorboard
 
-_LATER = ("_pytree", "benchmark", "data", "dlpack", "model_zoo")
+_LATER = ("_pytree", "benchmark", "data", "dlpack", "model_zoo", "tensorboard")
 
-__all__ = ["_pytree", "benchmark", "checkpoint", "data", "dlpack", "hooks", "model_zoo"]
+__all__ = ["_pytree", "benchmark", "checkpoint", "data", "dlpack", "hooks", "model_zoo", "tensorboard"]
 
 
 def __getattr__(name: str) -> Any:
