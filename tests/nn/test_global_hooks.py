@@ -69,3 +69,10 @@ def test_backward_hooks_see_and_change_gradients(model):
     ]  # fmt: skip
     assert seen.count("before") == 4
     np.testing.assert_allclose(x.grad, 3 * expected, rtol=1e-6)
+
+
+def test_the_older_name_of_backward_hooks(model):
+    seen = []
+    model[0].register_backward_hook(lambda m, grad_input, grad_output: seen.append(tuple(grad_output[0].shape)))
+    model(lx.ones(2, 3, requires_grad=True)).sum().backward()
+    assert seen == [(2, 4)]
