@@ -71,6 +71,23 @@ def test_a_network_has_the_gradients_that_it_has_without(context):
         loss.backward()
 
 
+def test_what_is_saved_waits_on_the_host():
+    x, w = lx.rand(3, 3, device="xla", requires_grad=True), lx.rand(3, 3, device="xla")
+    (x @ w).exp().sum().backward()
+    expected, x.grad = x.grad.tolist(), None
+    with save_on_cpu():
+        y = (x @ w).exp()
+    entries, saved = [y.grad_fn], []
+    while entries:
+        e = entries.pop()
+        saved += [kept.packed for kept in getattr(getattr(e, "rule", None), "kept", ()) if kept is not None]
+        entries += [e for e, _ in getattr(e, "next_functions", ()) if e is not None]
+    assert len(saved) >= 2
+    assert all(device.type == "xla" and t.device.type == "cpu" for device, t in saved)
+    y.sum().backward()
+    assert x.grad.tolist() == expected and x.grad.device.type == "xla"
+
+
 def test_steps_that_repeat():
     """Each step calls the hooks anew, whatever of it is followed."""
     net = nn.Linear(3, 1)

@@ -142,7 +142,7 @@ class Timer:
         stmt, setup = textwrap.dedent(stmt).strip(), textwrap.dedent(setup).strip()
         names = {"lazyxla": lazyxla, "torch": lazyxla, **(globals or {})}
         self._spec = TaskSpec(stmt, setup, label, sub_label, description, env, num_threads)
-        self._timer = std.Timer(stmt, setup, timer, names)
+        self._timer, self._now = std.Timer(stmt, setup, timer, names), timer
 
     def timeit(self, number: int = 1_000_000) -> Measurement:
         """One measurement of ``number`` runs."""
@@ -187,8 +187,8 @@ class Timer:
             number *= 10
 
     def _clock(self) -> float:
-        begin = self._timer.timer()
-        return self._timer.timer() - begin
+        begin = self._now()
+        return self._now() - begin
 
     def _until(
         self, number: int, least: float, settled: Callable[[list[float]], bool], most: float, callback: Any
