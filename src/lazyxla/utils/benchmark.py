@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+import sys
 import textwrap
 import timeit as std
 from collections.abc import Callable, Iterable
@@ -137,10 +138,9 @@ class Timer:
             raise ValueError(f"Timer: expected statements in Python, not in {language}")
         if global_setup:
             raise ValueError(f"global_setup is C++ only, got {global_setup!r}")
-        import lazyxla
-
         stmt, setup = textwrap.dedent(stmt).strip(), textwrap.dedent(setup).strip()
-        names = {"lazyxla": lazyxla, "torch": lazyxla, **(globals or {})}
+        library = sys.modules[__package__.partition(".")[0]]
+        names = {"lazyxla": library, "torch": library, **(globals or {})}
         self._spec = TaskSpec(stmt, setup, label, sub_label, description, env, num_threads)
         self._timer, self._now = std.Timer(stmt, setup, timer, names), timer
 
