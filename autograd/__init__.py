@@ -1,6 +1,6 @@
 """Reverse-mode differentiation over the recorded graph. Plugs itself into ``lazy``."""
 
-from . import function, functional, rules
+from . import forward_ad, function, functional, graph, rules
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .bridge import from_jax_function
 from .control import associative_scan, cond, map, scan, while_loop
@@ -26,12 +26,14 @@ __all__ = [
     "cond",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "from_jax_function",
     "function",
     "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..lazy import Tensor, ops
+from ..lazy.autocast import state as autocast
 from ..lazy.functions.random import default_generator
 from ..lazy.graph import _serial as serial_numbers
 from ..lazy.record import GradNode, Leaf, mode, user_line, where_text, wrap
-from .engine import _OnNodes, _OnTensors
+from .engine import derivatives
 
 Contexts = Callable[[], tuple[Any, Any]]
 
@@ -137,6 +138,7 @@ class _Region:
         check: str, entries: list[GradNode], leaves: list[tuple[Leaf, Any]],
     ) -> None:  # fmt: skip
         self.function, self.context, self.random, self.check = function, context, random, check
+        self.regime = mode.cast
         given = list(_tensors((args, kwargs)))
         self.edges = [t._edge for t in given]
         self.arguments = _replaced((args, kwargs), iter([_Place()] * len(given)))
@@ -171,8 +173,10 @@ class _Region:
         generator = default_generator
         now = generator._seed, generator._count
         flags = mode.grad, mode.site
+        regime = mode.cast
         mode.grad, mode.site = True, None
         try:
+            autocast.resume(self.regime)
             after = g.detach()
             inputs = [ops.optimization_barrier(wrap(n, e), after) for n, e in zip(saved, self.edges)]
             args, kwargs = _filled(self.arguments, iter(inputs))
@@ -183,6 +187,7 @@ class _Region:
                 entries, _ = _recorded(self.function(*args, **kwargs), first)
         finally:
             mode.grad, mode.site = flags
+            autocast.resume(regime)
             if self.random is not None:
                 generator._seed, generator._count = now
         if len(entries) != len(self.kinds):
@@ -226,16 +231,7 @@ class _Recomputed:
         if self.place not in twins:
             self.region.run_again(entry.saved, g)
             twins = self.region.twins
-        twin = twins.pop(self.place)
-        if twin.rule is not None:
-            return tuple(twin.rule(g, twin))
-        flow: Any = _OnTensors if mode.grad or mode.eager else _OnNodes
-        value = flow.of(g)
-        found = []
-        for i, edge in enumerate(twin.edges):
-            dx = None if edge is None else flow.derivative(twin, value, i)
-            found.append(None if dx is None else flow.tensor(dx))
-        return tuple(found)
+        return derivatives(twins.pop(self.place), g)
 
 
 __all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn"]

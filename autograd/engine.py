@@ -126,6 +126,19 @@ class _OnNodes:
         return None if found is None else copied(found, entry, g)
 
 
+def derivatives(entry: GradNode, g: Tensor) -> tuple[Any, ...]:
+    """The gradients for all operands of an entry, from that of its result: as its own rule gives them, or its op's."""
+    if entry.rule is not None:
+        return tuple(entry.rule(g, entry))
+    flow: Any = _OnTensors if mode.grad or mode.eager else _OnNodes
+    value = flow.of(g)
+    found = []
+    for i, edge in enumerate(entry.edges):
+        dx = None if edge is None else flow.derivative(entry, value, i)
+        found.append(None if dx is None else flow.tensor(dx))
+    return tuple(found)
+
+
 def _check_saved(entry: GradNode) -> None:
     for i, node in enumerate((*entry.saved, entry.out)):
         while node is not None:
@@ -427,4 +440,4 @@ def _grad(
 
 sockets.residuals = residuals
 sockets.backward = backward
-__all__ = ["backward", "grad", "residuals", "run"]
+__all__ = ["backward", "derivatives", "grad", "residuals", "run"]

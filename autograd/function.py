@@ -8,9 +8,10 @@ from typing import Any
 
 from ..lazy import Tensor
 from ..lazy.graph import _serial as serial_numbers
-from ..lazy.record import GradNode, mode, track, user_line, user_site, wrap
+from ..lazy.record import GradNode, mode, packers, track, user_line, user_site, wrap
 from ..lazy.replay.inlay import Inlay
 from ..lazy.replay.state import S, opaque
+from .graph import unpacked
 
 
 class Context:
@@ -19,6 +20,7 @@ class Context:
     def __init__(self, needs: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs
         self._saved: tuple[Any, ...] = ()
+        self._packed = False
         self._not_differentiable: tuple[Any, ...] = ()
         self._dirty: tuple[Any, ...] = ()
         self._materialize = True
@@ -34,7 +36,7 @@ class Context:
                 "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
                 "been freed)."
             )
-        return self._saved
+        return unpacked(self._saved) if self._packed else self._saved
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
         self._not_differentiable = tensors
@@ -44,6 +46,9 @@ class Context:
 
     def set_materialize_grads(self, value: bool) -> None:
         self._materialize = value
+
+
+FunctionCtx = Context  # PyTorch's name, for annotations
 
 
 class _Gate:
@@ -167,7 +172,12 @@ class Function:
                 # tensors saved by forward that are its own results must lead back to here
                 ctx._saved = tuple(fresh if s is t else s for s in ctx._saved)
                 wrapped.append(fresh)
+        if packers:
+            ctx._saved, ctx._packed = packers[-1].tensors(ctx._saved), True
         return tuple(wrapped) if isinstance(output, tuple) else wrapped[0]
+
+
+InplaceFunction = Function  # PyTorch's older name for one that marks what it writes to
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:

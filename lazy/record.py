@@ -188,6 +188,7 @@ live: list[Any] = []  # weak references to what was recorded since the last sync
 log: list[Signature] = []  # the signatures recorded since then, in order: shows where a program repeats itself
 LIMIT = [2000]  # pending ops at which `overflow` looks for a place to cut
 overflow: Callable[[], None] = lambda: None  # set by sync_points.py
+packers: list[Any] = []  # the hooks on saved tensors in force, see autograd/graph.py
 by_numpy: Callable[[list[Node]], None] = lambda nodes: None  # set by on_host.py
 
 _ref = weakref.ref
@@ -228,7 +229,10 @@ def _tape(
         saved = nodes
     else:
         saved = tuple([n if w else None for n, w in zip(nodes, keep.operands)])
-    return GradNode(sig, edges, saved, node if keep.result else None, node.serial, node.code, node.lasti)
+    entry = GradNode(sig, edges, saved, node if keep.result else None, node.serial, node.code, node.lasti)
+    if packers:
+        packers[-1].entry(entry)
+    return entry
 
 
 class Keep:
@@ -429,6 +433,8 @@ def with_rule(
     saved = tuple([t._node for t in inputs]) if wants_inputs else (None,) * len(inputs)
     entry = GradNode(node.sig, edges, saved, node if wants_output else None, node.serial, node.code, node.lasti)
     entry.rule = rule
+    if packers:
+        packers[-1].entry(entry)
     out._edge = entry
     return out
 

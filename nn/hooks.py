@@ -10,6 +10,48 @@ from ..autograd import Function
 from ..lazy import Tensor
 from ..lazy.hooks import RemovableHandle
 
+# The hooks of all modules, in tables as each module has of its own; and a note of each that is called.
+EVERYWHERE: dict[str, dict[int, Any]] = {
+    f"_{table}": {}
+    for table in """
+        forward_hooks forward_pre_hooks backward_hooks backward_pre_hooks forward_hooks_with_kwargs
+        forward_hooks_always_called forward_pre_hooks_with_kwargs
+    """.split()
+}
+everywhere: dict[int, bool] = {}
+
+
+def _both(module: Any, table: str) -> dict[int, Any]:
+    """The hooks in force for a module: those of all modules, then its own."""
+    return {**EVERYWHERE[table], **getattr(module, table)}
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """``Module.register_forward_hook`` for all modules. Such hooks come before a module's own."""
+    notes = [EVERYWHERE["_forward_hooks_with_kwargs"]] * with_kwargs
+    notes += [EVERYWHERE["_forward_hooks_always_called"]] * always_call
+    return register(EVERYWHERE["_forward_hooks"], hook, notes=[everywhere, *notes])
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """``Module.register_forward_pre_hook`` for all modules."""
+    return register(EVERYWHERE["_forward_pre_hooks"], hook, notes=[everywhere])
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """``Module.register_full_backward_hook`` for all modules."""
+    return register(EVERYWHERE["_backward_hooks"], hook, notes=[everywhere])
+
+
+register_module_backward_hook = register_module_full_backward_hook
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """``Module.register_full_backward_pre_hook`` for all modules."""
+    return register(EVERYWHERE["_backward_pre_hooks"], hook, notes=[everywhere])
+
 
 def register(
     table: dict[int, Any], hook: Any, prepend: bool = False, notes: Sequence[dict[int, bool]] = ()
@@ -30,21 +72,22 @@ def register(
 
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``module.forward`` with all its hooks around it."""
-    watch = _Backward(module) if module._backward_hooks or module._backward_pre_hooks else None
+    watch = _Backward(module) if _both(module, "_backward_hooks") or _both(module, "_backward_pre_hooks") else None
     called: set[int] = set()
     try:
-        for key, hook in list(module._forward_pre_hooks.items()):
-            args, kwargs = _before(module, hook, key in module._forward_pre_hooks_with_kwargs, args, kwargs)
+        for key, hook in _both(module, "_forward_pre_hooks").items():
+            args, kwargs = _before(module, hook, key in _both(module, "_forward_pre_hooks_with_kwargs"), args, kwargs)
         if watch is not None:
             args = watch.inputs(args)
         result = module.forward(*args, **kwargs)
-        for key, hook in list(module._forward_hooks.items()):
+        for key, hook in _both(module, "_forward_hooks").items():
             called.add(key)
             found = _after(module, hook, key, args, kwargs, result)
             result = result if found is None else found
     except Exception:
-        for key, hook in list(module._forward_hooks.items()):
-            if key in module._forward_hooks_always_called and key not in called:
+        always = _both(module, "_forward_hooks_always_called")
+        for key, hook in _both(module, "_forward_hooks").items():
+            if key in always and key not in called:
                 _after_failure(module, hook, key, args, kwargs)
         raise
     return result if watch is None else watch.outputs(result)
@@ -65,7 +108,7 @@ def _before(module: Any, hook: Any, with_kwargs: bool, args: tuple[Any, ...], kw
 
 
 def _after(module: Any, hook: Any, key: int, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
-    if key in module._forward_hooks_with_kwargs:
+    if key in _both(module, "_forward_hooks_with_kwargs"):
         return hook(module, args, kwargs, result)
     return hook(module, args, result)
 
@@ -138,7 +181,7 @@ class _Backward:
             for i, g in zip(places, gradients):
                 full[i] = g
             self.grad_output = tuple(full)
-            for hook in list(self.module._backward_pre_hooks.values()):
+            for hook in _both(self.module, "_backward_pre_hooks").values():
                 found = hook(self.module, self.grad_output)
                 if found is not None:
                     self.grad_output = found if isinstance(found, tuple) else (found,)
@@ -156,7 +199,7 @@ class _Backward:
         return items[0] if alone else type(result)(items)
 
     def _run(self, grad_input: tuple[Any, ...]) -> tuple[Any, ...]:
-        for hook in list(self.module._backward_hooks.values()):
+        for hook in _both(self.module, "_backward_hooks").values():
             found = hook(self.module, grad_input, self.grad_output)
             if found is None:
                 continue

@@ -12,7 +12,7 @@ from ..lazy.overrides import ANY_TENSOR
 from ..lazy.replay.state import S
 from . import state
 from .arguments import destination, typename
-from .hooks import RemovableHandle, call_with_hooks, register
+from .hooks import RemovableHandle, call_with_hooks, everywhere, register
 from .parameter import Buffer, Parameter
 
 M = TypeVar("M", bound="Module")
@@ -54,7 +54,8 @@ class Module:
             raise AttributeError(f"'{type(self).__name__}' was called before its Module.__init__()")
         if S.capture is not None:
             S.capture.uses(self)
-        if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+        hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
+        if hooks or everywhere:
             return call_with_hooks(self, args, kwargs)
         if own.get("_compiled") is not None:
             return own["_compiled"](*args, **kwargs)
@@ -470,6 +471,7 @@ class Module:
 
     # as programs written before PyTorch 2.5 say it; the hook then gets no module, unless asked for
     _register_state_dict_hook = register_state_dict_post_hook
+    register_backward_hook = register_full_backward_hook
 
     def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
         return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *rest: hook(*rest))

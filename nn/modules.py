@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from . import containers, module
+from . import containers, hooks, module
 from .functional._common import tuple_of
 from .layers import *  # noqa: F403  (the layers themselves, as in torch.nn.modules)
 from .layers import (
@@ -45,7 +45,9 @@ _OURS = {
 # the names of base classes that other programs ask for
 _BASES: dict[str, dict[str, Any]] = {
     "batchnorm": {"_NormBase": normalization._Running}, "conv": {"_ConvNd": convolution._Conv},
-    "dropout": {"_DropoutNd": dropout._Dropout}, "transformer": {"_get_activation_fn": transformer._activation},
+    "dropout": {"_DropoutNd": dropout._Dropout},
+    "module": {k: v for k, v in vars(hooks).items() if k.startswith("register_module_")},
+    "transformer": {"_get_activation_fn": transformer._activation},
     "utils": {"_ntuple": _ntuple, "_single": _ntuple(1), "_pair": _ntuple(2), "_triple": _ntuple(3)},
 }  # fmt: skip
 for _name, _sources in _OURS.items():

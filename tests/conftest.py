@@ -6,10 +6,12 @@ import zlib
 
 # Set before lazyxla is imported, in every worker. Compiling is what tests cost, and what they hold is said before LLVM makes
 # machine code of it: a quarter of the time without its optimisations. `XLA_FLAGS= pytest` compiles as users' programs are.
-quick = ["--xla_backend_optimization_level=0"]
-if importlib.metadata.version("jaxlib").startswith("0.10."):  # a flag of those only; an unknown one ends the process
-    quick.append("--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("XLA_FLAGS", " ".join(quick))
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0"
+    # a flag of this version only; an unknown one ends the process
+    + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10."),
+)
 # Counts of compiles must not depend on what ran here before.
 os.environ["LAZYXLA_CACHE_DIR"] = "off"
 os.environ.pop("LAZYXLA_EAGER", None)

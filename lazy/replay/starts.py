@@ -79,7 +79,7 @@ class Starter:
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if get_ident() != _main:
             return f(*args, **kwargs)  # other threads record as ever
-        if rec.log or mode.eager or not enabled[0]:
+        if rec.log or rec.packers or mode.eager or not enabled[0]:
             S.active = None
             return f(*args, **kwargs)
         others = foreign(args, kwargs)

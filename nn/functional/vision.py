@@ -95,7 +95,7 @@ def _dense(n: int, taps: Taps) -> np.ndarray:
     """Taps as weights [n, out]."""
     weights = np.zeros((n, len(taps[0][0])))
     for places, w in taps:
-        np.add.at(weights, (places, np.arange(len(places))), w)
+        np.add.at(weights, (places, np.arange(len(places))), 1 if w is None else w)
     return weights
 
 

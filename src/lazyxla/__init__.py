@@ -113,11 +113,13 @@ from .amp import (  # noqa: E402
 from .compiling import compile  # noqa: E402
 from .func import vmap  # noqa: E402
 from .switches import *  # noqa: E402, F403
+from .utils.dlpack import to_dlpack  # noqa: E402
 
 globals().update(lazy.public)
 
 __version__ = version.__version__
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
+newaxis = None
 
 
 def typename(obj: Any) -> str:
@@ -129,12 +131,24 @@ _LATER = {
     name: name
     for name in (
         "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization",
-        "testing",
+        "testing", "types",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
 if TYPE_CHECKING:
-    from . import array_api, distributed, distributions, futures, hub, jit, masked, quantization, serialization, testing
+    from . import (
+        array_api,
+        distributed,
+        distributions,
+        futures,
+        hub,
+        jit,
+        masked,
+        quantization,
+        serialization,
+        testing,
+        types,
+    )
     from .serialization import load, save
 
 
@@ -246,6 +260,8 @@ __all__ = [
     "sync",
     "synchronize",
     "testing",
+    "to_dlpack",
+    "types",
     "utils",
     "version",
     "vmap",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import lowering
 from .lazy.replay.state import S
 
 
@@ -25,3 +26,12 @@ def disable(fn: Callable[..., Any] | None = None, recursive: bool = True, *, rea
 def allow_in_graph(fn: Any) -> Any:
     """The function itself."""
     return fn
+
+
+def reset() -> None:
+    """Forget what was compiled (in memory; what lies on disk stays)."""
+    lowering.clear_cache()
+
+
+def cudagraph_mark_step_begin() -> None:
+    """Nothing to mark: where steps end is found by itself."""

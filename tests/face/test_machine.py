@@ -54,6 +54,15 @@ def test_other_devices_are_refused():
         cuda.get_device_name("cpu")
 
 
+def test_the_state_of_all_gpus():
+    state = lx.get_rng_state()
+    first = lx.rand(3).tolist()
+    assert len(cuda.get_rng_state_all()) == cuda.device_count()
+    cuda.set_rng_state_all([state])
+    assert lx.rand(3).tolist() == first
+    cuda.set_rng_state_all([])
+
+
 def test_old_types_of_the_gpu():
     assert not isinstance(lx.ones(2), cuda.FloatTensor) and isinstance(lx.ones(2), lx.FloatTensor)
     assert lx.ones(2).type(lx.LongTensor).dtype is lx.int64

@@ -228,6 +228,22 @@ def test_the_contexts_are_entered_once_each():
     assert entered == ["first", "again"]
 
 
+@pytest.mark.parametrize("mode", ["lazy", "eager"])
+def test_autocast_of_the_first_run_is_on_in_the_second(mode):
+    def program(call):
+        x, w = inputs()
+        with lx.autocast("cpu", lx.bfloat16):
+            y = call(block, x, w)
+        assert not lx.is_autocast_enabled("cpu")
+        with lx.autocast("cpu", enabled=False):
+            y.sum().backward()
+        assert not lx.is_autocast_enabled("cpu")
+        return y, x.grad, w.grad
+
+    with lx.eager(mode == "eager"):
+        both(program)
+
+
 def test_nothing_to_differentiate_runs_once():
     calls = []
 

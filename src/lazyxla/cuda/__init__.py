@@ -17,10 +17,10 @@ from . import amp
 
 __all__ = [
     "amp", "current_device", "device", "device_count", "empty_cache", "get_device_capability", "get_device_name",
-    "get_device_properties", "get_rng_state", "init", "initial_seed", "is_available", "is_bf16_supported",
+    "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "initial_seed", "is_available", "is_bf16_supported",
     "is_initialized", "manual_seed", "manual_seed_all", "max_memory_allocated", "max_memory_reserved", "mem_get_info",
     "memory_allocated", "memory_reserved", "memory_stats", "reset_peak_memory_stats", "seed", "set_device",
-    "set_rng_state", "synchronize",
+    "set_rng_state", "set_rng_state_all", "synchronize",
 ]  # fmt: skip
 
 for _name, _dtype in OLD_TYPES:
@@ -199,3 +199,14 @@ def get_rng_state(device: Any = None) -> Any:
 
 def set_rng_state(new_state: Any, device: Any = None) -> None:
     lx.set_rng_state(new_state)
+
+
+def get_rng_state_all() -> list[Any]:
+    """The state of the stream once for each GPU: a list of equal ones."""
+    return [lx.get_rng_state() for _ in range(device_count())]
+
+
+def set_rng_state_all(new_states: Any) -> None:
+    """Set the stream to the first of the states, if there is any."""
+    for state in list(new_states)[:1]:
+        lx.set_rng_state(state)

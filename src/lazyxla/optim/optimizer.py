@@ -215,6 +215,9 @@ class Optimizer:
 
     # --- saving ---
 
+    def __setstate__(self, state: dict[str, Any]) -> None:  # which optimizers of one's own may extend
+        self.__dict__.update(state)
+
     def state_dict(self) -> dict[str, Any]:
         """Groups (parameters as numbers) and state, in PyTorch's layout; step counts as 0-d tensors."""
         for hook in list(self._hooks["state_dict_pre"].values()):

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 from . import checkpoint, hooks
 
 if TYPE_CHECKING:
-    from . import data, model_zoo
+    from . import _pytree, benchmark, data, dlpack, model_zoo, tensorboard
 
-__all__ = ["checkpoint", "data", "hooks", "model_zoo"]
+_LATER = ("_pytree", "benchmark", "data", "dlpack", "model_zoo", "tensorboard")
+
+__all__ = ["_pytree", "benchmark", "checkpoint", "data", "dlpack", "hooks", "model_zoo", "tensorboard"]
 
 
 def __getattr__(name: str) -> Any:
-    """``data`` and ``model_zoo`` are imported when first asked for."""
-    if name not in __all__:
+    """What few programs use is imported when first asked for."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module(f".{name}", __name__)

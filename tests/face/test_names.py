@@ -1,0 +1,56 @@
+"""Names that PyTorch programs import or extend, which do little by themselves."""
+
+import copy
+from typing import get_args
+
+import lazyxla as lx
+from lazyxla import compiler
+from lazyxla.autograd.function import Function, FunctionCtx, InplaceFunction
+from lazyxla.types import Device, Number, _size
+
+
+def test_newaxis():
+    assert lx.ones(2, 3)[:, lx.newaxis].shape == (2, 1, 3)
+
+
+def test_types_for_annotations():
+    assert isinstance(3.0, Number) and not isinstance("3", Number) and lx.Size in get_args(_size)
+    assert isinstance("cpu", Device) and isinstance(lx.device("cpu"), Device) and isinstance(None, Device)
+
+
+def test_functions():
+    class Double(InplaceFunction):
+        @staticmethod
+        def forward(ctx, x):
+            assert isinstance(ctx, FunctionCtx)
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = lx.ones(2, requires_grad=True)
+    Double.apply(x).sum().backward()
+    assert issubclass(Double, Function) and x.grad.tolist() == [2, 2]
+
+
+def test_optimizers_of_ones_own_that_extend_how_they_are_restored():
+    class Mine(lx.optim.SGD):
+        def __setstate__(self, state):
+            super().__setstate__(state)
+            for group in self.param_groups:
+                group.setdefault("mine", 1)
+
+    p = lx.ones(2, requires_grad=True)
+    optimizer = copy.deepcopy(Mine([p], lr=0.1))
+    assert optimizer.param_groups[0]["mine"] == 1 and optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_reset_forgets_programs():
+    x = lx.ones(3)
+    (x * 2).tolist()
+    compiles = lx.metrics.report(as_dict=True)["compiles"]
+    compiler.cudagraph_mark_step_begin()
+    compiler.reset()
+    assert (x * 2).tolist() == [2, 2, 2]
+    assert lx.metrics.report(as_dict=True)["compiles"] > compiles
