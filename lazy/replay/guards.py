@@ -214,7 +214,7 @@ class Modules:
         members = [
             id(x) for own in tables for table in (own["_parameters"], own["_modules"], own["_buffers"]) for x in table.values()
         ]
-        as_they_were = members == self.members and [own["training"] for own in tables] == self.training
+        as_they_were = members == self.members and [m.training for m in self.all] == self.training
         if as_they_were:
             return next((change for state in self.plain if (change := state.attribute_change())), "")
         return next(change for state in self.states if (change := state.change()))
