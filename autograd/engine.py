@@ -139,6 +139,22 @@ def derivatives(entry: GradNode, g: Tensor) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def leads_out(tensors: Sequence[Tensor], own: Sequence[Tensor]) -> bool:
+    """Whether what ``tensors`` are computed from reaches a leaf that is not among ``own``."""
+    mine = {id(t._edge) for t in own if type(t._edge) is Leaf}
+    stack = [t._edge for t in tensors if t._edge is not None]
+    seen: set[int] = set()
+    while stack:
+        edge = stack.pop()
+        if id(edge) in seen or id(edge) in mine:
+            continue
+        seen.add(id(edge))
+        if type(edge) is not GradNode:
+            return True
+        stack.extend(e for e in edge.edges if e is not None)
+    return False
+
+
 def _check_saved(entry: GradNode) -> None:
     for i, node in enumerate((*entry.saved, entry.out)):
         while node is not None:
@@ -440,4 +456,4 @@ def _grad(
 
 sockets.residuals = residuals
 sockets.backward = backward
-__all__ = ["backward", "derivatives", "grad", "residuals", "run"]
+__all__ = ["backward", "derivatives", "grad", "leads_out", "residuals", "run"]

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from ..lazy import Tensor
 from ..lazy.functions.conversion import full_like_type
-from ..lazy.record import GradNode, Leaf, mode, user_line
-from .engine import grad
+from ..lazy.record import mode, user_line
+from .engine import grad, leads_out
 
 
 class UnpackedDualTensor(NamedTuple):
@@ -28,7 +28,6 @@ class _Level:
     def __init__(self) -> None:
         self.sources: list[Tensor] = []
         self.tangents: list[Tensor] = []
-        self.leaves: set[int] = set()  # of the sources that would lead nowhere without this level
 
 
 _levels: list[_Level] = []
@@ -101,8 +100,6 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     source = tensor.clone() if tensor.requires_grad else tensor.detach().requires_grad_()
     now.sources.append(source)
     now.tangents.append(tangent)
-    if type(source._edge) is Leaf:
-        now.leaves.add(id(source._edge))
     return source.clone()  # which may be written to in place
 
 
@@ -130,23 +127,8 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
             tangent = full_like_type(tensor.detach(), 0)
     finally:
         mode.grad = known
-    outside = known and _leads_elsewhere([tensor, *now.tangents], now.leaves)
+    outside = known and leads_out([tensor, *now.tangents], now.sources)
     return UnpackedDualTensor(tensor, tangent) if outside else UnpackedDualTensor(tensor.detach(), tangent.detach())
-
-
-def _leads_elsewhere(tensors: list[Tensor], leaves: set[int]) -> bool:
-    """Whether any leaf but these lies behind the tensors."""
-    seen: set[int] = set()
-    stack = [t._edge for t in tensors if t._edge is not None]
-    while stack:
-        edge = stack.pop()
-        if id(edge) in seen or id(edge) in leaves:
-            continue
-        seen.add(id(edge))
-        if type(edge) is not GradNode:
-            return True
-        stack.extend(e for e in edge.edges if e is not None)
-    return False
 
 
 __all__ = [

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from ..autograd import enable_grad
 from ..autograd import grad as gradients_of
+from ..autograd.engine import leads_out
 from ..lazy import Tensor
-from ..lazy.record import GradNode, Leaf, mode, user_line
+from ..lazy.record import mode, user_line
 from ..lazy.replay import trees
 
 Argnums = int | tuple[int, ...]
@@ -73,22 +74,6 @@ def traced(name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: Any
             )
         output, aux = output
     return Traced(output, aux, inputs, structure, outer)
-
-
-def leads_out(tensors: Sequence[Tensor], own: Sequence[Tensor]) -> bool:
-    """Whether what ``tensors`` are computed from reaches a leaf that is not among ``own``."""
-    mine = {id(t._edge) for t in own if type(t._edge) is Leaf}
-    stack = [t._edge for t in tensors if t._edge is not None]
-    seen: set[int] = set()
-    while stack:
-        edge = stack.pop()
-        if id(edge) in seen or id(edge) in mine:
-            continue
-        seen.add(id(edge))
-        if type(edge) is not GradNode:
-            return True
-        stack.extend(e for e in edge.edges if e is not None)
-    return False
 
 
 def closed(tree: Any, own: Sequence[Tensor], keep: bool) -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
+from ..autograd.engine import leads_out
 from ..lazy import Tensor
 from ..lazy.record import user_line
-from ._common import Argnums, closed, leads_out, pulled, tensors_of, traced, unflatten
+from ._common import Argnums, closed, pulled, tensors_of, traced, unflatten
 
 
 def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..autograd.engine import leads_out
 from ..lazy import Tensor
 from ..lazy import public as lx
 from ..lazy.record import user_line
-from ._common import Argnums, closed, leads_out, pulled, tensors_of, traced, unflatten
+from ._common import Argnums, closed, pulled, tensors_of, traced, unflatten
 
 
 def jvp(
