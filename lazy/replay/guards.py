@@ -210,16 +210,17 @@ class Modules:
 
     def change(self) -> str:
         """What is not as it was; empty where nothing is."""
-        tables = [m.__dict__ for m in self.all]
-        members = [
-            id(x) for own in tables for table in (own["_parameters"], own["_modules"], own["_buffers"]) for x in table.values()
-        ]
-        as_they_were = members == self.members and [m.training for m in self.all] == self.training
+        as_they_were = members_of(*self.all) == self.members and [m.training for m in self.all] == self.training
         if as_they_were:
             return next((change for state in self.plain if (change := state.attribute_change())), "")
         return next(change for state in self.states if (change := state.change()))
 
 
-def members_of(module: Any) -> Any:
-    own = module.__dict__
-    return [*map(id, own["_parameters"].values()), *map(id, own["_modules"].values()), *map(id, own["_buffers"].values())]
+def members_of(*modules: Any) -> list[int]:
+    """Who the parameters, submodules and buffers of modules are."""
+    return [
+        id(x)
+        for own in [m.__dict__ for m in modules]
+        for table in (own["_parameters"], own["_modules"], own["_buffers"])
+        for x in table.values()
+    ]

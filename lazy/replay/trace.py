@@ -117,12 +117,9 @@ class Trace:
         return found
 
     def _settle(self, tensors: list[Tensor], made: dict[int, Node]) -> Any:
-        # before anything is written, as are those below
-        values: list[Any] = [made[v] if type(v) is int else v(tensors) for _, v, _ in self.writes]  # type: ignore[operator]
-        outputs, gives = (
-            [None if (v := o.value) is None else made[v] if type(v) is int else v(tensors) for o in said]  # type: ignore[operator]
-            for said in (self.outputs, [o for _, o in self.gives])
-        )
+        values = [_node(v, made, tensors) for _, v, _ in self.writes]  # before anything is written, as are those below
+        outputs = [_node(o.value, made, tensors) for o in self.outputs]
+        gives = [_node(o.value, made, tensors) for _, o in self.gives]
         for (get, _, history), node in zip(self.writes, values):
             rewrite(get(tensors), node, history)
         for (put, said), given in zip(self.gives, gives):
@@ -132,6 +129,13 @@ class Trace:
             found.append(_tensor(said, given, tensors, found))
         results = iter(found)
         return rebuild(self.structure, lambda: next(results))
+
+
+def _node(value: Value | None, made: dict[int, Node], tensors: list[Tensor]) -> Any:
+    """The node of what a program gives, or of a value that was there before; None where there is no value."""
+    if value is None:
+        return None
+    return made[value] if type(value) is int else value(tensors)  # type: ignore[operator]
 
 
 def _tensor(said: Said, node: Node | None, tensors: list[Tensor], results: Sequence[Any]) -> Any:
