@@ -97,6 +97,14 @@ def in_pytorch_xla(program: Program) -> Callable[[str], Step]:
     return make
 
 
+def everybody(program: Callable[..., Step], in_jax: Callable[[str], Step]) -> dict[str, Callable[[str], Step]]:
+    """All contestants of a training step: the one program, and what is written in JAX."""
+    return {
+        JIT: in_jax, EAGER: in_pytorch(program), INDUCTOR: inductor(program), COMPILED: compiled(program),
+        LAZYXLA: in_lazyxla(program), PYTORCH_XLA: in_pytorch_xla(program),
+    }  # fmt: skip
+
+
 def pytorch() -> Any:
     import torch
 

@@ -16,12 +16,8 @@ from .base import (
     Step,
     Workload,
     as_it_is,
-    compiled,
+    everybody,
     fill,
-    in_lazyxla,
-    in_pytorch,
-    in_pytorch_xla,
-    inductor,
     normal,
 )
 
@@ -166,14 +162,7 @@ def in_jax(device: str) -> Step:
 WORKLOAD = Workload(
     "gpt",
     f"a training step of a GPT, {LAYERS} layers, width {WIDTH}, length {LENGTH}, batch {BATCH}, AdamW",
-    {
-        JIT: in_jax,
-        EAGER: in_pytorch(program),
-        INDUCTOR: inductor(program),
-        COMPILED: compiled(program),
-        LAZYXLA: in_lazyxla(program),
-        PYTORCH_XLA: in_pytorch_xla(program),
-    },
+    everybody(program, in_jax),
     {
         (COMPILED, JIT): 2.0,
         (COMPILED, EAGER): 1.0,

@@ -17,12 +17,8 @@ from .base import (
     Step,
     Workload,
     as_it_is,
-    compiled,
+    everybody,
     fill,
-    in_lazyxla,
-    in_pytorch,
-    in_pytorch_xla,
-    inductor,
     normal,
 )
 
@@ -94,14 +90,7 @@ def in_jax(device: str) -> Step:
 WORKLOAD = Workload(
     "mlp",
     "a training step of a 784-512-512-10 perceptron, batch 128, SGD with momentum",
-    {
-        JIT: in_jax,
-        EAGER: in_pytorch(program),
-        INDUCTOR: inductor(program),
-        COMPILED: compiled(program),
-        LAZYXLA: in_lazyxla(program),
-        PYTORCH_XLA: in_pytorch_xla(program),
-    },
+    everybody(program, in_jax),
     {
         (COMPILED, JIT): 1.0,
         (COMPILED, EAGER): 2.0,
