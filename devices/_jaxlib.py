@@ -173,16 +173,18 @@ def array_from_device_copy(array: Array, device: Any) -> Array:
 class Executable:
     """A loaded executable for one device: ``run(list of buffers) -> list of buffers``, asynchronously.
 
-    ``recipe``, where there is one: what it takes to compile the module again with other options (lowering/blocks.py).
+    ``recipe``, where there is one: what it takes to compile the module again in another form (lowering/often.py); ``spares``:
+    the last results, where the next ones may be written over them.
     """
 
-    __slots__ = ("_execute", "_handlers", "loaded", "outputs", "recipe")
+    __slots__ = ("_execute", "_handlers", "loaded", "outputs", "recipe", "spares")
 
     def __init__(self, loaded: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]], device: Any) -> None:
         sharding = _sharding(device)
         self.loaded = loaded
         self.outputs = list(outputs)
         self.recipe: Any = None
+        self.spares: Any = None
         self._execute = loaded.execute_sharded
         with jax.enable_x64(True):  # a float64 result type must not be truncated
             self._handlers = [
@@ -191,6 +193,10 @@ class Executable:
             ]
 
     def run(self, arguments: list[Array]) -> list[Array]:
+        spares = self.spares
+        return self._run(arguments) if spares is None else spares.run(self._run, arguments)
+
+    def _run(self, arguments: list[Array]) -> list[Array]:
         return self._execute(arguments).consume_with_handlers(self._handlers)
 
     def after(self, runs: int, call: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ _recordings: deque[dict[str, Any]] = deque(maxlen=200)
 _LISTED = (
     "ops_recorded", "syncs", "executions", "ops_executed", "cache_hits", "compiles", "disk_hits", "donated_buffers",
     "loops_rolled", "ops_rolled", "layers_outlined", "convolutions_turned", "convolutions_widened", "replays",
-    "replays_given_up", "compiled_calls", "programs_in_blocks", "lengths_padded", "by_numpy",
+    "replays_given_up", "compiled_calls", "programs_in_blocks", "programs_over_results", "lengths_padded", "by_numpy",
 )  # fmt: skip
 
 
@@ -63,9 +63,9 @@ def report(as_dict: bool = False) -> Any:
     argument_bytes, output_bytes, alias_bytes, temporary_bytes, peak_bytes),
     loops_rolled and ops_rolled (lowering/rolling), layers_outlined (lowering/outline.py), convolutions_turned (to channels
     last) and convolutions_widened (lowering/columns.py), replays and replays_given_up (lazy/replay), compiled_calls,
-    programs_in_blocks (lowering/blocks.py), lengths_padded (runs of programs for any length: lowering/lengths.py),
-    by_numpy (runs that took no executable: lowering/by_numpy.py) and recordings (one dict for each time that a compiled
-    function was recorded: function, why).
+    programs_in_blocks and programs_over_results (compiled again: lowering/often.py), lengths_padded (runs of programs for
+    any length: lowering/lengths.py), by_numpy (runs that took no executable: lowering/by_numpy.py) and recordings (one dict
+    for each time that a compiled function was recorded: function, why).
     """
     from .record import log  # what was recorded since the last sync is not yet in the counts
 

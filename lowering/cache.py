@@ -11,7 +11,7 @@ from typing import Any
 
 from ..devices import Device, RuntimeFailure, compiler, memory
 from ..lazy import metrics
-from . import blocks, disk, explain, fingerprint, profiling, stored
+from . import disk, explain, fingerprint, often, profiling, stored
 from .emit import Plan
 from .outline import Outline, outlined
 from .passes import lowered
@@ -146,14 +146,14 @@ def _module(module: Any) -> tuple[bytes, Any, str]:
 
 
 def _compiled(module: Any, text: str, plan: Plan, device: Device) -> Any:
-    code = compiler.bytecode(module)
+    code, start = compiler.bytecode(module), time.perf_counter()
     try:
         options = compiler.options_for(text, device)
         found = profiling.compiled(compiler.compile_module, code, device.pjrt, outputs_of(plan), options)
     except RuntimeFailure as e:
         raise explain.compile_failure(e, plan) from None
-    found.recipe = blocks.recipe(code, text, found, device)
-    blocks.watch(found, device)
+    found.recipe = often.recipe(code, text, found, time.perf_counter() - start, device)
+    often.watch(found, device)
     return found
 
 

@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from .. import devices
-from ..devices import HostArray
 from ..lazy import metrics, ops, precision
 from ..lazy.graph import HostValue, Node, argument, computed_as, scalar
 from ..lazy.record import live, sockets
 from ..lazy.replay import starts
 from . import bundles, by_numpy, cache, explain, lengths, profiling
 from .emit import Plan
-from .graphs import OF_ATTRIBUTE, Graph, Variant, arguments_of, count
+from .graphs import Graph, Variant, arguments_of, count, held_elsewhere
 from .passes import finished
 from .structure import structure
 
@@ -207,7 +206,7 @@ def _free(nodes: list[Any], leaves: list[int], donated: Iterable[int], held: Map
         node = nodes[leaves[k]]
         if getrefcount(node) > _OURS + held.get(id(node), 0):
             return False
-        if type(node.buffer) is HostArray or getrefcount(node.buffer) > OF_ATTRIBUTE:
+        if held_elsewhere(node):
             return False
     return True
 
@@ -234,10 +233,7 @@ def _dying(graph: Graph, order: list[Node]) -> frozenset[int]:
         graph.dying = frozenset(
             k for k, i in enumerate(graph.leaves) if counts[i] <= expected[i] and i not in kept
         )
-    return frozenset(
-        k for k in graph.dying
-        if type(order[graph.leaves[k]].buffer) is not HostArray and getrefcount(order[graph.leaves[k]].buffer) <= OF_ATTRIBUTE
-    )  # fmt: skip
+    return frozenset(k for k in graph.dying if not held_elsewhere(order[graph.leaves[k]]))
 
 
 def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str) -> Variant:

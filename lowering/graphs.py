@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices
-from ..devices import HostArray
+from ..devices import HostArray, spares
 from ..lazy import metrics
 from ..lazy.graph import HostValue, Node, scalar
 from . import by_numpy, lengths
@@ -61,6 +61,15 @@ class Graph:
         self.lengths = lengths.comes_in_lengths(order, roots)
         self.padded: lengths.Padded | None = None
         self.by_numpy: Variant | bool | None = by_numpy.enabled[0]  # True: not looked at
+
+
+def held_elsewhere(node: Node) -> bool:
+    """Whether somebody else refers to a node's buffer, or it is the user's own memory."""
+    if type(node.buffer) is HostArray:
+        return True
+    if getrefcount(node.buffer) <= OF_ATTRIBUTE:
+        return False
+    return not spares.forget(node.buffer) or getrefcount(node.buffer) > OF_ATTRIBUTE
 
 
 def arguments_of(variant: Variant, graph: Graph, buffers: list[Any], values: dict[int, np.ndarray], device: Any) -> list[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..devices import compiler
 from ..lazy import dtypes
-from . import blocks
+from . import often
 from .outline import Step
 from .pieces import Pieces
 
@@ -30,7 +30,7 @@ def pack(found: Any, digests: list[bytes]) -> bytes:
             [digest.hex(), len(blob), [[list(shape), dtypes.of_numpy(dtype).name] for shape, dtype in p.outputs]]
             for digest, blob, p in zip(digests, blobs, parts)
         ],
-        "recipes": [None if p.recipe is None else [len(p.recipe.code), p.recipe.options] for p in parts],
+        "recipes": [None if p.recipe is None else [len(p.recipe.code), *p.recipe[1:]] for p in parts],
     }
     if isinstance(found, Pieces):
         head["steps"] = [list(s) for s in found.steps]
@@ -58,8 +58,8 @@ def unpack(payload: bytes, device: Any, known: Callable[[bytes], Any]) -> tuple[
         if part is None:
             part = compiler.deserialize(payload[end : end + length], device.pjrt, outputs)
             if recipe is not None:
-                part.recipe = blocks.Recipe(payload[modules : modules + recipe[0]], recipe[1])
-                blocks.watch(part, device)
+                part.recipe = often.Recipe(payload[modules : modules + recipe[0]], *recipe[1:])
+                often.watch(part, device)
         parts.append(part)
         end += length
         modules += 0 if recipe is None else recipe[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import devices
 from . import lazy as lx
-from .devices import Device
+from .devices import Device, spares
 from .lazy.record import user_line
 
 
@@ -60,7 +60,8 @@ def synchronize(device: Any = None) -> None:
 
 
 def empty_cache() -> None:
-    """XLA's allocator keeps its memory for this process: nothing to do."""
+    """Let go of the large results that are kept on the CPU as places for later ones; XLA's own allocators keep theirs."""
+    spares.empty()
 
 
 def memory_stats(device: Any = None) -> dict[str, int]:
