@@ -29,7 +29,7 @@ class Adadelta(Optimizer):
         return {"step": 0, "square_avg": zeros_for(p), "acc_delta": zeros_for(p)}
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g = decayed(p, g, group)
+        g = decayed(p, g, group["weight_decay"], group["maximize"])
         rho, eps, moved = group["rho"], group["eps"], state["acc_delta"]
         square = rms(state["square_avg"], g, rho)
         delta = (moved + eps).sqrt() / (square + eps).sqrt() * g

@@ -32,7 +32,7 @@ class Adagrad(Optimizer):
         return {"step": 0, "sum": full_for(p, complex(first, first) if p.dtype.is_complex else first)}
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g = decayed(p, g, group)
+        g = decayed(p, g, group["weight_decay"], group["maximize"])
         t = state["step"]
         total = state["sum"].add_(g * g)
         p.sub_(g / (total.sqrt() + group["eps"]) * shared.rate(p, 1 / (1 + (t - 1) * group["lr_decay"]), t=t))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import lazy as lx
+from ..lazy.replay.state import entry_point
 from .optimizer import Optimizer, Params
-from .scalars import Scalars, checked, checked_betas, checked_rate, rms, zeros_for
+from .scalars import Scalars, checked, checked_betas, checked_rate, decayed, rms, zeros_for
 
 
 class Adam(Optimizer):
@@ -36,28 +37,40 @@ class Adam(Optimizer):
         return {**state, "max_exp_avg_sq": zeros_for(p)} if group["amsgrad"] else state
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g = first_moment(p, g, state, group, shared)
         t, (beta1, beta2) = state["step"], group["betas"]
-        m, v = state["exp_avg"], rms(state["exp_avg_sq"], g, beta2)
-        if group["amsgrad"]:
-            top = state["max_exp_avg_sq"]
-            v = top.copy_(lx.maximum(top, v))
         # p -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps), with what depends on t computed on the host
-        root = v.sqrt() * shared("1 / sqrt(1 - beta2^t)", p, (1 - beta2**t) ** -0.5, t)
-        p.sub_(m / (root + group["eps"]) * shared.rate(p, 1 / (1 - beta1**t), "lr / (1 - beta1^t)", t))
+        _descend(
+            p, g, state["exp_avg"], state["exp_avg_sq"], state["max_exp_avg_sq"] if group["amsgrad"] else None,
+            shared("1 / sqrt(1 - beta2^t)", p, (1 - beta2**t) ** -0.5, t),
+            shared.rate(p, 1 / (1 - beta1**t), "lr / (1 - beta1^t)", t), beta2, group["eps"], *averaging(p, group, shared),
+        )  # fmt: skip
 
 
-def first_moment(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> Any:
-    """How an update of Adam's kind begins: sign, weight decay, and the mean of the gradients moved on. Gives g."""
-    if group["maximize"]:
-        g = -g
+@entry_point
+def _descend(
+    p: Any, g: Any, m: Any, v: Any, top: Any, unbias: Any, rate: Any, beta2: float, eps: float, *averaging: Any
+) -> None:
+    v = rms(v, first_moment(p, g, m, *averaging), beta2)
+    if top is not None:
+        v = top.copy_(lx.maximum(top, v))
+    p.sub_(m / (v.sqrt() * unbias + eps) * rate)
+
+
+def averaging(p: Any, group: dict[str, Any], shared: Scalars) -> tuple[Any, Any, float, bool]:
+    """What ``first_moment`` takes besides tensors of the parameter's own: numbers of this step, and options."""
+    weight = shared("1 - beta1", p, 1 - group["betas"][0])  # a schedule may move beta1, so it is an argument
     decay = group["weight_decay"]
     if decay != 0 and group.get("decoupled_weight_decay"):
-        p.mul_(shared.kept(p, decay))
-    elif decay != 0:
-        g = g + p * decay
-    m = state["exp_avg"]
-    m.add_((g - m) * shared("1 - beta1", p, 1 - group["betas"][0]))  # a schedule may move beta1, so it is an argument
+        return weight, shared.kept(p, decay), 0, group["maximize"]
+    return weight, None, decay, group["maximize"]
+
+
+def first_moment(p: Any, g: Any, m: Any, weight: Any, kept: Any, decay: float, maximize: bool) -> Any:
+    """How an update of Adam's kind begins: sign, weight decay, and the mean ``m`` of the gradients moved on. Gives g."""
+    if kept is not None:
+        p.mul_(kept)
+    g = decayed(p, g, decay, maximize)
+    m.add_((g - m) * weight)
     return g
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import lazy as lx
-from .adam import first_moment
+from .adam import averaging, first_moment
 from .optimizer import Optimizer, Params
 from .scalars import Scalars, checked, checked_betas, checked_rate, zeros_for
 
@@ -31,7 +31,7 @@ class Adamax(Optimizer):
         return {"step": 0, "exp_avg": zeros_for(p), "exp_inf": zeros_for(p)}
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g = first_moment(p, g, state, group, shared)
+        g = first_moment(p, g, state["exp_avg"], *averaging(p, group, shared))
         t, (beta1, beta2), norm = state["step"], group["betas"], state["exp_inf"]
         norm.copy_(lx.maximum(norm * beta2, g.abs() + group["eps"]))
         p.sub_(state["exp_avg"] / norm * shared.rate(p, 1 / (1 - beta1**t), "lr / (1 - beta1^t)", t))

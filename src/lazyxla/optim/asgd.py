@@ -35,7 +35,7 @@ class ASGD(Optimizer):
         return {"step": 0, "eta": float(np.float32(group["lr"])), "mu": 1.0, "ax": zeros_for(p)}
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g, t = decayed(p, g, group), state["step"]
+        g, t = decayed(p, g, group["weight_decay"], group["maximize"]), state["step"]
         p.mul_(shared("1 - lambd * eta", p, 1 - group["lambd"] * state["eta"], t))
         p.sub_(g * shared("eta", p, state["eta"], t))
         average = state["ax"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .adam import first_moment
+from .adam import averaging, first_moment
 from .optimizer import Optimizer, Params
 from .scalars import Scalars, checked, checked_betas, checked_rate, rms, zeros_for
 
@@ -49,7 +49,7 @@ class NAdam(Optimizer):
         return group["betas"][0] * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g = first_moment(p, g, state, group, shared)
+        g = first_moment(p, g, state["exp_avg"], *averaging(p, group, shared))
         t, beta2, product = state["step"], group["betas"][1], state["mu_product"]
         v = rms(state["exp_avg_sq"], g, beta2)
         mu, following = self._mu(t, group), self._mu(t + 1, group)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .adam import first_moment
+from .adam import averaging, first_moment
 from .optimizer import Optimizer, Params
 from .scalars import Scalars, checked, checked_betas, checked_rate, rms, zeros_for
 
@@ -31,7 +31,7 @@ class RAdam(Optimizer):
         return {"step": 0, "exp_avg": zeros_for(p), "exp_avg_sq": zeros_for(p)}
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g = first_moment(p, g, state, group, shared)
+        g = first_moment(p, g, state["exp_avg"], *averaging(p, group, shared))
         v = rms(state["exp_avg_sq"], g, group["betas"][1])
         plain, adaptive = rectified(state["step"], *group["betas"])
         # one program for the plain first steps and the adaptive later ones: the part that is off has the rate 0

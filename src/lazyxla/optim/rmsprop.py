@@ -32,7 +32,7 @@ class RMSprop(Optimizer):
         return {"step": 0, **{name: zeros_for(p) for name in names}}
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g = decayed(p, g, group)
+        g = decayed(p, g, group["weight_decay"], group["maximize"])
         square = rms(state["square_avg"], g, group["alpha"])
         if group["centered"]:
             mean = state["grad_avg"]

@@ -60,11 +60,10 @@ def full_for(p: Any, value: complex) -> Any:
     return lx.tensor(np.full(tuple(p.shape), value, p.dtype.numpy), dtype=p.dtype, device=p.device)
 
 
-def decayed(p: Any, g: Any, group: dict[str, Any]) -> Any:
+def decayed(p: Any, g: Any, decay: float, maximize: bool) -> Any:
     """The gradient to descend: its sign for ``maximize``, the weight decay added."""
-    if group["maximize"]:
+    if maximize:
         g = -g
-    decay = group["weight_decay"]
     return g + p * decay if decay != 0 else g
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import lazy as lx
+from ..lazy.replay.state import entry_point
 from .optimizer import Optimizer, Params
 from .scalars import Scalars, checked, checked_rate, decayed, zeros_for
 
@@ -30,15 +30,23 @@ class SGD(Optimizer):
         })  # fmt: skip
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
-        g = decayed(p, g, group)
+        buffer = momentum = None
+        dampening = group["dampening"]
         if group["momentum"] != 0:
-            momentum, dampening = shared("momentum", p, group["momentum"]), group["dampening"]
-            buffer = state.get("momentum_buffer")
-            if buffer is None and dampening != 0:
-                buffer = state["momentum_buffer"] = lx.clone(g)  # the first gradient enters undamped
-            else:
-                if buffer is None:
-                    buffer = state["momentum_buffer"] = zeros_for(p)
-                buffer.mul_(momentum).add_(g if dampening == 0 else g * (1 - dampening))
-            g = g + buffer * momentum if group["nesterov"] else buffer
-        p.sub_(g * shared.rate(p))
+            momentum, buffer = shared("momentum", p, group["momentum"]), state.get("momentum_buffer")
+            if buffer is None:
+                buffer = state["momentum_buffer"] = zeros_for(p)
+                dampening = 0  # the first gradient enters undamped
+        options = group["weight_decay"], group["maximize"], dampening, group["nesterov"]
+        _descend(p, g, buffer, momentum, shared.rate(p), *options)
+
+
+@entry_point
+def _descend(
+    p: Any, g: Any, buffer: Any, momentum: Any, rate: Any, decay: float, maximize: bool, dampening: float, nesterov: bool
+) -> None:  # fmt: skip
+    g = decayed(p, g, decay, maximize)
+    if buffer is not None:
+        buffer.mul_(momentum).add_(g if dampening == 0 else g * (1 - dampening))
+        g = g + buffer * momentum if nesterov else buffer
+    p.sub_(g * rate)
