@@ -23,8 +23,9 @@ from ..record import GradNode, mode
 from ..record import Leaf as LeafEdge
 from ..tensors import Tensor
 from ..views import Storage
-from .again import Again, collect, handed_over
+from .again import Again, collect
 from .arguments import VALUES, Items, Unsayable, same
+from .held_views import HeldViews
 from .recorder import defaults, full_aliases
 from .script import Call, Leaf, Read, Result, Same, Script, Slot, here
 from .state import S
@@ -168,12 +169,13 @@ class Follower:
         tensors: list[Tensor] = []
         if call.writes or not isinstance(call.returned, Result):
             collect((*args, *(kwargs[k] for k in call.kwargs)), tensors)
-        if (call.needs is not None and call.needs != defaults()) or not self._may_write(call, tensors):
+        aliases = self._aliases(call, tensors)
+        if aliases is None or (call.needs is not None and call.needs != defaults()):
             return self.otherwise(call.f, args, kwargs)
         for generator in call.draws:
             self.keys.append(generator.next_words())
-        for w in call.writes:
-            self._write(tensors[w.operand], w.slot)
+        for w, others in zip(call.writes, aliases):
+            self._write(tensors[w.operand], w.slot, others)
         made = iter([self._made(s) for s in call.results])
         out = self._returned(call.returned, tensors, made)
         if call.grads:
@@ -200,15 +202,23 @@ class Follower:
             return r.kind(*items) if hasattr(r.kind, "_fields") else r.kind(items)
         return r
 
-    def _may_write(self, call: Call, tensors: list[Tensor]) -> bool:
+    def _aliases(self, call: Call, tensors: list[Tensor]) -> list[list[Tensor]] | None:
+        """The other tensors of what each write changes; None where the call may not write as the script's did."""
+        found = []
         for w in call.writes:
-            if any(self.handles[i]() is not None and self.handles[i]() is not tensors[w.operand] for i in w.others):
-                return False
-            try:
-                full_aliases(tensors[w.operand])
-            except Unsayable:
-                return False
-        if call.grads and rec.sockets.backward_again():
+            t = tensors[w.operand]
+            for i in w.others:
+                held = self.handles[i]()
+                if held is not None and held is not t:
+                    return None
+            others = _others(t)
+            if others is None:
+                return None
+            found.append(others)
+        return found if not call.grads or self._may_accumulate(call) else None
+
+    def _may_accumulate(self, call: Call) -> bool:
+        if rec.sockets.backward_again():
             return False
         for g in call.grads:
             p = self._holder(g.leaf)
@@ -218,30 +228,24 @@ class Follower:
             if g.before is None:
                 if known is not None:
                     return False
-            elif known is None or not self._takes(known, g.before):
+            elif known is None or not self._takes(known, g.before) or _others(known) != []:
                 return False
-            else:
-                try:
-                    if full_aliases(known):
-                        return False
-                except Unsayable:
-                    return False
         return True
 
     def _holder(self, slot: Slot) -> Any:
         return self.bound[slot.index] if type(slot) is Leaf else self.handles[slot.index]()
 
-    def _write(self, t: Tensor, slot: Result) -> None:
+    def _write(self, t: Tensor, slot: Result, others: list[Tensor]) -> None:
         self.handles.append(_ref(t))
-        others = full_aliases(t)
-        self.aliases += [(_ref(m), slot) for m in others]
         for m in (t, *others):
+            if m is not t:
+                self.aliases.append((_ref(m), slot))
             # What this segment made lives only as long as the program holds it: a value kept here would be a result more.
             owner = m if m._node is not None else _ref(m)
             self.changed.append((owner, m._node, m._edge, None if m._meta is None else m._meta.version))
             m._node = None  # type: ignore[assignment]
             m._slot = slot
-        meta = t.metadata()
+        meta = t._meta or t.metadata()
         if meta.domain is None:
             meta.version += 1
         else:
@@ -256,7 +260,7 @@ class Follower:
         if g.before is None:
             p.metadata().grad = self._made(g.slot)
         else:
-            self._write(p._meta.grad, g.slot)
+            self._write(p._meta.grad, g.slot, [])
 
     # --- a read ---
 
@@ -345,50 +349,13 @@ class Follower:
                 storage._node = member._node
         views = [(slot, t) for slot, t in held if slot.layout is not None]
         if views:
-            made = {slot: t for slot, t in held}
+            tied = HeldViews(self, dict(held), computed)
             for slot, t in views:
-                self._becomes_view(slot, t, made, computed)
-
-    def _becomes_view(self, slot: Result, t: Any, made: dict[Result, Any], computed: dict[int, Node]) -> None:
-        """Let a tensor that is still held share its memory with those that it is a view of, as the call makes it."""
-        if t._meta is not None and t._meta.domain is not None:
-            return
-        found = self._view(slot, made, computed)
-        if found is not None and found._meta is not None and found._meta.domain is not None:
-            handed_over(found, t, keep_value=True)
-
-    def _view(self, slot: Result, made: dict[Any, Any], computed: dict[int, Node]) -> Any:
-        """What the call of a view makes of what it is a view of; None where that is held by nobody any more."""
-        call = self.calls[slot.call]
-        bases = [x for x in call.args if isinstance(x, Slot)]
-        base = self._base(bases[0], made, computed) if len(bases) == 1 else None
-        if base is None:
-            return None
-        was = S.enter()
-        try:
-            with rec.scratch():
-                args = [base if isinstance(x, Slot) else self.with_number(x, slot.call) for x in call.args]
-                found = call.f(*args, **call.kwargs)
-        finally:
-            S.leave(was)
-        found = found[call.results.index(slot)] if isinstance(found, (tuple, list)) else found
-        if found._meta is not None:
-            found._meta.untracked = not call.grad and base._edge is not None
-        return found
+                tied.tie(slot, t)
 
     def with_number(self, x: Any, at: int) -> Any:
         """An argument of a call with the number that it had this time."""
         return x.with_value(self.numbers.get(at, x.value)) if type(x) in VALUES else x
-
-    def _base(self, slot: Slot, made: dict[Any, Any], computed: dict[int, Node]) -> Any:
-        if slot not in made:
-            if type(slot) is Leaf:
-                return self.bound[slot.index]
-            if slot.index in computed:  # it is held by its view alone
-                made[slot] = rec.wrap(computed[slot.index])
-            else:
-                made[slot] = self._view(slot, made, computed) if slot.layout is not None else None  # type: ignore[arg-type]
-        return made[slot]
 
     # --- another script ---
 
@@ -483,6 +450,14 @@ class Follower:
             if mode.cast is not cast:
                 again.autocast.resume(cast)
             S.forced = []
+
+
+def _others(t: Tensor) -> list[Tensor] | None:
+    """The other tensors of a tensor's memory; None where a write to it can't be followed."""
+    try:
+        return full_aliases(t)
+    except Unsayable:
+        return None
 
 
 def _owner(changed: Any) -> Any:

@@ -21,7 +21,8 @@ class Scalars:
     def __call__(self, name: str, p: Any, value: float, t: int = 0) -> Any:
         """``value`` as a 0-d tensor for use with ``p``. It must be decided by ``name`` and the step count ``t``: two
         quantities that happen to be equal must not become one, or the program would change where they meet."""
-        key = (name, t, p.dtype, p.device)
+        aval = p._aval()
+        key = (name, t, aval.dtype, aval.device)
         found = self.made.get(key)
         if found is None:
             like = p if not p.dtype.is_complex else p.dtype.to_real()
