@@ -23,6 +23,7 @@ from .conversion import (
     constant,
     convert,
     flat,
+    full_like_type,
     lift,
     transfer,
 )
@@ -335,7 +336,8 @@ def index_points(x: Tensor, advanced: list[Tensor | None]) -> tuple[list[int], T
     for d, a in zip(dims, given):
         n = x.shape[d]
         wide = convert(a, dtypes.int64)
-        wrapped = ops.select(wide < 0, wide + n, wide)
+        below = ops.compare(wide, full_like_type(wide, 0), direction="LT")
+        wrapped = ops.select(below, wide + full_like_type(wide, n), wide)
         vectors.append(ops.reshape(broadcast_to(wrapped, batch), shape=(*batch, 1)))
     indices = vectors[0] if len(vectors) == 1 else ops.concatenate(*vectors, axis=len(batch))
     adjacent = dims == list(range(dims[0], dims[0] + len(dims)))

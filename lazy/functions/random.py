@@ -229,8 +229,12 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     """The numbers 0 to n - 1 in random order."""
     place = devices.canonical(device)
     bits = _bits((n,), dtypes.uint64, place, generator)
-    shuffled = ops.sort(bits, line(Aval((n,), dtypes.int64, place)), axis=0, descending=False)
-    return convert(ops.result(shuffled, index=1), dtypes.as_dtype(dtype or dtypes.int64))
+    # each number below random bits: one array to sort, where an order of its own beside the bits takes four times as long
+    low = full_like_type(bits, (1 << max(n - 1, 0).bit_length()) - 1)
+    count = line(Aval((n,), dtypes.uint64, place))
+    keys = ops.bit_or(ops.bit_and(bits, ops.logical_not(low)), count)
+    numbers = ops.bit_and(ops.result(ops.sort(keys, count, axis=0, descending=False), index=0), low)
+    return convert(numbers, dtypes.as_dtype(dtype or dtypes.int64))
 
 
 @both

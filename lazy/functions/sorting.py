@@ -17,7 +17,7 @@ from ._register import both, function
 from .conversion import convert, full_like_type, lift, result_dtype
 from .creation import from_host, line
 from .elementwise import isnan
-from .reduction import ValuesIndices, any, argmax, kept
+from .reduction import ValuesIndices, any, argmax
 from .scattering import take_along_dim
 from .shape import box, normal_dim, raw_reshape
 
@@ -144,24 +144,18 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """The most frequent element along a dim (the smallest of several), and the last place where it lies."""
     if input.ndim == 0:
         return sort(input, dim)
-    d = normal_dim(dim, input.ndim)
-    x, n = input.detach(), input.shape[d]
-    others = x.unsqueeze(d + 1)
-    same = x.unsqueeze(d) == others  # [..., n (candidate), n (other), ...]
-    count = convert(same, dtypes.int64).sum(d + 1)
-    best = count == count.amax(d, True)
-    top = (
-        math.inf
-        if x.dtype.is_floating_point
-        else np.iinfo(x.dtype.numpy).max
-        if x.dtype.category == dtypes.INT
-        else True
-    )
-    value = ops.select(best, x, full_like_type(x, top)).amin(d, True)
+    d, x = normal_dim(dim, input.ndim), input.detach()
+    n = input.shape[d]
+    if not n:
+        return sort(input, d)
+    values, order = sort(x, d)
+    # a value's places lie side by side now: the longest run, the first of several, and its last place
     places = line(Aval(tuple(x.shape), dtypes.int64, x.device), d)
-    at = ops.select(x == value, places, full_like_type(places, -1)).amax(d, True)
+    begins = ops.compare(values, ops.concatenate(box(values, d, 0, 1), box(values, d, 0, n - 1), axis=d), direction="NE")
+    begin = ops.select(begins, places, full_like_type(places, 0)).cummax(d)[0]
+    at = take_along_dim(order, argmax(places - begin, d, True), d)
     values = take_along_dim(input, at, d)
-    return ValuesIndices(*(kept(input, _dropped(v, d), (d,), keepdim) for v in (values, at))) if n else sort(input, d)
+    return ValuesIndices(*(v if keepdim else _dropped(v, d) for v in (values, at)))
 
 
 # --- quantiles --------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ class _Image:
     def __init__(self, x: Tensor, padding_mode: str, align_corners: bool) -> None:
         self.x, self.padding_mode, self.align_corners = x, padding_mode, align_corners
         self.sizes = tuple(x.shape[2:])
-        self.flat = reshaped(x, (x.shape[0], x.shape[1], x[0, 0].numel()))
+        self.rows = reshaped(x, (x.shape[0], x.shape[1], x[0, 0].numel())).transpose(1, 2)  # [N, S, C]
 
     def inside(self, place: Tensor, d: int) -> Tensor:
         """A coordinate moved into the image, unless zeros lie outside. On the border it has no gradient, as in PyTorch."""
@@ -141,15 +141,16 @@ class _Image:
             seen = within if seen is None else seen & within
             at = apart(p.detach().clamp(0, size - 1).nan_to_num(0.0).to(lx.int64), d)
             index = at if index is None else index * size + at
-        found = lx.gather(self.flat, 2, index.reshape(batch, 1, -1).expand(batch, channels, -1))
-        found = lx.where(seen.reshape(batch, 1, -1), found, 0.0)
-        if weights is None:
-            return found.reshape(batch, channels, *points)
-        weight: Any = None
-        for d, w in enumerate(weights):
-            weight = apart(w, d) if weight is None else weight * apart(w, d)
-        found = (found * weight.reshape(batch, 1, -1)).reshape(batch, channels, -1, index.shape[-1])
-        return found.sum(2).reshape(batch, channels, *points)
+        # the channels of a point are read, and their gradients added up, as one row
+        first = lx.arange(batch, device=index.device).reshape(batch, *[1] * (index.ndim - 1)) * self.rows.shape[1]
+        found = self.rows.flatten(0, 1)[(index + first).flatten()].reshape(batch, -1, index.shape[-1], channels)
+        found = lx.where(seen.reshape(batch, -1, index.shape[-1], 1), found, 0.0)
+        if weights is not None:
+            weight: Any = None
+            for d, w in enumerate(weights):
+                weight = apart(w, d) if weight is None else weight * apart(w, d)
+            found = found * weight.reshape(batch, -1, index.shape[-1], 1)
+        return found.sum(1).transpose(1, 2).reshape(batch, channels, *points)
 
 
 def _reflected(place: Tensor, low: float, high: float) -> Tensor:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ... import lazy as lx
-from ...lazy import Tensor
+from ...autograd.control import cond
+from ...lazy import Tensor, levels
+from ...lazy.record import mode as recording
 from ._common import Ints, constant, error, reshaped, spread, tuple_of
 from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
@@ -50,16 +52,19 @@ def interpolate(
     if weighted and not (x.dtype.is_floating_point or x.dtype.is_complex or x.dtype == lx.uint8):
         raise error(NotImplementedError, f"interpolate: {mode} is not implemented for {x.dtype}, only for uint8 and floats")
     whole = weighted and x.dtype == lx.uint8
-    for i in reversed(range(n)) if whole else range(n):
-        length = x.shape[i + 2]
-        ratio = length / sizes[i] if scales is None else 1 / scales[i]
-        if antialias:
-            weights = _filter(length, sizes[i], ratio, mode == "bicubic", bool(align_corners))
-            x = _rounded(x, i + 2, weights) if whole else _dotted(x, i + 2, constant(weights, x.dtype, x.device))
-            continue
-        taps = _taps(length, sizes[i], ratio, mode, bool(align_corners))
-        x = _rounded(x, i + 2, _dense(length, taps)) if whole else _resampled(x, i + 2, taps)
-    return x
+    ratios = [x.shape[i + 2] / sizes[i] if scales is None else 1 / scales[i] for i in range(n)]
+    align = bool(align_corners)
+    if antialias:
+        weights = [_filter(x.shape[i + 2], sizes[i], ratios[i], mode == "bicubic", align) for i in range(n)]
+        return _whole_numbers(x, weights) if whole else _products(x, weights)
+    taps = [_taps(x.shape[i + 2], sizes[i], ratios[i], mode, align) for i in range(n)]
+    dense = [_dense(x.shape[i + 2], t) for i, t in enumerate(taps)] if weighted else []
+    if whole:
+        return _whole_numbers(x, dense)
+    if not weighted or not _pays(x, dense):
+        return _reads(x, taps)
+    # a product is exact but where an infinity meets its zeros
+    return cond(x.detach().isfinite().all(), lambda x: _products(x, dense), lambda x: _reads(x, taps), (x,))
 
 
 upsample = interpolate
@@ -99,8 +104,29 @@ def _dense(n: int, taps: Taps) -> np.ndarray:
     return weights
 
 
+LONG = 512  # places along a dim, up to which the zeros of a product cost less than scattering gradients
+
+
+def _pays(x: Tensor, weights: list[np.ndarray]) -> bool:
+    """Whether a resizing by products is the faster one: where there will be a gradient, which is one more product then."""
+    return x.requires_grad and recording.grad and not levels.active and all(max(w.shape) <= LONG for w in weights)
+
+
+def _products(x: Tensor, weights: list[np.ndarray]) -> Tensor:
+    """Each spatial dim times a matrix [n, out]."""
+    for d, w in enumerate(weights, 2):
+        x = _dotted(x, d, constant(w, x.dtype, x.device))
+    return x
+
+
 def _dotted(x: Tensor, d: int, weights: Tensor) -> Tensor:
     return lx.tensordot(x, weights, ([d], [0])).movedim(-1, d)
+
+
+def _whole_numbers(x: Tensor, weights: list[np.ndarray]) -> Tensor:
+    for d in reversed(range(len(weights))):
+        x = _rounded(x, d + 2, weights[d])
+    return x
 
 
 def _rounded(x: Tensor, d: int, weights: np.ndarray) -> Tensor:
@@ -162,9 +188,19 @@ def _cubic(d: np.ndarray, a: float = -0.75) -> np.ndarray:
     return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
 
 
+def _reads(x: Tensor, taps: list[Taps]) -> Tensor:
+    """Each spatial dim read where its taps say."""
+    for d, t in enumerate(taps, 2):
+        x = _resampled(x, d, t)
+    return x
+
+
 def _resampled(x: Tensor, d: int, taps: Taps) -> Tensor:
     total: Any = None
     for places, weights in taps:
+        times = len(places) // x.shape[d]
+        if weights is None and np.array_equal(places, np.repeat(np.arange(x.shape[d]), times)):
+            return lx.repeat_interleave(x, times, d)
         y = lx.index_select(x, d, constant(places, lx.int64, x.device))
         if weights is not None:
             y = y * spread(constant(weights, x.dtype, x.device), tuple(y.shape), (d,))

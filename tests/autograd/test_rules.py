@@ -101,6 +101,11 @@ def test_at_zero():
 def test_products_with_zeros():
     assert gradient(lambda x: x.prod(), [0.0, 2.0, 3.0]) == [[6.0, 0.0, 0.0]]
     assert gradient(lambda x: x.prod(), [0.0, 2.0, 0.0]) == [[0.0, 0.0, 0.0]]
+    rows = lx.tensor([[2.0, 3.0, 4.0], [0.0, 2.0, 5.0]], dtype=lx.float64, requires_grad=True)
+    (g,) = lx.autograd.grad(rows.prod(1).sum(), rows)
+    assert g.tolist() == [[12.0, 8.0, 6.0], [10.0, 0.0, 0.0]]
+    whole = lx.autograd.functional.hessian(lambda x: x.prod(), lx.tensor([0.0, 2.0, 0.0]))
+    assert whole.tolist() == [[0.0, 0.0, 2.0], [0.0, 0.0, 0.0], [2.0, 0.0, 0.0]]
 
 
 # --- tests of the tests -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 import lazyxla as lx
 import lazyxla.nn.functional as F
 from lazyxla import nn
-from lazyxla.autograd import gradcheck
+from lazyxla.autograd import gradcheck, gradgradcheck
 from tests.tolerances import compare
 
 RNG = np.random.default_rng(0)
@@ -123,7 +123,35 @@ def test_derivatives():
     assert gradcheck(lambda x: F.adaptive_avg_pool2d(x, (2, 3)), (x,))
     assert gradcheck(lambda x: F.unfold(x, 2), (x,))
     assert gradcheck(lambda x: F.pad(x, (1, 2, 0, 1), "reflect"), (x,))
+    assert gradcheck(lambda x: F.avg_pool2d(x, (4, 4)), (lx.tensor(randn(1, 1, 9, 8), requires_grad=True),))
     assert gradcheck(lambda x: F.interpolate(x, (3, 7), mode="bilinear"), (x,))
+    assert gradcheck(lambda x: F.interpolate(x, scale_factor=(2, 3)), (x,))
+    assert gradgradcheck(lambda x: F.interpolate(x, (7, 3), mode="bicubic").sin(), (x,))
+
+
+@pytest.mark.parametrize("mode", ["linear", "bilinear", "bicubic", "trilinear"])
+def test_resizing_with_a_gradient_to_come_is_that_without(mode):
+    n = {"linear": 1, "trilinear": 3}.get(mode, 2)
+    x = randn(2, 3, *[5, 6, 4][:n])
+    x[1, 2, ..., 1] = np.inf
+    x[1, 0, ..., 3] = np.nan
+    for size in ([7, 11, 8][:n], [3, 2, 5][:n]):
+        for align in (False, True):
+            plain = F.interpolate(lx.tensor(x), size, mode=mode, align_corners=align)
+            traced = F.interpolate(lx.tensor(x, requires_grad=True), size, mode=mode, align_corners=align)
+            np.testing.assert_array_equal(traced.detach().numpy(), plain.numpy())
+            assert np.isfinite(plain.numpy()[0]).all() and np.isfinite(plain.numpy()[1, 1]).all()
+            kept = np.where(np.isfinite(x), x, 0.5)  # by products
+            plain = F.interpolate(lx.tensor(kept), size, mode=mode, align_corners=align)
+            traced = F.interpolate(lx.tensor(kept, requires_grad=True), size, mode=mode, align_corners=align)
+            np.testing.assert_allclose(traced.detach().numpy(), plain.numpy(), atol=1e-12)
+
+
+def test_resizing_is_mapped_over_a_batch():
+    x = lx.tensor(randn(3, 1, 2, 4, 4))
+    f = lambda x: F.interpolate(x, (5, 6), mode="bilinear").square().sum()
+    each = lx.stack([lx.func.grad(f)(y) for y in x])
+    np.testing.assert_allclose(lx.func.vmap(lx.func.grad(f))(x).numpy(), each.numpy(), atol=1e-12)
 
 
 def pooled(x, kernel, stride, padding, f, dilation=1, ceil=False, fill=-np.inf):
