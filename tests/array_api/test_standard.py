@@ -58,6 +58,7 @@ CASES = {
     "permute_dims": (lambda x: x.permute_dims(arrays(A), (-1, 0)), lambda: A.T),
     "concat flat": (lambda x: x.concat([arrays(I), arrays(I.astype("int64"))], axis=None), lambda: np.concatenate([I.ravel(), I.ravel()], dtype="int64")),
     "repeat": (lambda x: x.repeat(arrays(A), arrays(np.array([1, 0, 2])), axis=1), lambda: np.repeat(A, [1, 0, 2], 1)),
+    "repeat of nothing": (lambda x: x.repeat(arrays(A[:0]), arrays(np.zeros(0, np.int8)), axis=0), lambda: A[:0]),
     "take_along_axis": (lambda x: x.take_along_axis(arrays(A), arrays(np.array([[0], [-1]]))), lambda: np.take_along_axis(A, np.array([[0], [-1]]), 1)),
     "roll": (lambda x: x.roll(arrays(A), 1, axis=(0, 1)), lambda: np.roll(A, (1, 1), (0, 1))),
     "tile": (lambda x: x.tile(arrays(A), (2, 1, 2)), lambda: np.tile(A, (2, 1, 2))),

@@ -47,6 +47,9 @@ def test_complex_numbers_are_as_compiled(clean, by_numpy):
         by_numpy.enabled[0] = True
         for part in ("real", "imag"):
             np.testing.assert_allclose(np.abs(getattr(found, part)), np.abs(getattr(expected, part)), rtol=1e-12)
+    found, expected = both(lambda: lx.complex(lx.tensor(z.real.copy()), lx.tensor(z.imag.copy())), clean, by_numpy)
+    for part in (found, expected):
+        np.testing.assert_array_equal(part.view(np.int64), z.view(np.int64))
 
 
 @pytest.mark.skipif(not denormals._known, reason="this machine's way to take the smallest floats for 0 is unknown")
