@@ -6,6 +6,7 @@ from typing import Any
 
 from . import forks
 from ._jaxlib import RuntimeFailure, cpu_only
+from .denormals import flushed
 from .device import Device, canonical, devices, get_default_device, register_backend, set_default_device
 from .transfer import HostArray, aligned, from_dlpack, move, put, put_small, to_numpy, wait
 
@@ -17,6 +18,7 @@ __all__ = [
     "canonical",
     "cpu_only",
     "devices",
+    "flushed",
     "forks",
     "from_dlpack",
     "get_default_device",

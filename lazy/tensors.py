@@ -426,14 +426,15 @@ class Tensor(_Added):
 
     def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
         """A DLPack capsule that shares the computed buffer."""
-        given = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+        given = {"stream": stream, "dl_device": dl_device, "copy": copy}
         options = {k: v for k, v in given.items() if v is not None}
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         buffer = self._buffer("__dlpack__()")
         if isinstance(buffer, devices.HostArray):
-            return buffer.array.__dlpack__(**options)
-        return buffer.__dlpack__(**({"stream": stream} if stream is not None else {}), **options)
+            options.pop("stream", None)
+            return buffer.array.__dlpack__(max_version=max_version, **options)
+        return buffer.__dlpack__(**options)  # a capsule without a version, which every consumer takes
 
     def __dlpack_device__(self) -> tuple[Any, int]:
         buffer = self._buffer("__dlpack__()")

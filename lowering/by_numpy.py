@@ -10,6 +10,7 @@ draws the numbers that it would have drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ CHEAP = 30e-6  # seconds of a run that takes no longer than to start an executab
 ALWAYS = 0.1  # seconds that a run may take of what is never compiled, since XLA's result could differ
 AT_ONCE = 1e-3  # seconds that a run on computed values may take
 SMALL = 1 << 16  # bytes of values that may come from an accelerator
+_AS_IT_IS = nullcontext()
 _CALL = 2e-6  # seconds of an op, and of each of its elements by the kind of op
 _PLAIN, _SMOOTH, _BITS, _BITS_CALL = 1e-9, 10e-9, 80e-9, 300e-6
 
@@ -35,6 +37,7 @@ _MOVES = {
     ops.logical_not, ops.bit_and, ops.bit_or, ops.bit_xor, ops.argmax, ops.argmin, ops.reduce_and, ops.reduce_or,
     ops.is_finite, ops.real, ops.imag, ops.shift_left, ops.shift_right_arithmetic, ops.shift_right_logical,
 }  # fmt: skip
+_STILL = _MOVES - {ops.convert, ops.compare, ops.argmax, ops.argmin}  # of floats, they see no numbers
 _OF_INTEGERS = {ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.remainder}  # of many floats, XLA's are faster
 _FEW = 1 << 12  # floats to be reduced
 _ARITHMETIC = {ops.add, ops.subtract, ops.multiply, ops.negate, ops.absolute, ops.maximum, ops.minimum, ops.sign}
@@ -57,6 +60,8 @@ def _cost(n: Node) -> tuple[float, bool] | None:
         return _CALL + _PLAIN * size, plain
     if op is ops.random_bits:
         return _BITS_CALL + _BITS * size, False
+    if op is ops.exponential_minus_one and kind == "c":  # NumPy's loses infinite parts
+        return None
     return (_CALL + _SMOOTH * size, False) if op in _FUNCTIONS else None
 
 
@@ -64,6 +69,11 @@ def _counts(n: Node) -> bool:
     """Whether a sum is of truth values as floats: the same in any order."""
     x = n.inputs[0]
     return n.sig.op is ops.reduce_sum and x.sig.op is ops.convert and [y.sig.aval.dtype for y in x.inputs] == [bool_]
+
+
+def _sees_floats(n: Node) -> bool:
+    """Whether the smallest floats, which XLA takes for 0 on a CPU, make a difference to it."""
+    return n.sig.op not in _STILL and any(x.sig.aval.dtype.is_inexact for x in (n, *n.inputs))
 
 
 def _fused(n: Node) -> bool:
@@ -94,6 +104,7 @@ class ByNumpy:
             (i, _MEANING.get(n.sig.op, n.sig.op.meaning), [x.mark for x in n.inputs], n.sig.keyword, n.sig.aval.dtype.numpy)
             for i, n in enumerate(order) if i not in known
         ]  # fmt: skip
+        self.flushes = self.device.pjrt.platform == "cpu" and any(_sees_floats(order[i]) for i, *_ in self.steps)
 
     def run(self, arguments: list[Any]) -> list[Any]:
         values: list[Any] = [None] * self.size
@@ -102,7 +113,7 @@ class ByNumpy:
                 devices.wait(x)
                 x = devices.to_numpy(x)
             values[i] = x
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), devices.flushed() if self.flushes else _AS_IT_IS:
             for i, meaning, inputs, keyword, dtype in self.steps:
                 values[i] = np.asarray(meaning(*[values[k] for k in inputs], **keyword), dtype)
         if self.seconds > CHEAP:

@@ -421,10 +421,15 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None, *, ou
     x = input if dim is not None else reshape(input, -1)
     d = normal_dim(0 if dim is None else dim, x.ndim)
     if isinstance(repeats, Tensor):
-        if repeats.numel() > 1:
+        if repeats.numel() != 1:
             from .creation import from_host
             from .scattering import index_select
 
+            if repeats.numel() != x.shape[d]:
+                raise RuntimeError(
+                    "repeats must have the same size as input along dim, but got repeats.size(0) = "
+                    f"{repeats.numel()} and input.size({d}) = {x.shape[d]}  ({user_line()})"
+                )
             places = np.repeat(np.arange(x.shape[d]), repeats.detach()._array("repeat_interleave()"))
             return index_select(x, d, from_host(places, x.device))
         repeats = int(repeats)

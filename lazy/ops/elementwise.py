@@ -173,6 +173,12 @@ def _bitcast(x: Aval, *, dtype: DType) -> Aval:
     return x.with_dtype(dtype)
 
 
+def _joined(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    z = np.empty(np.shape(x), f"c{2 * x.dtype.itemsize}")
+    z.real, z.imag = x, y  # a product with 1j would make NaN of an infinite part
+    return z
+
+
 def _complex(x: Aval, y: Aval) -> Aval:
     expect_kind(x, "f")
     expect(x.dtype.itemsize >= 4, f"a complex number of two {x.dtype.name} is not supported")
@@ -186,5 +192,5 @@ bitcast_convert = define(
 real = define("real", to_real("c"), lambda x: np.real(x).copy(), "The real part.")
 imag = define("imag", to_real("c"), lambda x: np.imag(x).copy(), "The imaginary part.")
 conj = define("conj", like("c"), np.conj, "The complex conjugate.")
-complex_ = define("complex", _complex, lambda x, y: (x + 1j * y).astype(f"c{2 * x.dtype.itemsize}"), "x + iy.")
+complex_ = define("complex", _complex, _joined, "x + iy.")
 copy = define("copy", like("bifc"), np.copy, "The same value, as another.")

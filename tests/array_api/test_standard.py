@@ -58,6 +58,7 @@ CASES = {
     "permute_dims": (lambda x: x.permute_dims(arrays(A), (-1, 0)), lambda: A.T),
     "concat flat": (lambda x: x.concat([arrays(I), arrays(I.astype("int64"))], axis=None), lambda: np.concatenate([I.ravel(), I.ravel()], dtype="int64")),
     "repeat": (lambda x: x.repeat(arrays(A), arrays(np.array([1, 0, 2])), axis=1), lambda: np.repeat(A, [1, 0, 2], 1)),
+    "repeat of nothing": (lambda x: x.repeat(arrays(A[:0]), arrays(np.zeros(0, np.int8)), axis=0), lambda: A[:0]),
     "take_along_axis": (lambda x: x.take_along_axis(arrays(A), arrays(np.array([[0], [-1]]))), lambda: np.take_along_axis(A, np.array([[0], [-1]]), 1)),
     "roll": (lambda x: x.roll(arrays(A), 1, axis=(0, 1)), lambda: np.roll(A, (1, 1), (0, 1))),
     "tile": (lambda x: x.tile(arrays(A), (2, 1, 2)), lambda: np.tile(A, (2, 1, 2))),
@@ -105,15 +106,54 @@ SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, math.inf, -math.inf, math.nan]
 
 @pytest.mark.parametrize("name", ["floor_divide", "remainder", "pow", "atan2", "hypot", "copysign", "nextafter", "logaddexp"])
 def test_special_values_of_two(name):
-    """NumPy's and C's, signs of zeros too; where NumPy's floor division of an infinite number is NaN, ours is infinite."""
+    """NumPy's and C's, signs of zeros too; but floor division by or of an infinite number is the quotient rounded down."""
     a, b = (np.array(v) for v in zip(*itertools.product(SPECIAL, SPECIAL), strict=True))
     with np.errstate(all="ignore"):
         expected = getattr(np, {"pow": "power", "atan2": "arctan2"}.get(name, name))(a, b)
         if name == "floor_divide":
-            expected = np.where(np.isinf(a) & np.isfinite(b), a / b, expected)
+            expected = np.where(np.isinf(a) != np.isinf(b), a / b, expected)
     found = np.asarray(getattr(xp, name)(xp.asarray(a), xp.asarray(b)))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert np.array_equal(np.signbit(found) & (found == 0), np.signbit(expected) & (expected == 0))
+
+
+def test_tangents_at_infinity_keep_the_sign_of_the_imaginary_part():
+    z = np.array([complex(a, b) for a in (math.inf, -math.inf) for b in (2.0, -2.0, 0.5, -0.5)])
+    found = np.asarray(xp.tanh(xp.asarray(z)))
+    assert np.array_equal(found, np.sign(z.real)) and np.array_equal(np.signbit(found.imag), np.signbit(z.imag))
+    turned = np.array([complex(v.imag, v.real) for v in z])
+    found = np.asarray(xp.tan(xp.asarray(turned)))
+    assert np.array_equal(found.imag, np.sign(z.real)) and np.array_equal(np.signbit(found.real), np.signbit(z.imag))
+    small = np.array([0.5 + 2j, -1 - 0.25j])
+    np.testing.assert_allclose(np.asarray(xp.tanh(xp.asarray(small))), np.tanh(small))
+    np.testing.assert_allclose(np.asarray(xp.tan(xp.asarray(small))), np.tan(small))
+
+
+def test_cross_broadcasts_over_the_other_axes():
+    a, b = np.arange(12.0).reshape(3, 4, 1), np.arange(3.0).reshape(3, 1, 1) + 1
+    found = xp.linalg.cross(xp.asarray(a), xp.asarray(b), axis=-3)
+    np.testing.assert_allclose(np.asarray(found), np.cross(a, np.broadcast_to(b, a.shape), axis=0))
+    found = xp.linalg.cross(xp.ones((2, 3)), xp.asarray([1.0, 2.0, 3.0]))
+    assert found.tolist() == [[1.0, -2.0, 1.0]] * 2
+    with pytest.raises(IndexError, match=r"cross\(\): axis -2 is out of bounds for an array of 1 axes"):
+        xp.linalg.cross(xp.ones((2, 3)), xp.ones(3), axis=-2)
+
+
+def test_masks_with_an_empty_axis_fit_any():
+    x, b = xp.ones((2, 3)), np.ones((2, 3))
+    for shape in [(0,), (2, 0), (0, 3)]:
+        mask = np.zeros(shape, bool)
+        assert tuple(x[xp.asarray(mask)].shape) == b[mask].shape
+        x[xp.asarray(mask)] = 5.0
+    assert x.tolist() == b.tolist()
+    with pytest.raises(IndexError, match="does not match the shape"):
+        x[xp.asarray(np.zeros((1, 0), bool))]
+
+
+@pytest.mark.parametrize("version", [(0, 5), (0, 0), (1, 0), (2, 0), None])
+def test_dlpack_for_consumers_of_any_version(version):
+    for x in (xp.asarray(A), xp.asarray(A) * 2 + 1):
+        assert "dltensor" in repr(x.__dlpack__(max_version=version))
 
 
 def test_indexing():

@@ -5,6 +5,7 @@ import pytest
 
 import lazyxla as lx
 import lazyxla.nn.functional as F
+from lazyxla.devices import denormals
 
 pytestmark = pytest.mark.usefixtures("by_numpy")
 
@@ -28,6 +29,46 @@ def computed(x):
     lx.sync()
     lx.lowering.by_numpy.enabled[0] = True
     return t
+
+
+def both(f, clean, by_numpy):
+    """A function's results by NumPy, or where it leaves them to XLA by that, and compiled."""
+    found = f().numpy().copy()
+    by_numpy.enabled[0] = False
+    lx.lowering.clear_cache()
+    return found, f().numpy()
+
+
+def test_complex_numbers_are_as_compiled(clean, by_numpy):
+    parts = [0.0, -0.0, 1.0, -2.5, np.inf, -np.inf, np.nan]
+    z = np.array([complex(a, b) for a in parts for b in parts])
+    for f in (lx.expm1, lx.exp, lx.log, lx.log1p, lx.tanh, lx.cos):
+        found, expected = both(lambda: f(lx.tensor(z)), clean, by_numpy)  # noqa: B023
+        by_numpy.enabled[0] = True
+        for part in ("real", "imag"):
+            np.testing.assert_allclose(np.abs(getattr(found, part)), np.abs(getattr(expected, part)), rtol=1e-12)
+    found, expected = both(lambda: lx.complex(lx.tensor(z.real.copy()), lx.tensor(z.imag.copy())), clean, by_numpy)
+    for part in (found, expected):
+        np.testing.assert_array_equal(part.view(np.int64), z.view(np.int64))
+
+
+@pytest.mark.skipif(not denormals._known, reason="this machine's way to take the smallest floats for 0 is unknown")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_smallest_floats_are_as_compiled(dtype, clean, by_numpy):
+    least = np.finfo(dtype).smallest_normal
+    x = np.array([least / 2, -least / 4, least, 0.0, 1.0], dtype)
+
+    def f():
+        t = lx.tensor(x)
+        return lx.stack([(t == 0).double(), t.sign().double(), (t * 3).double(), (1 / t).double(), (t * 0.5).flip(0).double()])
+
+    clean.reset()
+    found = f().numpy().copy()
+    assert counts() == (0, 1)
+    by_numpy.enabled[0] = False
+    lx.lowering.clear_cache()
+    np.testing.assert_array_equal(found, f().numpy())
+    assert found[0].tolist() == [1, 1, 0, 1, 0] and x[0] > 0  # and this thread's floats are as before
 
 
 READ = {

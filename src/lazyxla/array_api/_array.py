@@ -39,6 +39,10 @@ def _plain_key(x: Tensor, key: Any) -> tuple[Any, tuple[int, ...]]:
             items[i] = item = bool(item)
         if isinstance(item, Tensor) and item.dtype is dtypes.uint8:
             items[i] = item = item.to(dtypes.int64)  # PyTorch's old masks
+        if isinstance(item, Tensor) and item.dtype is dtypes.bool_ and 0 in item.shape:
+            part = tuple(x.shape[axis : axis + item.ndim])
+            if len(part) == item.ndim and all(n in (0, m) for n, m in zip(item.shape, part)):
+                items[i] = item = lx["zeros"](part, dtype=dtypes.bool_, device=x.device)  # as NumPy, an empty axis fits any
         if item is None or isinstance(item, bool):
             continue
         if item is Ellipsis:

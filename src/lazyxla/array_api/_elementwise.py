@@ -108,7 +108,6 @@ asin, asinh = _unary("asin", "Inverse sine.", None, True), _unary("asinh", "Inve
 atan, atanh = _unary("atan", "Inverse tangent.", None, True), _unary("atanh", "Inverse hyperbolic tangent.", None, True)
 cos, cosh = _unary("cos", "Cosine.", None, True), _unary("cosh", "Hyperbolic cosine.", None, True)
 sin, sinh = _unary("sin", "Sine.", None, True), _unary("sinh", "Hyperbolic sine.", None, True)
-tan, tanh = _unary("tan", "Tangent.", None, True), _unary("tanh", "Hyperbolic tangent.", None, True)
 exp, expm1 = _unary("exp", "e to the power of x.", None, True), _unary("expm1", "e to the power of x, less 1.", None, True)
 log, log1p = _unary("log", "Natural logarithm.", None, True), _unary("log1p", "Logarithm of 1 + x.", None, True)
 log2, log10 = _unary("log2", "Logarithm to base 2.", None, True), _unary("log10", "Logarithm to base 10.", None, True)
@@ -126,6 +125,27 @@ signbit = _unary("signbit", "Whether the sign bit is set (that of -0.0 is).")
 logical_not = _unary("logical_not", "Whether not.")
 bitwise_invert = _unary("bitwise_invert", "Each bit (or truth value) inverted.", "bitwise_not")
 conj = _unary("conj", "The complex conjugate.")
+
+
+def tanh(x: Tensor, /) -> Tensor:
+    """Hyperbolic tangent. Of an infinite complex number, the imaginary part keeps its sign (C gives that of sin 2b)."""
+    x = floating("tanh", x)
+    out = lx["tanh"](x)
+    if is_complex(x):
+        a, b = _real(x), _imag(x)
+        v = _where(lx["isinf"](a), lx["copysign"](lx["zeros_like"](b), b), _imag(out))
+        out = _complex(_real(out), v)
+    return like(out, x)  # type: ignore[no-any-return]
+
+
+def tan(x: Tensor, /) -> Tensor:
+    """Tangent. Of a complex number, ``-1j * tanh(x * 1j)``."""
+    x = floating("tan", x)
+    out = lx["tan"](x)
+    if is_complex(x):
+        a, b = _real(x), _imag(x)
+        out = _complex(_where(lx["isinf"](b), lx["copysign"](lx["zeros_like"](a), a), _real(out)), _imag(out))
+    return like(out, x)  # type: ignore[no-any-return]
 
 
 def sign(x: Tensor, /) -> Tensor:
@@ -200,12 +220,13 @@ pow = _binary("pow", "x1 to the power of x2.", _pow, True)
 
 
 def _quotient(a: Any, b: Any) -> Tensor:
-    """Rounded down; of an infinite number (where PyTorch gives NaN) infinite, a zero with the sign of the quotient."""
+    """``divide`` rounded down, with its zeros and infinities: PyTorch's, as Python's, is NaN of an infinite number, and -1 of
+    numbers of different signs where the divisor is infinite."""
     q = lx["floor_divide"](a, b)
     if a.dtype.category != FLOAT:
         return q  # type: ignore[no-any-return]
     q = _where(q == 0, lx["copysign"](lx["zeros_like"](q), a) * lx["copysign"](lx["ones_like"](q), b), q)
-    return _where(lx["isinf"](a) & ~lx["isinf"](b), lx["div"](a, b), q)  # type: ignore[no-any-return]
+    return _where(lx["isinf"](a) ^ lx["isinf"](b), lx["div"](a, b), q)  # type: ignore[no-any-return]
 
 
 def _rest(a: Any, b: Any) -> Tensor:

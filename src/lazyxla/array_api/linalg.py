@@ -77,12 +77,17 @@ def cholesky(x: Tensor, /, *, upper: bool = False) -> Tensor:
 
 
 def cross(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
-    """The cross product of vectors of 3 along an axis."""
+    """The cross product of vectors of 3 along an axis, counted from the end; the other axes are broadcast."""
     a, b = pair("cross", tensor("cross", x1), tensor("cross", x2))
+    for x in (a, b):
+        each_axis("cross", x, (axis,))
     if a.shape[axis] != 3 or b.shape[axis] != 3:
         raise ValueError(
             f"cross(): axis {axis} of {tuple(a.shape)} and {tuple(b.shape)} must have size 3  ({user_line()})"
         )
+    if axis < 0:
+        shape = lx["broadcast_shapes"](a.shape, b.shape)
+        a, b = (lx["broadcast_to"](x, shape) for x in (a, b))
     return like(torch_linalg.cross(a, b, dim=axis), x1, x2)  # type: ignore[no-any-return]
 
 
