@@ -116,6 +116,8 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
             raise Unpadded("rows of what is of a fixed size")
         if not p.rows and not any(n.sig.op is WHILE for n in new_order):
             return None
+        if not wanted and not arrays:  # it would compute nothing
+            return None
         _can_wait([v for v in singles if sizes.any_open(v)])
     except (Unpadded, TypeRuleError):  # the latter where a size was not found to be open
         return None

@@ -110,12 +110,15 @@ from .amp import (  # noqa: E402
     set_autocast_dtype,
     set_autocast_enabled,
 )
+from .checks import PUBLIC as _checks  # noqa: E402
 from .compiling import compile  # noqa: E402
+from .foreach import PUBLIC as _foreach  # noqa: E402
 from .func import vmap  # noqa: E402
 from .switches import *  # noqa: E402, F403
 from .utils.dlpack import to_dlpack  # noqa: E402
 
 globals().update(lazy.public)
+globals().update(_checks | _foreach)
 
 __version__ = version.__version__
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
@@ -130,8 +133,8 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization",
-        "testing", "types",
+        "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "mps", "quantization",
+        "serialization", "testing", "types", "xpu",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
@@ -144,10 +147,12 @@ if TYPE_CHECKING:
         hub,
         jit,
         masked,
+        mps,
         quantization,
         serialization,
         testing,
         types,
+        xpu,
     )
     from .serialization import load, save
 
@@ -225,6 +230,7 @@ __all__ = [
     "masked",
     "memory_format",
     "metrics",
+    "mps",
     "native",
     "nested",
     "nn",
@@ -266,4 +272,5 @@ __all__ = [
     "version",
     "vmap",
     "while_loop",
+    "xpu",
 ]
