@@ -133,7 +133,7 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "mps", "quantization",
+        "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps", "quantization",
         "serialization", "testing", "types", "xpu",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
@@ -144,6 +144,7 @@ if TYPE_CHECKING:
         distributed,
         distributions,
         futures,
+        fx,
         hub,
         jit,
         masked,
@@ -203,6 +204,7 @@ __all__ = [
     "from_jax_function",
     "func",
     "futures",
+    "fx",
     "get_autocast_cpu_dtype",
     "get_autocast_dtype",
     "get_autocast_gpu_dtype",
