@@ -42,7 +42,7 @@ _check_not_implemented = _checker("_check_not_implemented", NotImplementedError)
 _check = _checker("_check", RuntimeError)
 
 
-def _check_is_size(i: Any, message: Callable[[], Any] | None = None, *, max: int | None = None) -> None:  # noqa: A002
+def _check_is_size(i: Any, message: Callable[[], Any] | None = None, *, max: int | None = None) -> None:
     """RuntimeError unless ``i`` may be a size: not negative, and not above ``max``."""
     _check(bool(i >= 0), message)
     _check(max is None or bool(i <= max), message)

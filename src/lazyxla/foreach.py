@@ -30,9 +30,9 @@ def _lists(*lists: Sequence[Any]) -> int:
         raise RuntimeError(f"Tensor list must have at least one tensor.  ({user_line()})")
     for other in lists[1:]:
         if len(other) != n:
-            what = "Tensor lists must have the same number of tensors" if isinstance(other[:1], (list, tuple)) and all(
-                isinstance(t, Tensor) for t in other
-            ) else "Tensor list must have same number of elements as scalar list"  # fmt: skip
+            what = "Tensor list must have same number of elements as scalar list"
+            if all(isinstance(t, Tensor) for t in other):
+                what = "Tensor lists must have the same number of tensors"
             raise RuntimeError(f"{what}, got {n} and {len(other)}  ({user_line()})")
     return n
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 
 def device_count() -> int:
     """0."""
@@ -15,13 +13,9 @@ def is_available() -> bool:
     return False
 
 
-
 def empty_cache() -> None:
     """Nothing is cached."""
 
 
 def manual_seed(seed: int) -> None:
     """Without effect, as in PyTorch where there is no such device."""
-
-
-
