@@ -1,4 +1,4 @@
-"""Assertions that programs write as functions, as ``torch._assert`` and ``torch._check``; and other names of matrix products."""
+"""Assertions that programs write as functions, as ``torch._assert`` and ``torch._check``; other names of a product and a size."""
 
 from __future__ import annotations
 
