@@ -1,4 +1,4 @@
-"""Assertions that programs write as functions, as ``torch._assert`` and ``torch._check``; other names of a product and a size."""
+"""Assertions as functions, such as ``torch._assert`` and ``torch._check``; other names of a product and of sizes."""
 
 from __future__ import annotations
 
