@@ -52,7 +52,16 @@ def foreign(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 
 def _is_foreign(x: Any) -> bool:
     kind = type(x)
-    return kind is not Tensor and hasattr(kind, "__torch_function__") and not isinstance(x, (Tensor, type))
+    return (
+        kind is not Tensor and hasattr(kind, "__torch_function__") and not isinstance(x, (Tensor, type))
+        and not _of_pytorch(kind)
+    )  # fmt: skip
+
+
+def _of_pytorch(kind: type) -> bool:
+    """Whether a type is PyTorch's own tensor, whose ``__torch_function__`` would call the function again: it is an array
+    like others, for functions that take arrays."""
+    return any(c.__name__ == "TensorBase" and c.__module__ == "torch._C" for c in kind.__mro__)
 
 
 def overridden(f: Callable[..., Any], others: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -362,6 +362,8 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         if dtype.startswith("torch.cuda."):
             self = transfer(self, devices.canonical("cuda"))
         return convert(self, getattr(dtypes, found if found != "bool" else "bool_"))
+    if dtype is Tensor:  # PyTorch's name of the default tensor type
+        return convert(self, dtypes.get_default_dtype())
     place = getattr(dtype, "place", None)
     self = self if place is None else transfer(self, devices.canonical(place))
     return convert(self, dtypes.as_dtype(getattr(dtype, "dtype", dtype)))
