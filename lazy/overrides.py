@@ -64,6 +64,12 @@ def _of_pytorch(kind: type) -> bool:
     return any(c.__name__ == "TensorBase" and c.__module__ == "torch._C" for c in kind.__mro__)
 
 
+def kind_of(x: Any) -> str:
+    """The name of a type for a message; with its module where it is called as ours is."""
+    kind = type(x)
+    return f"{kind.__module__}.{kind.__name__}" if kind.__name__ == Tensor.__name__ else kind.__name__
+
+
 def overridden(f: Callable[..., Any], others: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What the types of ``others`` make of a call: the first answer that is not NotImplemented, subclasses asked first.
 
@@ -104,4 +110,4 @@ def _public(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-__all__ = ["ANY_TENSOR", "OtherTensor", "foreign", "overridden"]
+__all__ = ["ANY_TENSOR", "OtherTensor", "foreign", "kind_of", "overridden"]

@@ -105,3 +105,8 @@ def test_pytorchs_own_tensors_are_arrays():
     assert lx.tensor(Other()).tolist() == lx.as_tensor(Other()).tolist() == [1.0, 2.0]
     with pytest.raises(TypeError, match="must be Tensor, not Other"):
         lx.mm(lx.ones(2, 2), Other())
+    Other.__name__, Other.__module__ = "Tensor", "torch"
+    with pytest.raises(TypeError, match=r"must be Tensor, not torch\.Tensor"):
+        lx.mm(lx.ones(2, 2), Other())
+    with pytest.raises(TypeError, match=r"a tensor or a number is expected, not torch\.Tensor"):
+        lx.ones(2) + Other()
