@@ -52,7 +52,22 @@ def foreign(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 
 def _is_foreign(x: Any) -> bool:
     kind = type(x)
-    return kind is not Tensor and hasattr(kind, "__torch_function__") and not isinstance(x, (Tensor, type))
+    return (
+        kind is not Tensor and hasattr(kind, "__torch_function__") and not isinstance(x, (Tensor, type))
+        and not _of_pytorch(kind)
+    )  # fmt: skip
+
+
+def _of_pytorch(kind: type) -> bool:
+    """Whether a type is PyTorch's own tensor, whose ``__torch_function__`` would call the function again: it is an array
+    like others, for functions that take arrays."""
+    return any(c.__name__ == "TensorBase" and c.__module__ == "torch._C" for c in kind.__mro__)
+
+
+def kind_of(x: Any) -> str:
+    """The name of a type for a message; with its module where it is called as ours is."""
+    kind = type(x)
+    return f"{kind.__module__}.{kind.__name__}" if kind.__name__ == Tensor.__name__ else kind.__name__
 
 
 def overridden(f: Callable[..., Any], others: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -95,4 +110,4 @@ def _public(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-__all__ = ["ANY_TENSOR", "OtherTensor", "foreign", "overridden"]
+__all__ = ["ANY_TENSOR", "OtherTensor", "foreign", "kind_of", "overridden"]

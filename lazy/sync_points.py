@@ -49,6 +49,10 @@ def sync_for(t: Any, cause: str) -> None:
     """Dispatch what is pending, the value of ``t`` among it."""
     levels.check_read(t, cause)
     _run_all(f"{cause} at {user_line()}", t)
+    node = t._node
+    if node is not None and node.buffer is None and not isinstance(node, HostValue):
+        with lock:
+            sockets.execute([node], cause)  # what ran left it as a row of an array, or made nothing of a size that is open
     _new_step()
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..lazy import ops
-from ..lazy.graph import Node, after_inputs, computed_as, leaf, signature
+import numpy as np
+
+from ..lazy import dtypes, ops
+from ..lazy.graph import Aval, HostValue, Node, after_inputs, computed_as, leaf, leaf_signature, scalar, signature
 from .emit import Plan
 from .nodes import make
 from .rolling import rolled
@@ -90,15 +92,24 @@ def settle(found: Bundled, order: list[Node], roots: Sequence[int], results: Seq
     return made
 
 
-def become_rows(nodes: Sequence[tuple[Node, int]], array: Node) -> None:
-    """Let pending nodes be rows of an array that is there."""
+def become_rows(nodes: Sequence[tuple[Node, int]], array: Node, moving: bool = False) -> None:
+    """Let pending nodes be rows of an array that is there. ``moving``: which row is a number, so that what is made of one
+    and then of the next is one program."""
     rest = array.sig.aval.shape[1:]
+    index = Aval((), dtypes.int32, array.sig.aval.device)
     for node, at in nodes:
-        part = make(
-            ops.slice_, [array], node, start=(at, *(0 for _ in rest)), limit=(at + 1, *rest),
-            strides=(1,) * array.sig.aval.ndim,
-        )  # fmt: skip
-        part.serial = max(x.serial for x in node.inputs)  # before the row's, after what it was computed from
+        before = max(x.serial for x in node.inputs)
+        if moving:
+            start = HostValue(leaf_signature(scalar, index), np.array(at, np.int32), node.code, node.lasti)
+            zero = make(ops.constant, (), node, data=bytes(4), aval=index)
+            start.serial = zero.serial = before
+            part = make(ops.dynamic_slice, [array, start, *(zero for _ in rest)], node, sizes=(1, *rest))
+        else:
+            part = make(
+                ops.slice_, [array], node, start=(at, *(0 for _ in rest)), limit=(at + 1, *rest),
+                strides=(1,) * array.sig.aval.ndim,
+            )  # fmt: skip
+        part.serial = before  # before the row's, after what it was computed from
         node.sig, node.inputs = signature(ops.reshape, (part.sig.aval,), (rest,)), (part,)
 
 

@@ -66,12 +66,12 @@ class Padded:
         for places in self.packed:
             values = [order[x].value if type(x) is int else x for x in places]  # type: ignore[attr-defined]
             arguments.append(devices.put_small(np.concatenate([np.reshape(v, -1) for v in values]), device))
-        last = order[self.roots[-1]]
+        last = order[self.roots[-1] if self.roots else self.arrays[-1][1][-1][0]]
         results = profiling.run(self.executable, arguments, last.sig, last.code, last.lasti)
         for i, buffer in zip(self.roots, results):
             computed_as(order[i], buffer)
         for (aval, rows), buffer in zip(self.arrays, results[len(self.roots) :]):
-            bundles.become_rows([(order[i], at) for i, at in rows], leaf(aval, buffer))
+            bundles.become_rows([(order[i], at) for i, at in rows], leaf(aval, buffer), moving=True)
         metrics.count("executions")
         metrics.count("lengths_padded")
         metrics.count("ops_executed", len(order) - len(self.taken))
@@ -115,6 +115,8 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
         if any(sizes.of(array, 0) is None for array in arrays):
             raise Unpadded("rows of what is of a fixed size")
         if not p.rows and not any(n.sig.op is WHILE for n in new_order):
+            return None
+        if not wanted and not arrays:  # it would compute nothing
             return None
         _can_wait([v for v in singles if sizes.any_open(v)])
     except (Unpadded, TypeRuleError):  # the latter where a size was not found to be open

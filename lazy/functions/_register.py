@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from ..overrides import foreign, overridden
+from ..overrides import foreign, kind_of, overridden
 from ..record import mode, user_line
 from ..replay.arguments import numeric
 from ..replay.follower import readers
@@ -165,7 +165,7 @@ def _blame_argument(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         wanted = inspect.signature(f).parameters[name].annotation
         if wanted == "Tensor" and not isinstance(value, Tensor):
             raise TypeError(
-                f"{f.__name__}(): argument '{name}' (position {i}) must be Tensor, not {type(value).__name__}"
+                f"{f.__name__}(): argument '{name}' (position {i}) must be Tensor, not {kind_of(value)}"
                 f"  ({user_line()})"
             ) from None
         if wanted == "int" and not hasattr(value, "__index__"):

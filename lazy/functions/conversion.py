@@ -13,6 +13,7 @@ from .. import dtypes, ops
 from .. import record as rec
 from ..dtypes import COMPLEX, DType, promote_types
 from ..graph import Aval, HostValue, Node, Signature, leaf
+from ..overrides import kind_of
 from ..record import GradNode, mode, number, user_line, wrap
 from ..replay.state import S, entry_point
 from ..tensors import Tensor
@@ -162,7 +163,7 @@ def python_kind(x: Any) -> type:
             return kind
     if isinstance(x, np.generic):
         return type(x.item())
-    raise TypeError(f"a tensor or a number is expected, not {type(x).__name__}  ({user_line()})")
+    raise TypeError(f"a tensor or a number is expected, not {kind_of(x)}  ({user_line()})")
 
 
 def as_tensor_like(x: Any, like: Tensor) -> Any:
@@ -362,6 +363,8 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         if dtype.startswith("torch.cuda."):
             self = transfer(self, devices.canonical("cuda"))
         return convert(self, getattr(dtypes, found if found != "bool" else "bool_"))
+    if dtype is Tensor:  # PyTorch's name of the default tensor type
+        return convert(self, dtypes.get_default_dtype())
     place = getattr(dtype, "place", None)
     self = self if place is None else transfer(self, devices.canonical(place))
     return convert(self, dtypes.as_dtype(getattr(dtype, "dtype", dtype)))

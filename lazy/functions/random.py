@@ -198,12 +198,15 @@ def integers(low: int, high: int, shape: tuple[int, ...], dtype: DType, device: 
 
 @function
 def randint(
-    low: Any, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Integers from low (0 unless given) up to, not including, high."""
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:  # randint(9, size=(2,))
+        low, high = 0, low
+    low = 0 if low is None else low
     shape = (size,) if isinstance(size, int) else tuple(size)
     out = integers(
         int(low), int(high), shape, dtypes.as_dtype(dtype or dtypes.int64), devices.canonical(device), generator

@@ -56,6 +56,7 @@ from .lazy.layouts import (
     contiguous_format,
     jagged,
     layout,
+    legacy_contiguous_format,
     memory_format,
     preserve_format,
     sparse_bsc,
@@ -110,12 +111,13 @@ from .amp import (  # noqa: E402
     set_autocast_dtype,
     set_autocast_enabled,
 )
+from .checks import PUBLIC as _checks  # noqa: E402
 from .compiling import compile  # noqa: E402
 from .func import vmap  # noqa: E402
 from .switches import *  # noqa: E402, F403
 from .utils.dlpack import to_dlpack  # noqa: E402
 
-globals().update(lazy.public)
+globals().update(lazy.public | _checks)
 
 __version__ = version.__version__
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
@@ -130,8 +132,8 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization",
-        "testing", "types",
+        "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps", "quantization",
+        "serialization", "testing", "types", "xpu",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
@@ -141,13 +143,16 @@ if TYPE_CHECKING:
         distributed,
         distributions,
         futures,
+        fx,
         hub,
         jit,
         masked,
+        mps,
         quantization,
         serialization,
         testing,
         types,
+        xpu,
     )
     from .serialization import load, save
 
@@ -198,6 +203,7 @@ __all__ = [
     "from_jax_function",
     "func",
     "futures",
+    "fx",
     "get_autocast_cpu_dtype",
     "get_autocast_dtype",
     "get_autocast_gpu_dtype",
@@ -218,6 +224,7 @@ __all__ = [
     "jit",
     "layout",
     "lazy",
+    "legacy_contiguous_format",
     "linalg",
     "load",
     "lowering",
@@ -225,6 +232,7 @@ __all__ = [
     "masked",
     "memory_format",
     "metrics",
+    "mps",
     "native",
     "nested",
     "nn",
@@ -266,4 +274,5 @@ __all__ = [
     "version",
     "vmap",
     "while_loop",
+    "xpu",
 ]

@@ -15,18 +15,21 @@ import tqdm
 
 __all__ = ["download_url_to_file", "get_dir", "load_state_dict_from_url", "set_dir"]
 
-_CHECKSUM = re.compile(r"-([a-f0-9]{6,64})\.")  # resnet18-f37072fd.pth: the first digits of its SHA-256
+HASH_REGEX = re.compile(r"-([a-f0-9]{6,64})\.")  # resnet18-f37072fd.pth: the first digits of its SHA-256
 _PIECE = 1 << 20
 _chosen: list[str] = []
 
 
-def get_dir() -> str:
-    """The folder that downloads are kept in: what ``set_dir`` said, else ``$TORCH_HOME/hub``, else
-    ``$XDG_CACHE_HOME/lazyxla/hub`` (``~/.cache/lazyxla/hub``)."""
-    if _chosen:
-        return _chosen[-1]
+def _get_torch_home() -> str:
+    """``$TORCH_HOME``, else ``$XDG_CACHE_HOME/lazyxla`` (``~/.cache/lazyxla``)."""
     home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lazyxla"
-    return str(Path(home).expanduser() / "hub")
+    return str(Path(home).expanduser())
+
+
+def get_dir() -> str:
+    """The folder that downloads are kept in: what ``set_dir`` said, else ``hub`` in the folder that ``$TORCH_HOME`` or
+    else ``$XDG_CACHE_HOME`` says (``~/.cache/lazyxla/hub``)."""
+    return _chosen[-1] if _chosen else str(Path(_get_torch_home()) / "hub")
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
@@ -71,6 +74,6 @@ def load_state_dict_from_url(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (file_name or Path(urlparse(url).path).name)
     if not path.exists():
-        known = _CHECKSUM.search(path.name) if check_hash else None
+        known = HASH_REGEX.search(path.name) if check_hash else None
         download_url_to_file(url, path, known.group(1) if known else None, progress)
     return load(str(path), map_location=map_location, weights_only=weights_only)

@@ -361,3 +361,40 @@ def test_anomaly_mode_is_kept():
         assert lx.is_anomaly_enabled()
     assert not lx.is_anomaly_enabled()
     lx.autograd.set_detect_anomaly(False)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 3), (2, 1), (1, 1, 1)])
+def test_a_gradient_of_what_a_function_broadcast_is_summed(shape):
+    """As PyTorch does, where ``backward`` gives it in the broadcast shape; 2 d/dw sum(c w) is c summed over what was 1."""
+
+    class Scaled(lx.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x)
+            return x * w
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return None, g * x
+
+    c = np.arange(6.0).reshape(1, 2, 3) + 1
+    w = lx.ones(shape, dtype=lx.float64, requires_grad=True)
+    Scaled.apply(lx.tensor(c), w).sum().backward()
+    aligned = (1,) * (3 - len(shape)) + shape
+    axes = tuple(i for i, n in enumerate(aligned) if n == 1)
+    assert w.grad.shape == shape and np.array_equal(w.grad.numpy(), c.sum(axes, keepdims=True).reshape(shape))
+
+
+def test_a_gradient_that_does_not_fit_is_refused():
+    class Wrong(lx.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return lx.ones(3)
+
+    with pytest.raises(RuntimeError, match=r"invalid gradient at index 0 - got \[3\] but expected shape compatible with \[2\]"):
+        Wrong.apply(lx.ones(2, requires_grad=True)).sum().backward()

@@ -3,8 +3,10 @@
 import copy
 from typing import get_args
 
+import pytest
+
 import lazyxla as lx
-from lazyxla import compiler
+from lazyxla import backends, compiler, fx, hub, jit, mps, xpu
 from lazyxla.autograd.function import Function, FunctionCtx, InplaceFunction
 from lazyxla.types import Device, Number, _size
 
@@ -54,3 +56,64 @@ def test_reset_forgets_programs():
     compiler.reset()
     assert (x * 2).tolist() == [2, 2, 2]
     assert lx.metrics.report(as_dict=True)["compiles"] > compiles
+
+
+def test_assertions_as_functions():
+    lx._assert(lx.tensor(1) > 0, "never said")
+    with pytest.raises(AssertionError, match="not positive"):
+        lx._assert(lx.tensor(-1) > 0, "not positive")
+    for name, error in (
+        ("_check", RuntimeError), ("_check_value", ValueError), ("_check_index", IndexError), ("_check_type", TypeError),
+        ("_check_not_implemented", NotImplementedError),
+    ):  # fmt: skip
+        check = getattr(lx, name)
+        assert check(True, lambda: 1 / 0) is None
+        with pytest.raises(error, match="^3 is wrong$"):
+            check(False, lambda: "3 is wrong")
+        with pytest.raises(error, match="Expected cond to be True"):
+            check(False)
+    with pytest.raises(TypeError, match="cond must be a bool, but got a Tensor. For tensor"):
+        lx._check(lx.tensor(True))
+    with pytest.raises(TypeError, match="message must be a callable"):
+        lx._check(False, "words")
+    lx._check_is_size(3, max=3)
+    lx._check_tensor_all(lx.tensor([True, True]))
+    with pytest.raises(RuntimeError):
+        lx._check_is_size(-1)
+    with pytest.raises(RuntimeError):
+        lx._check_is_size(4, max=3)
+    with pytest.raises(RuntimeError, match="some are not"):
+        lx._check_tensor_all(lx.tensor([True, False]), lambda: "some are not")
+
+
+def test_sizes_and_products_by_other_names():
+    assert lx._shape_as_tensor(lx.ones(2, 3)).tolist() == [2, 3]
+    sparse = lx.tensor([[0.0, 2.0], [1.0, 0.0]]).to_sparse()
+    assert lx.dsmm(sparse, lx.tensor([[1.0], [5.0]])).tolist() == [[10.0], [1.0]]
+
+
+def test_devices_that_are_not_here():
+    assert not xpu.is_available() and not mps.is_available() and xpu.device_count() == mps.device_count() == 0
+    assert not xpu.is_bf16_supported() and xpu.empty_cache() is None and mps.empty_cache() is None
+    for place in (xpu, mps):
+        place.manual_seed(0)
+    xpu.manual_seed_all(0)
+    with pytest.raises(RuntimeError, match="No XPU"):
+        xpu.synchronize()
+    assert backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2", "AVX512")
+    assert backends.opt_einsum.is_available() and backends.opt_einsum.enabled and backends.opt_einsum.strategy == "auto"
+
+
+def test_marks_for_pytorchs_compilers(monkeypatch):
+    def f(x):
+        return x
+
+    assert jit._overload_method(f) is jit._overload(f) is jit._script_if_tracing(f) is fx.wrap(f) is f
+    assert fx.wrap("f") == "f"
+    with pytest.raises(RuntimeError, match="callable or string"):
+        fx.wrap(3)
+    with pytest.raises(NotImplementedError, match="symbolically"):
+        fx.Proxy()
+    monkeypatch.setenv("TORCH_HOME", "/somewhere")
+    assert hub._get_torch_home() == "/somewhere"
+    assert hub.HASH_REGEX.search("resnet18-f37072fd.pth").group(1) == "f37072fd"

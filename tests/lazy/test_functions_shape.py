@@ -98,6 +98,7 @@ def test_creation():
     assert isinstance(lx.ones(2), lx.FloatTensor) and not isinstance(like, lx.FloatTensor) and isinstance(like,
         lx.LongTensor)
     assert like.type("torch.FloatTensor").dtype is lx.float32 and like.type(lx.DoubleTensor).dtype is lx.float64
+    assert like.type(lx.Tensor).dtype is lx.get_default_dtype()
     assert like.type() == "torch.LongTensor" and lx.empty_strided((2, 3), (3, 1)).shape == (2, 3)
 
 

@@ -84,3 +84,29 @@ def test_steps_with_such_objects_are_followed(metrics):
     assert np.allclose(w.detach().numpy(), 0.2**8, rtol=1e-4)
     d.value = 1.0  # another program, and the other result
     assert lx.mm(d, w).sum().item() == pytest.approx(6 * 0.2**8, rel=1e-4)
+
+
+def test_pytorchs_own_tensors_are_arrays():
+    """Their ``__torch_function__`` would call the function again, without end."""
+
+    class TensorBase:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return func(*args, **(kwargs or {}))
+
+        def __array__(self, dtype=None, copy=None):
+            return np.array([1.0, 2.0], dtype)
+
+    TensorBase.__module__ = "torch._C"
+
+    class Other(TensorBase):
+        pass
+
+    assert lx.tensor(Other()).tolist() == lx.as_tensor(Other()).tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match="must be Tensor, not Other"):
+        lx.mm(lx.ones(2, 2), Other())
+    Other.__name__, Other.__module__ = "Tensor", "torch"
+    with pytest.raises(TypeError, match=r"must be Tensor, not torch\.Tensor"):
+        lx.mm(lx.ones(2, 2), Other())
+    with pytest.raises(TypeError, match=r"a tensor or a number is expected, not torch\.Tensor"):
+        lx.ones(2) + Other()

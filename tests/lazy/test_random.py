@@ -121,3 +121,18 @@ def test_new_numbers_do_not_recompile(metrics):
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: lx.randint(7, (4000,)),
+        lambda: lx.randint(7, size=(4000,)),
+        lambda: lx.randint(high=7, size=(4000,)),
+        lambda: lx.randint(0, 7, size=(4000,)),
+        lambda: lx.randint(low=0, high=7, size=(4000,)),
+    ],
+)
+def test_integers_in_each_form_of_the_call(draw):
+    found = draw()
+    assert found.shape == (4000,) and found.dtype is lx.int64 and set(found.tolist()) == set(range(7))

@@ -114,6 +114,23 @@ def test_a_result_as_long_as_the_episode_is_there_when_read(metrics):
     assert metrics.report(as_dict=True)["lengths_padded"] == 1
 
 
+def test_values_that_are_read_one_by_one_are_there(metrics):
+    """The read of one of many runs them all, as rows of an array: that one has its value none the less."""
+    lx.lowering.clear_cache()
+    for n in (12, 20, 15, 18, 11):
+        r = np.random.default_rng(n).normal(size=n).astype(np.float32)
+        weights = normalised(lx.tensor(r))
+        expected = (r - r.mean()) / (r.std(ddof=1) + 1e-6)
+        found = [lx.tensor([w]) for w in weights]
+        np.testing.assert_allclose([x.item() for x in found], expected, rtol=1e-5, atol=1e-6)
+        whole = [w * 2 for w in weights]  # all still to be computed when the first is read
+        rows = [w.sin().cos().tanh() for w in lx.tensor(r)]
+        assert rows[0].item() == pytest.approx(math.tanh(math.cos(math.sin(r[0]))), rel=1e-5)
+        np.testing.assert_allclose([x.item() for x in rows], np.tanh(np.cos(np.sin(r))), rtol=1e-5)
+        np.testing.assert_allclose([x.item() for x in whole], 2 * expected, rtol=1e-5, atol=1e-6)
+    assert metrics.report(as_dict=True)["lengths_padded"] >= 2
+
+
 def test_what_cannot_be_padded_is_compiled_as_it_is(metrics):
     """The order of the losses is that of all of them: nothing may be put behind."""
     lx.lowering.clear_cache()

@@ -4,6 +4,16 @@ import numpy as np
 import pytest
 
 import lazyxla as lx
+from lazyxla.optim.optimizer import (
+    Optimizer,
+    ParamsT,
+    _default_to_fused_or_foreach,
+    _get_value,
+    _use_grad_for_differentiable,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+    required,
+)
 
 # Three parameters after 20 steps from the same start (float64).
 OPTIMIZERS = [
@@ -372,3 +382,52 @@ def test_the_gradient_may_be_shared_in_place():
     before = w.grad.clone().numpy()
     lx.optim.SGD([w], lr=0.1, momentum=0.9, weight_decay=0.1).step()
     assert np.array_equal(w.grad.numpy(), before)
+
+
+def test_hooks_of_every_optimizer():
+    w, b = start()
+    first, second = lx.optim.SGD([w], lr=0.1), lx.optim.Adam([b])
+    seen = []
+    handles = [
+        register_optimizer_step_pre_hook(lambda o, args, kwargs: seen.append(("pre", o))),
+        register_optimizer_step_post_hook(lambda o, args, kwargs: seen.append(("post", o))),
+        first.register_step_pre_hook(lambda o, args, kwargs: seen.append(("own pre", o))),
+        first.register_step_post_hook(lambda o, args, kwargs: seen.append(("own post", o))),
+    ]
+    first.step()
+    assert seen == [("pre", first), ("own pre", first), ("own post", first), ("post", first)]
+    second.step()
+    assert seen[4:] == [("pre", second), ("post", second)]
+    for handle in handles:
+        handle.remove()
+    first.step(), second.step()
+    assert len(seen) == 6
+
+
+class Plain(Optimizer):
+    """Gradient descent, as optimizers in papers' repositories are written."""
+
+    def __init__(self, params: ParamsT, lr=required, differentiable=False):
+        if lr is not required and lr < 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        super().__init__(params, {"lr": lr, "differentiable": differentiable})
+
+    @_use_grad_for_differentiable
+    def step(self, closure=None):
+        assert not lx.is_grad_enabled()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            lx._foreach_add_(params, [p.grad for p in params], alpha=-group["lr"])
+
+
+def test_an_optimizer_written_with_what_pytorchs_module_has():
+    assert repr(required) == "<required parameter>" and Plain([lx.ones(1)]).defaults["lr"] is required
+    w, b = start()
+    (w.sum() * 2 + b.sum() * 3).backward()
+    expected = [w.detach().numpy() - 0.2, b.detach().numpy() - np.float32(0.3)]
+    optimizer = Plain([w, b], lr=0.1)
+    optimizer.step()
+    np.testing.assert_allclose(w.detach().numpy(), expected[0], rtol=1e-6)
+    np.testing.assert_allclose(b.detach().numpy(), expected[1], rtol=1e-6)
+    assert lx.is_grad_enabled() and _get_value(lx.tensor(3.0)) == _get_value(3.0) == 3.0
+    assert _default_to_fused_or_foreach([w, b], False, use_fused=True) == (False, False)

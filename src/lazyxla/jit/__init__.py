@@ -25,6 +25,9 @@ from .marks import (
 from .scripts import ScriptFunction, ScriptModule, freeze, load, optimize_for_inference, save, script, script_if_tracing
 from .traces import TracedModule, trace, trace_module
 
+_script_if_tracing = script_if_tracing
+_overload = _overload_method = export  # signatures for PyTorch's compiler: the function itself
+
 __all__ = [
     "Attribute",
     "Final",

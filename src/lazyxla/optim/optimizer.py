@@ -21,8 +21,31 @@ from .course import Course, Visit, course
 from .scalars import Scalars
 
 Params = Iterable[Any]
+ParamsT = Params
+
+
+class _Required:
+    """The default of an option that must be given, in optimizers of others."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+
+_EVERY: defaultdict[str, dict[int, Callable[..., Any]]] = defaultdict(dict)  # hooks of every optimizer
 
 _HOST = ("step", "mu_product")  # what the state keeps as host numbers and state_dict() shows as 0-d tensors
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """``hook(optimizer, args, kwargs)`` before each step of every optimizer, before its own hooks."""
+    return register(_EVERY["step_pre"], hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """``hook(optimizer, args, kwargs)`` after each step of every optimizer, after its own hooks."""
+    return register(_EVERY["step_post"], hook)
 
 
 class Optimizer:
@@ -286,7 +309,7 @@ def _whole_step(step: Callable[..., Any]) -> Callable[..., Any]:
             return step(self, *args, **kwargs)
         self._stepping = self._opt_called = True
         try:
-            for hook in list(self._hooks["step_pre"].values()):
+            for hook in [*_EVERY["step_pre"].values(), *self._hooks["step_pre"].values()]:
                 changed = hook(self, args, kwargs)
                 if changed is not None:
                     if not isinstance(changed, tuple) or len(changed) != 2:
@@ -300,7 +323,7 @@ def _whole_step(step: Callable[..., Any]) -> Callable[..., Any]:
             if S.capture is not None:
                 S.capture.step_ends()
             lx.step_boundary()
-            for hook in list(self._hooks["step_post"].values()):
+            for hook in [*self._hooks["step_post"].values(), *_EVERY["step_post"].values()]:
                 hook(self, args, kwargs)
             return result
         finally:
@@ -311,6 +334,27 @@ def _whole_step(step: Callable[..., Any]) -> Callable[..., Any]:
 
 _STEP = Optimizer.step
 Optimizer.step = _whole_step(Optimizer.step)  # type: ignore[method-assign]
+
+
+def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
+    """``step`` with gradients off, unless the optimizer was made with ``differentiable=True``: a decorator."""
+
+    @functools.wraps(step)
+    def quiet(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        with enable_grad() if self.defaults["differentiable"] else no_grad():
+            return step(self, *args, **kwargs)
+
+    return quiet
+
+
+def _default_to_fused_or_foreach(params: list[Tensor], differentiable: bool, use_fused: bool = False) -> tuple[bool, bool]:
+    """Neither: a step is one program however it is written."""
+    return False, False
+
+
+def _get_value(x: Any) -> Any:
+    """A step count as a number, or what it is."""
+    return x.item() if isinstance(x, Tensor) else x
 
 
 def _or(given: Any, otherwise: Any) -> Any:
