@@ -130,7 +130,7 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "array_api", "distributed", "distributions", "futures", "hub", "jit", "masked", "quantization", "serialization",
+        "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "quantization", "serialization",
         "testing", "types",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
@@ -141,6 +141,7 @@ if TYPE_CHECKING:
         distributed,
         distributions,
         futures,
+        fx,
         hub,
         jit,
         masked,
@@ -198,6 +199,7 @@ __all__ = [
     "from_jax_function",
     "func",
     "futures",
+    "fx",
     "get_autocast_cpu_dtype",
     "get_autocast_dtype",
     "get_autocast_gpu_dtype",

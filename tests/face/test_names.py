@@ -3,6 +3,8 @@
 import copy
 from typing import get_args
 
+import pytest
+
 import lazyxla as lx
 from lazyxla import compiler
 from lazyxla.autograd.function import Function, FunctionCtx, InplaceFunction
@@ -54,3 +56,13 @@ def test_reset_forgets_programs():
     compiler.reset()
     assert (x * 2).tolist() == [2, 2, 2]
     assert lx.metrics.report(as_dict=True)["compiles"] > compiles
+
+
+def test_marks_for_symbolic_traces_change_nothing():
+    @lx.fx.wrap
+    def double(x):
+        return x * 2
+
+    assert double(lx.ones(2)).tolist() == [2, 2] and lx.fx.wrap("len") == "len"
+    with pytest.raises(RuntimeError, match="Must be either a callable or string name"):
+        lx.fx.wrap(3)
