@@ -4,9 +4,16 @@ as they run, so a mark changes nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-__all__ = ["wrap"]
+__all__ = ["Proxy", "wrap"]
+
+
+class Proxy:
+    """What stands for a value in a symbolic trace. Programs ask whether something is one: nothing is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError("Proxy(): lazyxla has no symbolic traces")
 
 
 def wrap(fn_or_name: str | Callable[..., Any]) -> str | Callable[..., Any]:

@@ -66,3 +66,28 @@ def test_marks_for_symbolic_traces_change_nothing():
     assert double(lx.ones(2)).tolist() == [2, 2] and lx.fx.wrap("len") == "len"
     with pytest.raises(RuntimeError, match="Must be either a callable or string name"):
         lx.fx.wrap(3)
+    assert not isinstance(lx.ones(2), lx.fx.Proxy)
+    with pytest.raises(NotImplementedError, match="no symbolic traces"):
+        lx.fx.Proxy()
+
+
+def test_an_optimizer_that_has_nothing_to_optimize():
+    """It leaves the base class's __init__ out, as one for evaluation does."""
+
+    class Idle(lx.optim.Optimizer):
+        def __init__(self):
+            self.param_groups = [{"lr": 0}]
+
+        def step(self):
+            self.steps = 1
+
+        def zero_grad(self, set_to_none=False):
+            pass
+
+    idle, called = Idle(), []
+    idle.register_step_post_hook(lambda *_: called.append(1))
+    idle.step()
+    idle.zero_grad()
+    assert idle.steps == 1 and called == [1] and copy.deepcopy(idle).param_groups == [{"lr": 0}]
+    Idle().step()
+    assert called == [1]  # hooks are an optimizer's own

@@ -33,6 +33,12 @@ class Optimizer:
     bias corrections) enters the program as an argument (``Scalars``), so a schedule never recompiles.
     """
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Optimizer:
+        self = super().__new__(cls)  # here, as an optimizer of one's own may leave this class's __init__ out
+        self._hooks: defaultdict[str, dict[int, Callable[..., Any]]] = defaultdict(dict)
+        self._stepping = self._opt_called = False
+        return self
+
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
@@ -46,8 +52,6 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._hooks: defaultdict[str, dict[int, Callable[..., Any]]] = defaultdict(dict)
-        self._stepping = self._opt_called = False
         given = list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
