@@ -130,13 +130,14 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "quantization", "serialization",
-        "testing", "types",
+        "_dynamo", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "quantization",
+        "serialization", "testing", "types",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
 if TYPE_CHECKING:
     from . import (
+        _dynamo,
         array_api,
         distributed,
         distributions,

@@ -91,3 +91,14 @@ def test_an_optimizer_that_has_nothing_to_optimize():
     assert idle.steps == 1 and called == [1] and copy.deepcopy(idle).param_groups == [{"lr": 0}]
     Idle().step()
     assert called == [1]  # hooks are an optimizer's own
+
+
+def test_hints_for_the_tracer_behind_torch_compile():
+    lx._dynamo.config.suppress_errors = True
+    assert lx._dynamo.config.suppress_errors
+    lx._dynamo.config.suppress_errors = False
+    x = lx.zeros(2)
+    lx._dynamo.mark_static_address(x)
+    lx._dynamo.mark_dynamic(x, 0)
+    lx._dynamo.graph_break()
+    assert x.tolist() == [0, 0] and not lx._dynamo.is_compiling() and lx._dynamo.disable(len) is len
