@@ -137,7 +137,6 @@ _LATER = {
 
 if TYPE_CHECKING:
     from . import (
-        _dynamo,
         array_api,
         distributed,
         distributions,
