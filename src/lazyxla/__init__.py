@@ -130,8 +130,8 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "_dynamo", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "quantization",
-        "serialization", "testing", "types",
+        "_dynamo", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "multiprocessing",
+        "quantization", "serialization", "testing", "types",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
@@ -145,6 +145,7 @@ if TYPE_CHECKING:
         hub,
         jit,
         masked,
+        multiprocessing,
         quantization,
         serialization,
         testing,
@@ -227,6 +228,7 @@ __all__ = [
     "masked",
     "memory_format",
     "metrics",
+    "multiprocessing",
     "native",
     "nested",
     "nn",

@@ -1,6 +1,7 @@
 """Names that PyTorch programs import or extend, which do little by themselves."""
 
 import copy
+import os
 from typing import get_args
 
 import pytest
@@ -102,3 +103,18 @@ def test_hints_for_the_tracer_behind_torch_compile():
     lx._dynamo.mark_dynamic(x, 0)
     lx._dynamo.graph_break()
     assert x.tolist() == [0, 0] and not lx._dynamo.is_compiling() and lx._dynamo.disable(len) is len
+
+
+def test_processes_of_ones_own():
+    mp = lx.multiprocessing
+    queue = mp.get_context("spawn").SimpleQueue()
+    assert mp.spawn(queue.put) is None and queue.get() == 0
+    with pytest.raises(mp.ProcessRaisedException, match=r"Process 0 terminated with .*:\n[\s\S]*ZeroDivision"):
+        mp.spawn(divmod, args=(0,))
+    with pytest.raises(mp.ProcessExitedException, match="process 1 terminated with exit code 1") as failed:
+        mp.spawn(os._exit, nprocs=2)
+    assert failed.value.exit_code == failed.value.error_index == 1
+    mp.set_sharing_strategy("file_system")
+    assert mp.get_sharing_strategy() in mp.get_all_sharing_strategies()
+    with pytest.raises(ValueError, match="must be 'file_system' or 'file_descriptor'"):
+        mp.set_sharing_strategy("pigeon")
