@@ -122,7 +122,7 @@ _pow_of_lists = public["_foreach_pow"]
 
 def _pow(self: Any, exponent: Any) -> tuple[Tensor, ...]:
     if isinstance(self, (list, tuple)):
-        return _pow_of_lists(self, exponent)  # type: ignore[no-any-return]
+        return _pow_of_lists(self, exponent)
     return tuple([self**e for e in _tensors(exponent, "_foreach_pow")])  # one number to many powers
 
 
