@@ -13,9 +13,9 @@ from urllib.parse import urlparse
 
 import tqdm
 
-__all__ = ["download_url_to_file", "get_dir", "load_state_dict_from_url", "set_dir"]
+__all__ = ["HASH_REGEX", "download_url_to_file", "get_dir", "load_state_dict_from_url", "set_dir"]
 
-_CHECKSUM = re.compile(r"-([a-f0-9]{6,64})\.")  # resnet18-f37072fd.pth: the first digits of its SHA-256
+HASH_REGEX = re.compile(r"-([a-f0-9]{6,64})\.")  # resnet18-f37072fd.pth: the first digits of its SHA-256
 _PIECE = 1 << 20
 _chosen: list[str] = []
 
@@ -71,6 +71,6 @@ def load_state_dict_from_url(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (file_name or Path(urlparse(url).path).name)
     if not path.exists():
-        known = _CHECKSUM.search(path.name) if check_hash else None
+        known = HASH_REGEX.search(path.name) if check_hash else None
         download_url_to_file(url, path, known.group(1) if known else None, progress)
     return load(str(path), map_location=map_location, weights_only=weights_only)
