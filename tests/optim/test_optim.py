@@ -372,3 +372,16 @@ def test_the_gradient_may_be_shared_in_place():
     before = w.grad.clone().numpy()
     lx.optim.SGD([w], lr=0.1, momentum=0.9, weight_decay=0.1).step()
     assert np.array_equal(w.grad.numpy(), before)
+
+
+def test_an_option_that_each_group_must_give():
+    from lazyxla.optim.optimizer import ParamsT, required
+
+    class Mine(lx.optim.Optimizer):
+        def __init__(self, params: ParamsT, lr=required):
+            super().__init__(params, {"lr": lr})
+
+    w = [lx.nn.Parameter(lx.ones(2))]
+    assert Mine([{"params": w, "lr": 0.1}]).param_groups[0]["lr"] == 0.1 and repr(required) == "<required parameter>"
+    with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
+        Mine(w)

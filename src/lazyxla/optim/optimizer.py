@@ -20,7 +20,15 @@ from ..nn.hooks import RemovableHandle, register
 from .course import Course, Visit, course
 from .scalars import Scalars
 
-Params = Iterable[Any]
+Params = ParamsT = Iterable[Any]
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required: Any = _Required()  # the default of an option that each group must give
 
 _HOST = ("step", "mu_product")  # what the state keeps as host numbers and state_dict() shows as 0-d tensors
 
@@ -102,6 +110,8 @@ class Optimizer:
             if any(id(p) in here for p in other["params"]):
                 raise ValueError("some parameters appear in more than one parameter group")
         for name, value in self.defaults.items():
+            if value is required and name not in group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             group.setdefault(name, value)
         self.param_groups.append(group)
         if any(p._node is not None and p._node.buffer is None for p in params):
