@@ -106,7 +106,7 @@ class EinMix(_EinmixMixin, nn.Module):
         post_reshape_pattern: str | None, post_reshape_lengths: dict[str, int] | None,
     ) -> None:  # fmt: skip
         def layer(pattern: str | None, lengths: dict[str, int] | None) -> nn.Module:
-            return nn.Identity() if pattern is None else Rearrange(pattern, **lengths or {})
+            return nn.Identity() if pattern is None else Rearrange(pattern, **lengths or {})  # type: ignore[call-arg]
 
         self.pre_rearrange = layer(pre_reshape_pattern, pre_reshape_lengths)
         self.post_rearrange = layer(post_reshape_pattern, post_reshape_lengths)

@@ -20,7 +20,8 @@ from ..nn.hooks import RemovableHandle, register
 from .course import Course, Visit, course
 from .scalars import Scalars
 
-Params = ParamsT = Iterable[Any]
+Params = Iterable[Any]
+ParamsT = Params
 
 
 class _Required:
