@@ -42,9 +42,13 @@ class Optimizer:
     bias corrections) enters the program as an argument (``Scalars``), so a schedule never recompiles.
     """
 
+    _hooks: defaultdict[str, dict[int, Callable[..., Any]]]
+    _stepping: bool
+    _opt_called: bool
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Optimizer:
         self = super().__new__(cls)  # here, as an optimizer of one's own may leave this class's __init__ out
-        self._hooks: defaultdict[str, dict[int, Callable[..., Any]]] = defaultdict(dict)
+        self._hooks = defaultdict(dict)
         self._stepping = self._opt_called = False
         return self
 
