@@ -426,8 +426,7 @@ class Tensor(_Added):
 
     def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
         """A DLPack capsule that shares the computed buffer."""
-        given = {"stream": stream, "dl_device": dl_device, "copy": copy}
-        options = {k: v for k, v in given.items() if v is not None}
+        options = {k: v for k, v in (("stream", stream), ("dl_device", dl_device), ("copy", copy)) if v is not None}
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         buffer = self._buffer("__dlpack__()")

@@ -35,3 +35,19 @@ def test_there_is_no_group_of_several(monkeypatch):
     assert dist.is_available() and not dist.is_initialized()
     with pytest.raises(ValueError, match="has not been initialized"):
         dist.get_rank()
+
+
+def test_gradients_go_through_collective_operations(group):
+    x = lx.tensor([1.0, 2.0], requires_grad=True)
+    parts = [
+        dist.nn.all_reduce(x, op=dist.ReduceOp.MAX), dist.nn.reduce(x, 0), dist.nn.broadcast(x, 0),
+        *dist.nn.all_gather(x), *dist.nn.gather(x), dist.nn.scatter([x]),
+    ]  # fmt: skip
+    assert all(p is not x and p.tolist() == [1, 2] for p in parts)
+    sum(i * p.sum() for i, p in enumerate(parts)).backward()
+    assert x.grad.tolist() == [15, 15]
+
+
+def test_no_collective_operation_without_a_group():
+    with pytest.raises(ValueError, match="process group has not been initialized"):
+        dist.nn.all_reduce(lx.ones(2))

@@ -132,8 +132,8 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps", "quantization",
-        "serialization", "testing", "types", "xpu",
+        "_dynamo", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps",
+        "multiprocessing", "quantization", "serialization", "testing", "types", "xpu",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
@@ -148,6 +148,7 @@ if TYPE_CHECKING:
         jit,
         masked,
         mps,
+        multiprocessing,
         quantization,
         serialization,
         testing,
@@ -233,6 +234,7 @@ __all__ = [
     "memory_format",
     "metrics",
     "mps",
+    "multiprocessing",
     "native",
     "nested",
     "nn",

@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 
 import tqdm
 
-__all__ = ["download_url_to_file", "get_dir", "load_state_dict_from_url", "set_dir"]
+__all__ = ["HASH_REGEX", "download_url_to_file", "get_dir", "load_state_dict_from_url", "set_dir"]
 
 HASH_REGEX = re.compile(r"-([a-f0-9]{6,64})\.")  # resnet18-f37072fd.pth: the first digits of its SHA-256
 _PIECE = 1 << 20

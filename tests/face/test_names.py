@@ -1,6 +1,7 @@
 """Names that PyTorch programs import or extend, which do little by themselves."""
 
 import copy
+import os
 from typing import get_args
 
 import pytest
@@ -117,3 +118,51 @@ def test_marks_for_pytorchs_compilers(monkeypatch):
     monkeypatch.setenv("TORCH_HOME", "/somewhere")
     assert hub._get_torch_home() == "/somewhere"
     assert hub.HASH_REGEX.search("resnet18-f37072fd.pth").group(1) == "f37072fd"
+
+
+def test_an_optimizer_that_has_nothing_to_optimize():
+    """It leaves the base class's __init__ out, as one for evaluation does."""
+
+    class Idle(lx.optim.Optimizer):
+        def __init__(self):
+            self.param_groups = [{"lr": 0}]
+
+        def step(self):
+            self.steps = 1
+
+        def zero_grad(self, set_to_none=False):
+            pass
+
+    idle, called = Idle(), []
+    idle.register_step_post_hook(lambda *_: called.append(1))
+    idle.step()
+    idle.zero_grad()
+    assert idle.steps == 1 and called == [1] and copy.deepcopy(idle).param_groups == [{"lr": 0}]
+    Idle().step()
+    assert called == [1]  # hooks are an optimizer's own
+
+
+def test_hints_for_the_tracer_behind_torch_compile():
+    lx._dynamo.config.suppress_errors = True
+    assert lx._dynamo.config.suppress_errors
+    lx._dynamo.config.suppress_errors = False
+    x = lx.zeros(2)
+    lx._dynamo.mark_static_address(x)
+    lx._dynamo.mark_dynamic(x, 0)
+    lx._dynamo.graph_break()
+    assert x.tolist() == [0, 0] and not lx._dynamo.is_compiling() and lx._dynamo.disable(len) is len
+
+
+def test_processes_of_ones_own():
+    mp = lx.multiprocessing
+    queue = mp.get_context("spawn").SimpleQueue()
+    assert mp.spawn(queue.put) is None and queue.get() == 0
+    with pytest.raises(mp.ProcessRaisedException, match=r"Process 0 terminated with .*:\n[\s\S]*ZeroDivision"):
+        mp.spawn(divmod, args=(0,))
+    with pytest.raises(mp.ProcessExitedException, match="process 1 terminated with exit code 1") as failed:
+        mp.spawn(os._exit, nprocs=2)
+    assert failed.value.exit_code == failed.value.error_index == 1
+    mp.set_sharing_strategy("file_system")
+    assert mp.get_sharing_strategy() in mp.get_all_sharing_strategies()
+    with pytest.raises(ValueError, match="must be 'file_system' or 'file_descriptor'"):
+        mp.set_sharing_strategy("pigeon")

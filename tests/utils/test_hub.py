@@ -72,3 +72,8 @@ def test_handles_take_their_hooks_out_again():
     handle.remove()
     (x * 2).sum().backward()
     assert [g.tolist() for g in seen] == [[2.0, 2.0]]
+
+
+def test_the_checksum_in_a_name():
+    assert hub.HASH_REGEX.search("resnet18-f37072fd.pth").group(1) == "f37072fd"
+    assert hub.HASH_REGEX.search("resnet18-old.pth") is None

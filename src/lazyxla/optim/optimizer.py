@@ -31,7 +31,7 @@ class _Required:
         return "<required parameter>"
 
 
-required = _Required()
+required: Any = _Required()
 
 _EVERY: defaultdict[str, dict[int, Callable[..., Any]]] = defaultdict(dict)  # hooks of every optimizer
 
@@ -56,6 +56,16 @@ class Optimizer:
     bias corrections) enters the program as an argument (``Scalars``), so a schedule never recompiles.
     """
 
+    _hooks: defaultdict[str, dict[int, Callable[..., Any]]]
+    _stepping: bool
+    _opt_called: bool
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Optimizer:
+        self = super().__new__(cls)  # here, as an optimizer of one's own may leave this class's __init__ out
+        self._hooks = defaultdict(dict)
+        self._stepping = self._opt_called = False
+        return self
+
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
@@ -69,8 +79,6 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._hooks: defaultdict[str, dict[int, Callable[..., Any]]] = defaultdict(dict)
-        self._stepping = self._opt_called = False
         given = list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
@@ -121,6 +129,8 @@ class Optimizer:
             if any(id(p) in here for p in other["params"]):
                 raise ValueError("some parameters appear in more than one parameter group")
         for name, value in self.defaults.items():
+            if value is required and name not in group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             group.setdefault(name, value)
         self.param_groups.append(group)
         if any(p._node is not None and p._node.buffer is None for p in params):

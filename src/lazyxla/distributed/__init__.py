@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .futures import Future
-from .lazy import Tensor
+from ..futures import Future
+from ..lazy import Tensor
 
 _groups: list[str] = []  # the backend's name, once there is a group
 
@@ -113,8 +113,10 @@ def broadcast_object_list(object_list: list[Any], src: int = 0, group: Any = Non
     _initialized()
 
 
+from . import nn  # noqa: E402
+
 __all__ = [
     "ReduceOp", "all_gather", "all_gather_object", "all_reduce", "barrier", "broadcast", "broadcast_object_list",
     "destroy_process_group", "get_backend", "get_rank", "get_world_size", "init_process_group", "is_available",
-    "is_initialized", "reduce",
+    "is_initialized", "nn", "reduce",
 ]  # fmt: skip

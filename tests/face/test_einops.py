@@ -1,0 +1,63 @@
+"""einops of tensors is einops of the same NumPy arrays."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import lazyxla as lx
+from tests import tolerances
+
+einops = pytest.importorskip("einops")
+ours = pytest.importorskip("lazyxla.einops")
+
+X = np.random.default_rng(0).normal(size=(2, 6, 4, 3))
+CALLS = [
+    ("rearrange", "b (h w) c d -> b c (w h d)", {"h": 2}),
+    ("rearrange", "b (h h2) (w w2) c -> (b h w) c h2 w2 ()", {"h2": 3, "w2": 2}),
+    ("rearrange", "... c -> c ...", {}),
+    ("repeat", "b h w c -> (b r) h s w c", {"r": 2, "s": 3}),
+    *[("reduce", "b (h k) w c -> b h c", {"reduction": how, "k": 2}) for how in ("min", "max", "sum", "mean", "prod")],
+]
+
+
+@pytest.mark.parametrize(("name", "pattern", "options"), CALLS)
+def test_functions_and_layers(name, pattern, options):
+    wanted = getattr(einops, name)(X, pattern, **options)
+    x = lx.tensor(X, requires_grad=True)
+    got = getattr(einops, name)(x, pattern, **options)  # einops's own, which takes tensors now
+    results = {"function": (got, wanted)}
+    if name != "repeat":
+        layer = {"rearrange": ours.Rearrange, "reduce": ours.Reduce}[name](pattern, **options)
+        assert isinstance(layer, lx.nn.Module) and repr(layer).startswith(f"{name.title()}({pattern!r}")
+        results["layer"] = layer(x), wanted
+        results["copy"] = copy.deepcopy(lx.nn.Sequential(layer))(x), wanted
+    tolerances.compare(results, 10)
+    got.sum().backward()
+    assert x.grad.shape == X.shape
+
+
+def test_lists_products_and_packs():
+    x, y = lx.tensor(X), lx.tensor(X[..., 0])
+    packed, shapes = ours.pack([x, y], "b h w *")
+    wanted, wanted_shapes = einops.pack([X, X[..., 0]], "b h w *")
+    assert [tuple(s) for s in shapes] == [tuple(s) for s in wanted_shapes]
+    pattern, joined = "b h w c, b h k -> b c k w", "n b h w c -> b (n h) w c"
+    tolerances.compare({
+        "list": (ours.rearrange([x, x + 1], joined), einops.rearrange([X, X + 1], joined)),
+        "einsum": (ours.einsum(x, y, pattern), einops.einsum(X, X[..., 0], pattern)),
+        "pack": (packed, wanted),
+        "unpack": (ours.unpack(packed, shapes, "b h w *")[1], X[..., 0]),
+    }, 10)  # fmt: skip
+    assert ours.parse_shape(x, "b _ _ c") == {"b": 2, "c": 3}
+    np.testing.assert_array_equal(ours.asnumpy(x), X)
+
+
+@pytest.mark.parametrize("bias", [None, "k"])
+def test_linear_layers_by_pattern(bias):
+    layer = ours.EinMix("b (h g) w c -> b h (w k)", weight_shape="g c k", bias_shape=bias, g=2, c=3, k=5)
+    got = layer(lx.tensor(X, dtype=lx.float32))
+    wanted = np.einsum("bhgwc,gck->bhwk", X.reshape(2, 3, 2, 4, 3), layer.weight.detach().numpy())
+    wanted = wanted if bias is None else wanted + layer.bias.detach().numpy().reshape(-1)
+    tolerances.compare({"mix": (got, wanted.reshape(2, 3, 20).astype(np.float32))}, 20)
+    assert len(list(layer.parameters())) == (1 if bias is None else 2)
