@@ -106,7 +106,7 @@ def _calls(
 
 for _kind, _operands in _NAMES.items():
     _say(_kind, _operands)
-_in_place("_foreach_zero_", Tensor.zero_, 0)
+_in_place("_foreach_zero_", lambda t: t.zero_(), 0)
 _in_place("_foreach_copy_", Tensor.copy_, 1)
 _pow = public["_foreach_pow"]
 
