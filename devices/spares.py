@@ -36,7 +36,8 @@ class Spares:
         self._kept: list[list[Any]] = [[] for _ in results]
         self._missed = 0
         self._used = next(_clock)
-        _all.add(self)
+        with _lock:
+            _all.add(self)
 
     def run(self, plain: Callable[[list[Any]], list[Any]], arguments: list[Any]) -> list[Any]:
         """The results, by ``plain`` where a place is missing."""

@@ -10,10 +10,10 @@ from ..autograd import no_grad
 from ..lazy import Tensor
 from ..lazy.overrides import ANY_TENSOR
 from ..lazy.replay.state import S
-from . import state
 from .arguments import destination, typename
 from .hooks import RemovableHandle, call_with_hooks, everywhere, register
 from .parameter import Buffer, Parameter
+from .state import Stateful
 
 M = TypeVar("M", bound="Module")
 _TABLES = (
@@ -23,12 +23,9 @@ _TABLES = (
 )  # fmt: skip
 
 
-class Module:
+class Module(Stateful):
     """The base of layers and models. Subclasses call ``super().__init__()``, assign parameters and submodules as
     attributes, and define ``forward``; calling the module runs its hooks and ``forward``."""
-
-    _version = 1  # of what ``state_dict`` holds
-    _state_of_later: tuple[str, ...] = ()  # names that state dicts of before ``_version`` may lack
 
     training: bool
     _parameters: dict[str, Any]
@@ -296,29 +293,6 @@ class Module:
 
     def get_buffer(self, target: str) -> Tensor:
         return self._get_tensor(target, "_buffers", "a buffer")
-
-    # --- state ---
-
-    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """Parameters and persistent buffers by name, detached unless ``keep_vars``; they share the module's memory."""
-        return state.save(self, destination, prefix, keep_vars)
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> state.IncompatibleKeys:
-        """Copy tensors (or NumPy arrays) in by name; with ``assign``, take them over.
-
-        Raises RuntimeError for shapes that differ and, if ``strict``, for missing and unexpected names; then nothing
-        has changed.
-        """
-        return state.load(self, state_dict, strict, assign)
-
-    def get_extra_state(self) -> Any:
-        """What a subclass wants in its state dict beside tensors."""
-        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
-
-    def set_extra_state(self, state: Any) -> None:
-        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
 
     # --- modes, types and devices ---
 

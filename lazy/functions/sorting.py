@@ -146,8 +146,10 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
         return sort(input, dim)
     d, x = normal_dim(dim, input.ndim), input.detach()
     n = input.shape[d]
+    if x.dtype.is_complex:
+        raise NotImplementedError(f'"mode" not implemented for \'{x.dtype.name}\'  ({user_line()})')
     if not n:
-        return sort(input, d)
+        raise IndexError(f"mode(): Expected reduction dim {d} to have non-zero size.  ({user_line()})")
     values, order = sort(x, d)
     # a value's places lie side by side now: the longest run, the first of several, and its last place
     places = line(Aval(tuple(x.shape), dtypes.int64, x.device), d)

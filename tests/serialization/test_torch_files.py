@@ -148,6 +148,14 @@ def test_data_names_are_only_called_as_data():
             lx.load(zipped(bad))
 
 
+def test_state_dicts_keep_who_wrote_them():
+    state = OrderedDict(a=1)
+    state._metadata = OrderedDict({"": {"version": 2}})
+    state.other = 3
+    found = lx.load(zipped(pickle.dumps(state, 2)))
+    assert found == state and found._metadata == {"": {"version": 2}} and not hasattr(found, "other")
+
+
 def test_a_module_is_refused_and_its_names_are_listed():
     with pytest.raises(UnsafeFileError, match=r"module.pt: it names 'torch.nn.modules.linear.Linear'"):
         lx.load(FOLDER / "module.pt")

@@ -12,6 +12,7 @@ from ..devices import canonical
 from ..lazy import Tensor
 from ..lazy.functions.creation import from_host, from_numpy
 from ..nn.parameter import Buffer, Parameter
+from ..nn.state import NOTES
 from .source import DamagedFileError
 
 
@@ -235,6 +236,8 @@ def replaced(obj: Any, make: Callable[[Stored], Any]) -> Any:
         if kind in _MAPPINGS:
             items = [(go(k), go(v)) for k, v in x.items()]
             out: Any = defaultdict(x.default_factory, items) if kind is defaultdict else kind(dict(items))  # type: ignore[call-overload]
+            if kind is OrderedDict and hasattr(x, NOTES):
+                setattr(out, NOTES, getattr(x, NOTES))
         else:
             out = kind([go(v) for v in x])
         done[id(x)] = out

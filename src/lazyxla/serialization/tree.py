@@ -16,6 +16,7 @@ from ..lazy import Generator, Size, Tensor, dtypes
 from ..lazy.dtypes import DType
 from ..nn import Module
 from ..nn.parameter import Buffer, Parameter, is_lazy
+from ..nn.state import NOTES
 from .source import DamagedFileError
 from .stored import Stored
 
@@ -74,6 +75,9 @@ class Encoder:
             return {"defaultdict": [factory, self._items(obj, where, path)]}
         if kind is dict and all(type(k) is str for k in obj):
             return {"dict": {k: self.encode(v, f"{where}[{k!r}]", _join(path, k)) for k, v in obj.items()}}
+        if kind is OrderedDict and isinstance(getattr(obj, NOTES, None), dict):  # the state of a module
+            notes = self.encode(getattr(obj, NOTES), f"{where}.{NOTES}")
+            return {"state": [self._items(obj, where, path), notes]}
         if kind in (dict, OrderedDict, Counter):
             return {{dict: "items", OrderedDict: "ordered", Counter: "counter"}[kind]: self._items(obj, where, path)}
         raise TypeError(f"save(): {where} is {_advice(obj)}")
@@ -199,6 +203,12 @@ def _pairs(items: Any, back: Any) -> list[tuple[Any, Any]]:
     return [(back(k), back(v)) for k, v in items]
 
 
+def _state(items: Any, notes: Any, back: Any) -> OrderedDict[Any, Any]:
+    found = OrderedDict(_pairs(items, back))
+    setattr(found, NOTES, back(notes))
+    return found
+
+
 _PLAIN: dict[str, Callable[[Any, Any], Any]] = {
     "int": lambda v, back: int(v, 16),
     "float": lambda v, back: _number(v),
@@ -218,6 +228,7 @@ _PLAIN: dict[str, Callable[[Any, Any], Any]] = {
     "dict": lambda v, back: {k: back(x) for k, x in v.items()},
     "items": lambda v, back: dict(_pairs(v, back)),
     "ordered": lambda v, back: OrderedDict(_pairs(v, back)),
+    "state": lambda v, back: _state(v[0], v[1], back),
     "counter": lambda v, back: Counter(dict(_pairs(v, back))),
     "defaultdict": lambda v, back: defaultdict(_FACTORIES[v[0]], _pairs(v[1], back)),
 }

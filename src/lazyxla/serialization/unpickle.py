@@ -6,9 +6,11 @@ Nothing that a file names is imported or called: a name stands for an entry of a
 from __future__ import annotations
 
 import struct
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..nn.state import NOTES
 from .source import DamagedFileError
 from .stored import Held
 
@@ -141,7 +143,8 @@ class Machine:
             target.build(state)
         elif not (isinstance(target, dict) and isinstance(state, dict)):
             raise UnsafeFileError(f"{self.where}: it sets attributes of a {type(target).__name__}")
-        # The attributes of a dict are dropped: PyTorch's state dicts carry `_metadata`, which nothing here reads.
+        elif type(target) is OrderedDict and isinstance(state.get(NOTES), dict):
+            setattr(target, NOTES, state[NOTES])  # of a state dict; others are dropped
 
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
