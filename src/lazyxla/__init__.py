@@ -96,6 +96,7 @@ from . import (  # noqa: E402  (they use the names above)
     version,
 )
 from . import autograd_profiler as _old_profiler  # noqa: E402, F401
+from ._when_imported import when_imported as _when_imported  # noqa: E402
 from .amp import (  # noqa: E402
     autocast,
     clear_autocast_cache,
@@ -118,6 +119,7 @@ from .switches import *  # noqa: E402, F403
 from .utils.dlpack import to_dlpack  # noqa: E402
 
 globals().update(lazy.public | _checks)
+_when_imported("einops", lambda: import_module("._einops_backend", __name__))
 
 __version__ = version.__version__
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e

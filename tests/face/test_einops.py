@@ -1,11 +1,15 @@
 """einops of tensors is einops of the same NumPy arrays."""
 
 import copy
+import importlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import lazyxla as lx
+from lazyxla._when_imported import when_imported
 from tests import tolerances
 
 einops = pytest.importorskip("einops")
@@ -35,6 +39,35 @@ def test_functions_and_layers(name, pattern, options):
     tolerances.compare(results, 10)
     got.sum().backward()
     assert x.grad.shape == X.shape
+
+
+@pytest.mark.parametrize("first", ["einops", "lazyxla"])
+def test_einops_needs_no_telling_whoever_is_imported_first(first):
+    second = {"einops": "lazyxla", "lazyxla": "einops"}[first]
+    program = f"""
+import sys
+import {first}
+assert {first == "einops"} or not any(name.split(".")[0] == "einops" for name in sys.modules)
+import {second}
+print(einops.rearrange(lazyxla.arange(6), "(a b) -> b a", a=2).tolist())
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[[0, 3], [1, 4], [2, 5]]\n"
+
+
+def test_something_to_be_done_waits_for_a_package(tmp_path, monkeypatch):
+    (tmp_path / "late_package.py").write_text("value = 3")
+    done = []
+    when_imported("late_package", lambda: done.append(sys.modules["late_package"].value))
+    with pytest.raises(ModuleNotFoundError, match="late_package"):
+        importlib.import_module("late_package")
+    assert not done
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("late_package").value == 3 and done == [3]
+    when_imported("late_package", lambda: done.append(4))
+    assert done == [3, 4] and sys.modules.pop("late_package")
+    importlib.import_module("late_package")
+    assert done == [3, 4]
 
 
 def test_lists_products_and_packs():
