@@ -255,8 +255,12 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 
 
 @both
-def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dims exchanged."""
+def transpose(input: Tensor, dim0: Any, dim1: Any = None) -> Tensor:
+    """Two dims exchanged; or all in the order of ``dim0``, a tuple, as NumPy's function and opt_einsum have it."""
+    if dim1 is None:
+        if not isinstance(dim0, tuple):
+            raise TypeError(f"transpose(): missing a required argument: 'dim1'  ({user_line()})")
+        return permute(input, dim0)
     a, b = normal_dim(dim0, input.ndim), normal_dim(dim1, input.ndim)
     order = list(range(input.ndim))
     if order:

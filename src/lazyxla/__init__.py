@@ -119,7 +119,13 @@ from .switches import *  # noqa: E402, F403
 from .utils.dlpack import to_dlpack  # noqa: E402
 
 globals().update(lazy.public | _checks)
-_when_imported("einops", lambda: import_module("._einops_backend", __name__))
+
+
+def _known_to_einops() -> None:
+    from . import _einops_backend  # noqa: F401  (einops finds what it defines)
+
+
+_when_imported("einops", _known_to_einops)
 
 __version__ = version.__version__
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
