@@ -146,7 +146,8 @@ def _methods(kind: type) -> list[tuple[str, types.FunctionType]]:
 @functools.cache
 def _names_of(kind: Any) -> frozenset[str] | None:
     """The attributes that modules of a class may read; None for all, where a layer of the library's is its base."""
-    if any(c.__module__.partition(".")[0] == _LIBRARY and c.__name__ != "Module" for c in kind.__mro__):
+    ours = next((c for c in kind.__mro__ if c.__module__.partition(".")[0] == _LIBRARY), None)
+    if ours is not None and ours.__name__ != "Module":
         return None
     methods = _methods(kind)
     names, size = {"forward"}, 0
