@@ -19,6 +19,7 @@ UNCOVERED = {
     "nn.ParameterList": "never called: in the case containers", "nn.ParameterDict": "never called: in the case containers",
     "nn.NonDynamicallyQuantizableLinear": "Linear under a name that torch.nn does not have",
     "nn.functional.gumbel_softmax": "draws: tests/nn/test_activation.py", "optim.Lion": "PyTorch has none: tests/optim",
+    "optim.Optax": "PyTorch has none: tests/optim",
 }  # fmt: skip
 
 
