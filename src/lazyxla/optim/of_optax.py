@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from .. import lazy as lx
-from ..autograd import enable_grad, from_jax_function, no_grad
+from ..autograd import from_jax_function
 from ..lazy import Tensor
 from ..lazy.ops.bridge import flatten, unflatten
 from .optimizer import Optimizer, Params
@@ -39,16 +38,6 @@ class Optax(Optimizer):
         self._begin, self._move = from_jax_function(begin), from_jax_function(move)
         self._structure: Any = None  # of the state
         self._types: list[Any] = []
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update by the transformation; with a closure, evaluate it first and return its loss."""
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
-        with no_grad():
-            self._advance()
-        return loss
 
     def _advance(self) -> None:
         params = [p for group in self.param_groups for p in group["params"]]

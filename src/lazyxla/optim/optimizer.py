@@ -155,9 +155,13 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad():
-            for group in self.param_groups:
-                self._step_group(group)
+            self._advance()
         return loss
+
+    def _advance(self) -> None:
+        """Update the parameters of all groups."""
+        for group in self.param_groups:
+            self._step_group(group)
 
     def _step_group(self, group: dict[str, Any]) -> None:
         """Update the parameters of a group that have a gradient."""
@@ -202,8 +206,9 @@ class Optimizer:
         ``calls`` are the step's calls on tensors, of which ``made()`` have been made. Gives a shorter course for the next
         steps, where there is one.
         """
-        step = inspect.unwrap(type(self).step)
-        if step is not _STEP or type(self)._step_group is not Optimizer._step_group:
+        kind = type(self)
+        step = inspect.unwrap(kind.step)
+        if (step, kind._advance, kind._step_group) != (_STEP, Optimizer._advance, Optimizer._step_group):
             step(self)
             return None
         visits: list[Visit] = []
