@@ -61,7 +61,7 @@ class _Gate:
         self.shapes: tuple[Any, ...] = ()  # of the inputs
 
     def __call__(self, g: Tensor, entry: GradNode) -> tuple[Any, ...]:
-        from ..lazy.functions.conversion import broadcast_to, constant
+        from ..lazy.functions.conversion import broadcast_to, constant, expands
 
         if self.ctx._materialize:
             self.given = [
@@ -83,21 +83,14 @@ class _Gate:
                     f"{self.name}.backward returned {type(dx).__name__} for input {i}; a tensor or None is expected"
                 )
             if dx is not None and edge is not None and tuple(dx.shape) != self.shapes[i]:
-                if not _expands(self.shapes[i], dx.shape):
+                if not expands(self.shapes[i], dx.shape):
                     raise RuntimeError(
                         f"Function {self.name}Backward returned an invalid gradient at index {i} - got {list(dx.shape)} "
-                        f"but expected shape compatible with {list(self.shapes[i] or ())}"
+                        f"but expected shape compatible with {list(self.shapes[i])}"
                     )
                 dx = dx.sum_to_size(self.shapes[i])  # as PyTorch does for an input that was broadcast
             out.append(dx)
         return tuple(out)
-
-
-def _expands(shape: Any, to: Any) -> bool:
-    """Whether a value of one shape broadcasts to another."""
-    if shape is None or len(shape) > len(to):
-        return False
-    return all(n in (1, m) for n, m in zip(reversed(shape), reversed(to)))
 
 
 class _Port:

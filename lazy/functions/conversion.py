@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,11 @@ def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
                     f"{max(map(len, shapes)) - i}  (shapes {', '.join(str(list(s)) for s in shapes)} at {user_line()})"
                 )
     return tuple(out)
+
+
+def expands(shape: Sequence[int], to: Sequence[int]) -> bool:
+    """Whether a value of one shape broadcasts to another."""
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(to)))
 
 
 def _combine(higher: DType | None, lower: DType | None) -> DType | None:

@@ -16,7 +16,7 @@ from ..replay.state import entry_point
 from ..tensors import Size, Tensor
 from ..views import Layout, Step, contiguous_strides, layout, view
 from ._register import alias, both, function, method, offered
-from .conversion import broadcast_shape, constant
+from .conversion import broadcast_shape, constant, expands
 
 
 def normal_dim(dim: int, ndim: int, extra: int = 0) -> int:
@@ -371,7 +371,7 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """Summed over dims until the shape, which must broadcast to this tensor's, is ``size``."""
     new, shape = ints(size), tuple(self.shape)
     lead = len(shape) - len(new)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(new, shape[lead:])):
+    if not expands(new, shape):
         raise RuntimeError(
             f"size {{{list(new)}}} is not expandable to size {{{list(shape)}}}.  (sum_to_size at {user_line()})"
         )
