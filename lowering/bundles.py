@@ -88,29 +88,38 @@ def settle(found: Bundled, order: list[Node], roots: Sequence[int], results: Seq
     places = found.plan.roots[len(found.singles) :]
     made = [leaf(found.plan.order[i].sig.aval, buffer) for i, buffer in zip(places, arrays)]
     for rows, array in zip(found.bundles, made):
-        become_rows([(order[roots[r]], at) for r, at in rows], array)
+        become_rows([(order[roots[r]], at) for r, at in rows], array, fixed)
     return made
 
 
-def become_rows(nodes: Sequence[tuple[Node, int]], array: Node, moving: bool = False) -> None:
-    """Let pending nodes be rows of an array that is there. ``moving``: which row is a number, so that what is made of one
-    and then of the next is one program."""
+def fixed(array: Node, at: int, like: Node) -> Node:
+    """A row of an array, its number part of the program."""
+    rest = array.sig.aval.shape[1:]
+    start, limit = (at, *(0 for _ in rest)), (at + 1, *rest)
+    return make(ops.slice_, [array], like, start=start, limit=limit, strides=(1,) * array.sig.aval.ndim)
+
+
+def numbered(array: Node, at: int, like: Node) -> Node:
+    """A row of an array, its number an argument: what is made of one row and then of the next is one program."""
     rest = array.sig.aval.shape[1:]
     index = Aval((), dtypes.int32, array.sig.aval.device)
+    start = HostValue(leaf_signature(scalar, index), np.array(at, np.int32), like.code, like.lasti)
+    zero = make(ops.constant, (), like, data=bytes(4), aval=index)
+    start.serial = zero.serial = _before(like)
+    return make(ops.dynamic_slice, [array, start, *(zero for _ in rest)], like, sizes=(1, *rest))
+
+
+def become_rows(nodes: Sequence[tuple[Node, int]], array: Node, row: Callable[[Node, int, Node], Node]) -> None:
+    """Let pending nodes be rows of an array that is there, each made by ``row``."""
     for node, at in nodes:
-        before = max(x.serial for x in node.inputs)
-        if moving:
-            start = HostValue(leaf_signature(scalar, index), np.array(at, np.int32), node.code, node.lasti)
-            zero = make(ops.constant, (), node, data=bytes(4), aval=index)
-            start.serial = zero.serial = before
-            part = make(ops.dynamic_slice, [array, start, *(zero for _ in rest)], node, sizes=(1, *rest))
-        else:
-            part = make(
-                ops.slice_, [array], node, start=(at, *(0 for _ in rest)), limit=(at + 1, *rest),
-                strides=(1,) * array.sig.aval.ndim,
-            )  # fmt: skip
-        part.serial = before  # before the row's, after what it was computed from
-        node.sig, node.inputs = signature(ops.reshape, (part.sig.aval,), (rest,)), (part,)
+        part = row(array, at, node)
+        part.serial = _before(node)
+        node.sig, node.inputs = signature(ops.reshape, (part.sig.aval,), (array.sig.aval.shape[1:],)), (part,)
 
 
-__all__ = ["Bundled", "arrays_of", "become_rows", "bundled", "settle"]
+def _before(node: Node) -> int:
+    """A serial number before a node's, after what it was computed from."""
+    return max(x.serial for x in node.inputs)
+
+
+__all__ = ["Bundled", "arrays_of", "become_rows", "bundled", "numbered", "settle"]

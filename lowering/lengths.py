@@ -71,7 +71,7 @@ class Padded:
         for i, buffer in zip(self.roots, results):
             computed_as(order[i], buffer)
         for (aval, rows), buffer in zip(self.arrays, results[len(self.roots) :]):
-            bundles.become_rows([(order[i], at) for i, at in rows], leaf(aval, buffer), moving=True)
+            bundles.become_rows([(order[i], at) for i, at in rows], leaf(aval, buffer), bundles.numbered)
         metrics.count("executions")
         metrics.count("lengths_padded")
         metrics.count("ops_executed", len(order) - len(self.taken))
