@@ -56,28 +56,31 @@ def _for_each(given: Any, count: int, name: str) -> Sequence[Any]:
     return [given] * count
 
 
-def _say(kind: str, operands: int) -> None:
-    f = public[_ALSO_OF_NUMBERS.get(kind, kind)]
-    name = f"_foreach_{kind}"
+def _results(kind: str, f: Callable[..., Tensor], operands: int) -> None:
+    """Say ``_foreach_<kind>``, which gives ``f`` of each tensor."""
 
     def each(self: Any, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
-        return tuple([f(*given, **more) for given, more in _calls(self, args, kwargs, operands, name)])
+        return tuple([f(*given, **more) for given, more in _calls(self, args, kwargs, operands, each.__name__)])
 
-    each.__name__, each.__doc__ = name, f"``{kind}`` of each tensor of a list."
-    function(each)
-    if kind not in _NOT_IN_PLACE:
-        _in_place(f"{name}_", getattr(Tensor, f"{_ALSO_OF_NUMBERS.get(kind, kind)}_"), operands)
+    _named(each, kind)
 
 
-def _in_place(name: str, write: Callable[..., Any], operands: int) -> None:
+def _writes(kind: str, f: Callable[..., Any], operands: int) -> None:
+    """Say ``_foreach_<kind>``, which lets ``f`` write into each tensor."""
+
     def each(self: Any, *args: Any, **kwargs: Any) -> None:
-        for given, more in _calls(self, args, kwargs, operands, name):
-            write(*given, **more)
+        for given, more in _calls(self, args, kwargs, operands, each.__name__):
+            f(*given, **more)
 
-    each.__name__, each.__doc__ = name, f"``{name.removeprefix('_foreach_')}`` of each tensor of a list."
+    _named(each, kind)
+
+
+def _named(each: Callable[..., Any], kind: str) -> None:
+    each.__name__, each.__doc__ = f"_foreach_{kind}", f"``{kind}`` of each tensor of a list."
     function(each)
 
 
+# what PyTorch calls the operands, where they are given by name
 _WORDS = {1: ("other", "exponent"), 2: ("tensor1", "tensor2", "tensors1", "weight", "weights", "end")}
 
 
@@ -105,9 +108,12 @@ def _calls(
 
 
 for _kind, _operands in _NAMES.items():
-    _say(_kind, _operands)
-_in_place("_foreach_zero_", lambda t: t.zero_(), 0)
-_in_place("_foreach_copy_", Tensor.copy_, 1)
+    _of_one = _ALSO_OF_NUMBERS.get(_kind, _kind)
+    _results(_kind, public[_of_one], _operands)
+    if _kind not in _NOT_IN_PLACE:
+        _writes(f"{_kind}_", getattr(Tensor, f"{_of_one}_"), _operands)
+_writes("zero_", lambda t: t.zero_(), 0)
+_writes("copy_", Tensor.copy_, 1)
 _pow = public["_foreach_pow"]
 
 
