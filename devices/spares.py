@@ -50,7 +50,10 @@ class Spares:
             self._missed = 0 if places is not None else self._missed + 1
             for kept, i in zip(self._kept, self._results):
                 kept.append(results[i])
-                del kept[: -RUNS if self._missed <= PATIENCE else None]
+                del kept[:-RUNS]
+            if self._missed > PATIENCE:
+                for kept in self._kept:
+                    kept.clear()
             self._used = next(_clock)
             _keep_within(KEPT)
         return results

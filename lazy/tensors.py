@@ -426,14 +426,14 @@ class Tensor(_Added):
 
     def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
         """A DLPack capsule that shares the computed buffer."""
-        options = {k: v for k, v in (("stream", stream), ("dl_device", dl_device), ("copy", copy)) if v is not None}
+        options = {k: v for k, v in (("dl_device", dl_device), ("copy", copy)) if v is not None}
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         buffer = self._buffer("__dlpack__()")
         if isinstance(buffer, devices.HostArray):
-            options.pop("stream", None)
             return buffer.array.__dlpack__(max_version=max_version, **options)
-        return buffer.__dlpack__(**options)  # a capsule without a version, which every consumer takes
+        # a capsule without a version, which every consumer takes
+        return buffer.__dlpack__(stream=stream, **options)
 
     def __dlpack_device__(self) -> tuple[Any, int]:
         buffer = self._buffer("__dlpack__()")
