@@ -34,7 +34,10 @@ def bundled(plan: Plan, held_by_tensors: Callable[[], set[Node]]) -> Bundled | N
     """The plan with its results bundled but for those that tensors hold; None where there are few."""
     if len(plan.roots) < RESULTS:
         return None
-    new, held = rolled(plan), held_by_tensors()
+    held = held_by_tensors()
+    if sum(plan.order[i] not in held for i in plan.roots) < ROWS:
+        return None  # the parameters of a deep model and what its optimizer keeps: there is no need to look for loops
+    new = rolled(plan)
     groups = arrays_of(
         ((r, new.order[i]) for r, i in enumerate(new.roots) if plan.order[plan.roots[r]] not in held), ROWS
     )
