@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -43,6 +44,13 @@ class Compiled:
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else functools.partial(self, owner)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """A decorated function by its name; else another of the same function, with nothing recorded."""
+        found: Any = sys.modules.get(getattr(self.fn, "__module__", ""))
+        for name in self.name.split("."):
+            found = getattr(found, name, None)
+        return self.name if found is self else (Compiled, (self.fn, self.dynamic))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if isinstance(S.player, (Capture, Inlay)) or mode.eager or S.inside or levels.active:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .. import devices
 from ..devices import Device
 from . import checks, dtypes, layouts, levels, printing, views
 from . import record as rec
+from .copying import Copyable
 from .dtypes import DType
 from .graph import Aval, HostValue, Node
 from .hooks import RemovableHandle, add
@@ -25,7 +26,7 @@ else:
     _Added = object
 
 
-class Tensor(_Added):
+class Tensor(Copyable, _Added):
     """A multi-dimensional array on a device, computed when needed. See ``lazyxla.tensor`` to make one.
 
     ``_node`` is its value's node (None: take it anew, an alias wrote, or a script is followed), ``_edge`` where its
@@ -473,26 +474,6 @@ class Tensor(_Added):
 
     def __str__(self) -> str:
         return repr(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """A leaf with its own memory; RuntimeError for a tensor with history."""
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
-            )
-        if id(self) in memo:
-            return memo[id(self)]
-        out = type(self)._make_subclass(type(self), self.detach().clone(), self.requires_grad)
-        if self._meta is not None and self._meta.grad is not None:
-            out.grad = self._meta.grad.__deepcopy__(memo)
-        out.__dict__.update(self.__dict__)
-        memo[id(self)] = out
-        return out
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError(
-            "a lazyxla.Tensor is not pickled: send tensor.numpy() to another process, or save it with safetensors"
-        )
 
 
 _detached = entry_point(views.detached)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from .. import lazy as lx
@@ -67,10 +68,16 @@ class UninitializedTensorMixin:
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return f"<{type(self).__name__}>"
 
+    def __copy__(self: Any) -> Any:
+        return type(self)(self.requires_grad, self.device, self.dtype)
+
     def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
         if id(self) not in memo:
-            memo[id(self)] = type(self)(self.requires_grad, self.device, self.dtype)
+            memo[id(self)] = copy(self)
         return memo[id(self)]
+
+    def __reduce_ex__(self: Any, protocol: Any) -> tuple[Any, ...]:
+        return type(self), (self.requires_grad, str(self.device), self.dtype)
 
 
 def is_lazy(value: Any) -> bool:

@@ -131,7 +131,7 @@ def resize_as(self: Tensor, tensor: Tensor) -> Tensor:
 def _share_memory(self: Tensor) -> NoReturn:
     """XLA's buffers belong to one process: NotImplementedError."""
     raise NotImplementedError(
-        f"share_memory_(): a tensor's memory belongs to this process; send tensor.numpy() to another  ({user_line()})"
+        f"share_memory_(): a tensor's memory belongs to this process; sent to another, its values are copied  ({user_line()})"
     )
 
 

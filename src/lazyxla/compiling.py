@@ -21,9 +21,10 @@ class SharingModule(Module):
         return self._orig_mod(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_orig_mod":
-            return self._modules["_orig_mod"]
-        return getattr(self._orig_mod, name)
+        module = self.__dict__.get("_modules", {}).get("_orig_mod")
+        if module is None:  # while it is copied or unpickled
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}' yet")
+        return module if name == "_orig_mod" else getattr(module, name)
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Any]]:
         return self._orig_mod.named_parameters(*args, **kwargs)

@@ -1,4 +1,5 @@
-"""Python's ``multiprocessing`` by PyTorch's name, and ``spawn``. Tensors do not go between processes: send arrays."""
+"""Python's ``multiprocessing`` by PyTorch's name, and ``spawn``. Tensors are sent by their values: no
+process has another's memory."""
 
 from __future__ import annotations
 

@@ -416,10 +416,9 @@ class SparseTensor(OtherTensor):
             out = memo[id(self)] = self.detach().clone().requires_grad_(self.requires_grad)
         return out
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError(
-            "a lazyxla.SparseTensor is not pickled: send the NumPy arrays of its indices and values, and make it of them"
-        )
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """By its parts, which are pickled by their values."""
+        return type(self)._of_parts, self._parts()  # type: ignore[attr-defined]
 
     __add__, __radd__ = operator("add"), operator("add", True)
     __sub__, __rsub__ = operator("sub"), operator("sub", True)

@@ -28,7 +28,7 @@ class OnDevice(RuntimeError):
 
 
 class _Pickler(ForkingPickler):
-    """Between a process and its own children only: ``pickle`` in general does not take tensors."""
+    """As ``pickle`` takes tensors, but without a copy of those on the CPU, and none on another device."""
 
     def __init__(self, file: Any, buffers: list[Any] | None) -> None:
         def aside(buffer: Any) -> bool:
