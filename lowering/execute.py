@@ -59,19 +59,23 @@ def _execute(roots: list[Node], cause: str) -> Again | None:
     else:
         _graphs.move_to_end(found)
     dying = _dying(graph, order)
-    if graph.lengths and _run_padded(graph, order, dying):
+    if graph.lengths is not None and _run_padded(graph, graph.lengths, order, dying):
         return None
     variant, arrays = _run(graph, order, dying, cause)
     return Again(graph, order, variant.bundled, arrays)
 
 
-def _run_padded(graph: Graph, order: list[Node], dying: frozenset[int]) -> bool:
-    """Run the program that serves this graph and those that have other numbers of trips; False if there can be none."""
+def _run_padded(graph: Graph, kind: lengths.Kind, order: list[Node], dying: frozenset[int]) -> bool:
+    """Run the program that serves this graph and those that have other numbers of trips; False if there is to be none."""
+    graph.padded_runs += 1
     found = graph.padded
-    if found is None or not found.fits(order, dying):
-        found = graph.padded = lengths.padded(graph, order, dying, _successors)
+    if kind.stands_alone(graph.padded_runs):
+        found = None
+    elif found is None or not found.fits(order, dying):
+        found = lengths.padded(graph, order, dying, _successors)
+    graph.padded = found
     if found is None:
-        graph.lengths = False
+        graph.lengths = None
         return False
     try:
         found.run(order, order[graph.roots[0]].sig.aval.device)

@@ -39,7 +39,7 @@ class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
     __slots__ = (
-        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "roots",
+        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "padded_runs", "roots",
         "scalars", "variants",
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ class Graph:
         self.dying: frozenset[int] = frozenset()
         self.lengths = lengths.comes_in_lengths(order, roots)
         self.padded: lengths.Padded | None = None
+        self.padded_runs = 0
         self.by_numpy: Variant | bool | None = by_numpy.enabled[0]  # True: not looked at
 
 

@@ -29,11 +29,30 @@ enabled = [is_on("LAZYXLA_PAD")]
 SMALLEST = 16  # trips to which fewer are padded
 FEW = 64  # ops of a graph that is not looked at: it compiles in no time
 LENGTHS = 2  # how many lengths are compiled as they are before any is padded
-_met: dict[Any, set[int]] = {}  # which ops a graph has, and the types of its results but vectors -> numbers of ops met
+OWN = 8  # runs of one length after which it gets a program of its own, which takes less Python; the next, after twice as many
+
+
+class Kind:
+    """Graphs of the same ops in other numbers, and of results of the same types but for vectors."""
+
+    def __init__(self) -> None:
+        self.met: set[int] = set()  # the numbers of ops
+        self.due = OWN
+
+    def stands_alone(self, runs: int) -> bool:
+        """Whether a graph of the kind that is run for this time gets a program of its own. As that takes ever more runs,
+        there are few such programs, whatever lengths come."""
+        if runs <= self.due:
+            return False
+        self.due *= 2
+        return True
+
+
+_kinds: dict[Any, Kind] = {}
 
 
 def forget() -> None:
-    _met.clear()
+    _kinds.clear()
 
 
 class Padded:
@@ -77,18 +96,18 @@ class Padded:
         metrics.count("ops_executed", len(order) - len(self.taken))
 
 
-def comes_in_lengths(order: Sequence[Node], roots: Sequence[int]) -> bool:
-    """Whether graphs of the same ops, but of other numbers of them, were met before, so often that this one is padded."""
+def comes_in_lengths(order: Sequence[Node], roots: Sequence[int]) -> Kind | None:
+    """The kind, where graphs of it but of other numbers of ops were met before, so often that this one is padded."""
     if not enabled[0] or len(order) < FEW:
-        return False
+        return None
     kinds = frozenset([n.sig.op for n in order]), frozenset([order[i].sig.aval for i in roots if order[i].sig.aval.ndim != 1])
-    if len(_met) > 4096:
-        _met.clear()
-    met = _met.setdefault(kinds, set())
-    known = len(met) >= LENGTHS and len(order) not in met
-    if len(met) < LENGTHS:
-        met.add(len(order))
-    return known
+    if len(_kinds) > 4096:
+        _kinds.clear()
+    kind = _kinds.setdefault(kinds, Kind())
+    if len(kind.met) >= LENGTHS:
+        return None if len(order) in kind.met else kind
+    kind.met.add(len(order))
+    return None
 
 
 def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any) -> Padded | None:
@@ -184,4 +203,4 @@ def _linked(
     return made
 
 
-__all__ = ["Padded", "comes_in_lengths", "enabled", "forget", "padded"]
+__all__ = ["Kind", "Padded", "comes_in_lengths", "enabled", "forget", "padded"]

@@ -18,6 +18,7 @@ from .state import S
 SCRIPTS = 8  # kept for each first call, those used last
 PATIENCE = 3  # segments in a row that could not be followed, after which only some are written down
 FAILURES = 8  # to follow, in a row, after which the scripts are forgotten
+PADDED = 4  # segments not written after one that ran in a program for any length
 enabled = [is_on("LAZYXLA_REPLAY")]
 
 
@@ -135,9 +136,12 @@ def written(recorder: Recorder, script: Script | None, ran: list[Any]) -> None:
     if script is not None and recorder.link(script, ran):
         recorder.start.learnt(script)
         ended(recorder.start.scripts[0])
-    else:
+        return
+    if ran:
         recorder.start.missed()
-        starter.last = None
+    else:  # by a program for any length, which cannot be followed; a length that comes often gets one of its own
+        recorder.start.rest = PADDED
+    starter.last = None
 
 
 begins()

@@ -80,6 +80,29 @@ def test_any_length_is_right_and_compiles_are_few(summed, metrics):
     assert facts["compiles"] <= compiles + 2  # 16 rows, or as many more as there are trips
 
 
+def test_a_length_that_comes_again_and_again_gets_a_program_of_its_own(metrics):
+    lx.lowering.clear_cache()
+    w = lx.tensor(START[:1].T @ START[1:2] / 9)
+    start = lx.tensor([[1.0] * 8, [-1.0] * 8])
+
+    def run(n):
+        h = start
+        for _ in range(n):
+            h = lx.tanh(h @ w).sin()
+        return h.sum().item()
+
+    known = {n: run(n) for n in (40, 50, 60, 70)}
+    padded = metrics.report(as_dict=True)["lengths_padded"]
+    assert padded == 2
+    for _ in range(lengths.OWN + 8):
+        assert run(60) == pytest.approx(known[60], rel=1e-5)
+    facts = metrics.report(as_dict=True)
+    assert facts["lengths_padded"] == padded + lengths.OWN - 1 and facts["replays"] >= 1
+    for _ in range(lengths.OWN + 2):
+        assert run(70) == pytest.approx(known[70], rel=1e-5)
+    assert metrics.report(as_dict=True)["compiles"] == facts["compiles"]  # the second waits for twice as many
+
+
 def test_a_number_that_changes_is_used(metrics):
     """The same graph with other numbers: its padded program must not go on with the old ones."""
     lx.lowering.clear_cache()
