@@ -102,7 +102,7 @@ def become_rows(nodes: Sequence[tuple[Node, int]], array: Node, moving: bool = F
         if moving:
             start = HostValue(leaf_signature(scalar, index), np.array(at, np.int32), node.code, node.lasti)
             zero = make(ops.constant, (), node, data=bytes(4), aval=index)
-            start.serial = zero.serial = before
+            start.serial = zero.serial = before - 1  # before the part's: it is the order in which they are computed
             part = make(ops.dynamic_slice, [array, start, *(zero for _ in rest)], node, sizes=(1, *rest))
         else:
             part = make(
