@@ -281,6 +281,10 @@ def run(
 
 
 def free(entry: GradNode) -> None:
+    """Let go of what an entry saved; one that saved nothing (a sum, a move, a conversion) can be gone through again."""
+    keeps = getattr(entry.rule, "keeps", entry.rule is not None)
+    if not keeps and entry.out is None and not any(n is not None for n in entry.saved):
+        return
     entry.freed = True
     entry.saved = (None,) * len(entry.saved)
     entry.out = None

@@ -110,7 +110,8 @@ class GradNode:
 
     ``edges`` has one entry an operand: a GradNode, a Leaf, or None. ``saved`` holds the operand nodes that the rule
     reads (None for the others), ``out`` the result's node where the rule reads it. ``rule`` is set for functions
-    with a backward of their own. After a backward that does not retain the graph, ``freed`` is true.
+    with a backward of their own (its ``keeps`` is false where it has saved nothing). After a backward that does not retain
+    the graph, ``freed`` is true of those that saved something.
     """
 
     __slots__ = (

@@ -339,7 +339,7 @@ def _copy(x: Any) -> Any:
 class _Nothing:
     """The backward rule of a value written over by one without history."""
 
-    name = "Fill"
+    name, keeps = "Fill", False
 
     def __call__(self, g: Any, node: GradNode) -> tuple[None]:
         return (None,)
@@ -348,7 +348,7 @@ class _Nothing:
 class _Alias:
     """The backward rule of a view of the whole."""
 
-    name = "Alias"
+    name, keeps = "Alias", False
 
     def __call__(self, g: Any, node: GradNode) -> tuple[Any]:
         return (g,)

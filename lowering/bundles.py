@@ -108,7 +108,7 @@ def numbered(array: Node, at: int, like: Node) -> Node:
     index = Aval((), dtypes.int32, array.sig.aval.device)
     start = HostValue(leaf_signature(scalar, index), np.array(at, np.int32), like.code, like.lasti)
     zero = make(ops.constant, (), like, data=bytes(4), aval=index)
-    start.serial = zero.serial = _before(like)
+    start.serial = zero.serial = _before(like) - 1  # before the row's: it is the order in which they are computed
     return make(ops.dynamic_slice, [array, start, *(zero for _ in rest)], like, sizes=(1, *rest))
 
 

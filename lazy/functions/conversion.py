@@ -247,7 +247,7 @@ def to_inexact(x: Tensor) -> Tensor:
 class _Flat:
     """The backward rule of a function that is constant almost everywhere: zeros."""
 
-    name = "Flat"
+    name, keeps = "Flat", False
 
     def __init__(self, avals: tuple[Aval, ...]) -> None:
         self.avals = avals
@@ -264,7 +264,7 @@ def flat(value: Any, *inputs: Tensor) -> Tensor:
 class _Transfer:
     """The backward rule of a move between devices: the gradient moves back."""
 
-    name = "ToCopy"
+    name, keeps = "ToCopy", False
 
     def __init__(self, source: Device) -> None:
         self.source = source

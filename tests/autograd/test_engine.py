@@ -49,6 +49,19 @@ def test_a_freed_graph_cannot_be_gone_through_again():
     assert x.grad.tolist() == [2.0, 4.0]
 
 
+def test_what_saves_nothing_can_be_gone_through_again():
+    """Inputs made once, with requires_grad, before a conversion: each step's backward goes through that again."""
+    x = leaf(1.0, 2.0)
+    moved = x.float().view(1, 2).to("xla") + 1
+    for n in (1, 2, 3, 4):
+        loss = (moved * moved).sum()
+        loss.backward()
+        assert x.grad.tolist() == [4.0 * n, 6.0 * n]
+        lx.sync()
+    with pytest.raises(RuntimeError, match=r"backward through the graph a second time.*MulBackward0"):
+        loss.backward()
+
+
 def test_shared_subexpressions_and_diamonds():
     x = leaf(0.5)
     y = x.sin()
