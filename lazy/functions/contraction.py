@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
+from ..dtypes import FLOAT, INT
 from ..record import user_line
 from ..tensors import Tensor
 from ._register import alias, both, function, inplace
@@ -215,6 +216,8 @@ def linear_product(input: Tensor, weight: Tensor, bias: Tensor | None = None) ->
         x = raw_reshape(input, (_prod(input.shape[:-1]), input.shape[-1]))
     y = dot_general(x, weight, ((x.ndim - 1,), (weight.ndim - 1,)))
     if bias is not None:
+        if bias.dtype is not y.dtype:
+            _same_type(y, bias, "linear")
         y = y + bias
     return raw_reshape(y, (*input.shape[:-1], *weight.shape[:-1]))
 
@@ -317,6 +320,20 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return (left * right).reshape([p * q for p, q in zip(a, b)])
 
 
+def _check_weights(name: str, w: Tensor | None, observations: int, category: int, kind: str) -> None:
+    if w is None:
+        return
+    wrong = ""
+    if w.ndim > 1:
+        wrong = f"have one or fewer dimensions but got {name} with {w.ndim} dimensions"
+    elif w.dtype.category != category:
+        wrong = f"have {kind} dtype but got {name} with {w.dtype.name} dtype"
+    elif w.numel() != observations:
+        wrong = f"have the same numel as there are observations in the input but got {w.numel()} != {observations}"
+    if wrong:
+        raise RuntimeError(f"cov(): expected {name} to {wrong}  ({user_line()})")
+
+
 @both
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
@@ -328,6 +345,8 @@ def cov(
             f"  ({user_line()})"
         )
     x = to_inexact(input).reshape(1, -1) if input.ndim < 2 else to_inexact(input)
+    _check_weights("fweights", fweights, x.shape[1], INT, "integral")
+    _check_weights("aweights", aweights, x.shape[1], FLOAT, "floating point")
     weights = None
     for w in (fweights, aweights):
         if w is not None:

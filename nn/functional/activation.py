@@ -72,7 +72,7 @@ def rrelu(
 ) -> Tensor:
     """``leaky_relu`` with a slope drawn for each element when training, else the mean slope."""
     if lower > upper:
-        raise error(ValueError, f"lower bound {lower} must be less than or equal to upper bound {upper}")
+        raise error(RuntimeError, f"lower bound {lower} must be less than or equal to upper bound {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slope = lx.rand_like(input) * (upper - lower) + lower

@@ -49,6 +49,10 @@ def _conv(
             RuntimeError, f"Expected {n + 2}D weight for conv{n}d, but got weight of size: {list(weight.shape)}"
         )
     _check_bias(weight, bias, weight.shape[0])
+    if bias is not None and bias.dtype is not weight.dtype:
+        raise error(
+            RuntimeError, f"Input type ({weight.dtype.name}) and bias type ({bias.dtype.name}) should be the same"
+        )
     strides, dilations = tuple_of(stride, n, "stride"), tuple_of(dilation, n, "dilation")
     kernel = tuple(weight.shape[2:])
     if min(strides) < 1:
