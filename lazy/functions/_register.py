@@ -162,7 +162,7 @@ def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
         elif k != "out":
             raise TypeError(f"{f.__name__}() got an unexpected keyword argument '{k}'  ({user_line()})") from None
     result = offered(f)(*args, **kwargs)
-    return result if out is None else _store(out, result, f.__name__)
+    return result if out is None else store(out, result, f.__name__)
 
 
 def _blame_argument(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> NoReturn:
@@ -186,12 +186,12 @@ def _blame_argument(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     raise error
 
 
-def _store(out: Any, result: Any, name: str, exact: bool = False) -> Any:
+def store(out: Any, result: Any, name: str, exact: bool = False) -> Any:
     """Put a result where ``out=`` says."""
     if isinstance(result, tuple):
         if not isinstance(out, (tuple, list)) or len(out) != len(result):
             raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors  ({user_line()})")
-        stored = [_store(o, r, name, name not in _ANY_OUT) for o, r in zip(out, result)]
+        stored = [store(o, r, name, name not in _ANY_OUT) for o, r in zip(out, result)]
         return type(result)(*stored) if hasattr(result, "_fields") else tuple(stored)
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}  ({user_line()})")

@@ -210,6 +210,8 @@ def linear_product(input: Tensor, weight: Tensor, bias: Tensor | None = None) ->
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1] if input.ndim else 1} and "
             f"{'x'.join(map(str, reversed(weight.shape)))})  ({user_line()})"
         )
+    if weight.ndim > 2:
+        raise RuntimeError(f"linear(): expected a weight of 1 or 2 dims, but got {weight.ndim}  ({user_line()})")
     _same_type(input, weight, "linear")
     x = input
     if input.ndim > 2 and input.numel():
@@ -301,7 +303,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     if dim is None:
         dim = next((i for i, n in enumerate(shape) if n == 3), -1)
     d = normal_dim(dim, len(shape))
-    if not shape or shape[d] != 3:
+    if not shape or any(t.ndim + d - len(shape) < 0 or t.shape[d - len(shape)] != 3 for t in (input, other)):
         raise RuntimeError(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {list(input.shape)} and "
             f"{list(other.shape)}  ({user_line()})"

@@ -20,7 +20,7 @@ def _class_dim(input: Tensor, name: str) -> int:
 
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, c: int) -> None:
-    if target.dtype.category != lx.dtypes.INT:
+    if target.dtype is not lx.int64 and target.dtype is not lx.uint8:
         raise error(RuntimeError, f"expected target dtype to be Long or Byte, but got {_type_name(target)}")
     expected = tuple(input.shape[:c]) + tuple(input.shape[c + 1 :])
     if input.ndim > 1 and target.ndim and input.shape[0] != target.shape[0]:

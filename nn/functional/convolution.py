@@ -199,6 +199,7 @@ def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size =
     x, batched = _batched(input, 2, "unfold")
     kernel, dilations = tuple_of(kernel_size, 2, "kernel_size"), tuple_of(dilation, 2, "dilation")
     pads, strides = tuple_of(padding, 2, "padding"), tuple_of(stride, 2, "stride")
+    _above_zero(kernel, dilations, strides)
     x = edged(x, 0, (0, 0, *pads), (0, 0, *pads))
     counts = [(s - d * (k - 1) - 1) // t + 1 for s, d, k, t in zip(x.shape[2:], dilations, kernel, strides)]
     if min(counts) < 1:
@@ -221,14 +222,25 @@ def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size =
     return out if batched else reshaped(out, tuple(out.shape[1:]))
 
 
+def _above_zero(kernel: Ints, dilation: Ints, stride: Ints) -> None:
+    if min(*kernel, *dilation, *stride) < 1:
+        raise error(
+            RuntimeError,
+            f"kernel size, dilation and stride should be greater than zero, but got {kernel}, {dilation} and {stride}",
+        )
+
+
 def fold(
     input: Tensor, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
 ) -> Tensor:
     """The sum of patches [N, C * KH * KW, L] at their places in an image: ``unfold``'s transpose."""
+    if input.ndim not in (2, 3):
+        raise error(RuntimeError, f"Expected 2D or 3D (batch mode) tensor for input, but got: {list(input.shape)}")
     x = input if input.ndim == 3 else reshaped(input, (1, *input.shape))
     size, kernel = tuple_of(output_size, 2, "output_size"), tuple_of(kernel_size, 2, "kernel_size")
     dilations, pads = tuple_of(dilation, 2, "dilation"), tuple_of(padding, 2, "padding")
     strides = tuple_of(stride, 2, "stride")
+    _above_zero(kernel, dilations, strides)
     area = kernel[0] * kernel[1]
     if x.shape[1] % area:
         raise error(

@@ -111,6 +111,13 @@ CASES = {
     "cov dims": (lambda: lx.cov(X, fweights=lx.ones(3, 1, dtype=lx.int64)), RuntimeError, "have one or fewer dimensions"),
     "cov type": (lambda: lx.cov(X, fweights=lx.ones(3)), RuntimeError, "fweights to have integral dtype"),
     "cov weights": (lambda: lx.cov(X, aweights=lx.ones(2)), RuntimeError, "observations in the input but got 2 != 3"),
+    "repeat_interleave": (lambda: X.repeat_interleave(-1), RuntimeError, "repeats can not be negative"),
+    "repeat_interleave type": (
+        lambda: X[0].repeat_interleave(X[0]), NotImplementedError, "not implemented for 'float32'"
+    ),
+    "bincount type": (lambda: lx.bincount(X[0]), NotImplementedError, "not implemented for 'float32'"),
+    "cross one": (lambda: lx.cross(X, lx.ones(2, 1), dim=1), RuntimeError, "must have length 3"),
+    "resize_": (lambda: lx.ones(2).resize_(-1), RuntimeError, "has a negative dimension"),
     # out= of another type
     "gather out": (lambda: lx.gather(X, 0, I.reshape(1, 2), out=lx.ones(1, 2).double()), RuntimeError,
         "Expected out tensor to have dtype float32, but got float64"),
@@ -171,6 +178,9 @@ CASES = {
     "argmax of nothing": (lambda: lx.ones(0).argmax(), IndexError, "Expected reduction dim to be specified"),
     # reads and numbers
     "item": (lambda: X.item(), RuntimeError, "a Tensor with 6 elements cannot be converted to Scalar"),
+    "float": (lambda: float(X), ValueError, "a Tensor with 6 elements cannot be converted to Scalar"),
+    "int": (lambda: int(X), ValueError, "a Tensor with 6 elements cannot be converted to Scalar"),
+    "backward str": (lambda: X.clone().requires_grad_().sum().backward("a"), TypeError, "Tensors or None, but got str"),
     "bool": (lambda: bool(X), RuntimeError, "more than one value is ambiguous"),
     "arange": (lambda: lx.arange(3, 0), RuntimeError, "inconsistent with step sign"),
     "arange step": (lambda: lx.arange(0, 3, 0), RuntimeError, "step must be nonzero"),

@@ -149,3 +149,9 @@ def test_whole_numbers_stay_whole_where_they_can():
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+@pytest.mark.parametrize("name", "elu selu celu softplus hardshrink softshrink logsigmoid hardsigmoid silu mish gelu".split())
+def test_smooth_ones_refuse_whole_numbers(name):
+    with pytest.raises(NotImplementedError, match=f"{name} not implemented for .*int64"):
+        getattr(F, name)(lx.arange(3))
