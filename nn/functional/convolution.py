@@ -80,7 +80,7 @@ def _conv(
         )
     y = lx.conv_general(x, weight, strides, edges, dilations, None, groups)
     if bias is not None:
-        y = y + per_channel(bias, y)
+        y = y + per_channel(bias.to(y.dtype), y)  # y is of another type under autocast
     return y if batched else reshaped(y, tuple(y.shape[1:]))
 
 
@@ -163,7 +163,7 @@ def _conv_transpose(
     edges = [(r - p, r - p + e) for r, p, e in zip(reach, pads, extra)]
     y = lx.conv_general(x, _exchanged(weight, groups, n), (1,) * n, edges, dilations, strides, groups)
     if bias is not None:
-        y = y + per_channel(bias, y)
+        y = y + per_channel(bias.to(y.dtype), y)  # y is of another type under autocast
     return y if batched else reshaped(y, tuple(y.shape[1:]))
 
 
