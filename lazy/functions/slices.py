@@ -22,9 +22,9 @@ def _check_slices(input: Tensor, dim: int, index: Tensor, source: Tensor, name: 
             f"{name}_(): self ({input.dtype.name}) and source ({source.dtype.name}) must have the same scalar type"
             f"  ({user_line()})"
         )
-    if input.ndim <= 1 and source.ndim <= 1:
-        own, given = (), ()
-    else:
+    own: tuple[int, ...] = ()
+    given: tuple[int, ...] = ()
+    if input.ndim > 1 or source.ndim > 1:
         d = normal_dim(dim, input.ndim)
         own, given = (tuple(n for i, n in enumerate(t.shape) if i != d) for t in (input, source))
     if own != given or (source.ndim != input.ndim and name != "index_copy"):
