@@ -347,6 +347,8 @@ def _root(tensor: Any, gradient: Any, name: str) -> tuple[Any, Tensor]:
                 f"{tensor.dtype.name}  ({user_line()})"
             )
         return tensor._edge, full_like_type(tensor, 1) if tensor.ndim else constant(1, tensor.dtype, tensor.device)
+    if not isinstance(gradient, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}  ({user_line()})")
     if tuple(gradient.shape) != tuple(tensor.shape):
         raise RuntimeError(
             f"Mismatch in shape: grad_output[0] has a shape of {list(gradient.shape)} and output[0] has a shape of "

@@ -278,8 +278,8 @@ class Tensor(Copyable, _Added):
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
             if value.shape != self.shape:
                 raise RuntimeError(f"assigned grad has data of a different size: {list(value.shape)} for {list(self.shape)}")
-            if value.device is not self.device:
-                raise RuntimeError(f"assigned grad is on {value.device}, the tensor on {self.device}")
+            if value.dtype is not self.dtype or value.device is not self.device:
+                raise RuntimeError(f"assigned grad is {value.dtype} on {value.device}, not {self.dtype} on {self.device}")
         if S.capture is not None:
             S.capture.sees_grad(self)
         self.metadata().grad = value
@@ -406,19 +406,19 @@ class Tensor(Copyable, _Added):
             raise RuntimeError(f"Boolean value of Tensor with {has} is ambiguous  ({user_line()})")
         return bool(self._array("bool()").reshape(()))
 
-    def _number(self, cause: str) -> Any:
+    def _number(self, cause: str, kind: type[Exception] = RuntimeError) -> Any:
         if self.numel() != 1:
-            raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar  ({user_line()})")
+            raise kind(f"a Tensor with {self.numel()} elements cannot be converted to Scalar  ({user_line()})")
         return self._array(cause).reshape(()).item() if self.dtype.itemsize > 2 else self.item()
 
     def __float__(self) -> float:
-        return float(self._number("float()"))
+        return float(self._number("float()", ValueError))
 
     def __int__(self) -> int:
-        return int(self._number("int()"))
+        return int(self._number("int()", ValueError))
 
     def __complex__(self) -> complex:
-        return complex(self._number("complex()"))
+        return complex(self._number("complex()", ValueError))
 
     def __index__(self) -> int:
         if self.dtype.category > dtypes.INT or self.numel() != 1:

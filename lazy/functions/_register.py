@@ -74,6 +74,16 @@ def _asking(f: Callable[..., Any]) -> Callable[..., Any]:
     return asking
 
 
+# Whose ``out`` must be of the result's type, where other functions convert what they put there.
+_EXACT_OUT = set(
+    """abs addbmm addmm addmv amax amin argmax argmin baddbmm bmm bucketize ceil complex cross diag diff dot float_power
+    floor frac gather heaviside histc index_add index_reduce index_select inner inv isin isneginf isposinf linear
+    logcumsumexp masked_select matmul mm msort multinomial mv nan_to_num neg nonzero polar quantile nanquantile renorm
+    round scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter take take_along_dim tensordot
+    tril triu trunc vdot where""".split()
+)
+_ANY_OUT = {"geqrf", "lu", "lstsq", "eig"}  # of those with several results
+
 # With which a plain call may fail that goes on otherwise.
 _FAILURES = (TypeError, AttributeError, RuntimeError)
 
@@ -152,7 +162,7 @@ def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
         elif k != "out":
             raise TypeError(f"{f.__name__}() got an unexpected keyword argument '{k}'  ({user_line()})") from None
     result = offered(f)(*args, **kwargs)
-    return result if out is None else _store(out, result, f.__name__)
+    return result if out is None else store(out, result, f.__name__)
 
 
 def _blame_argument(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> NoReturn:
@@ -176,12 +186,12 @@ def _blame_argument(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     raise error
 
 
-def _store(out: Any, result: Any, name: str) -> Any:
+def store(out: Any, result: Any, name: str, exact: bool = False) -> Any:
     """Put a result where ``out=`` says."""
     if isinstance(result, tuple):
         if not isinstance(out, (tuple, list)) or len(out) != len(result):
             raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors  ({user_line()})")
-        stored = [_store(o, r, name) for o, r in zip(out, result)]
+        stored = [store(o, r, name, name not in _ANY_OUT) for o, r in zip(out, result)]
         return type(result)(*stored) if hasattr(result, "_fields") else tuple(stored)
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}  ({user_line()})")
@@ -190,6 +200,11 @@ def _store(out: Any, result: Any, name: str) -> Any:
             f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
             "arguments "
             f"requires grad.  ({user_line()})"
+        )
+    if (exact or name in _EXACT_OUT) and out.dtype is not result.dtype:
+        raise RuntimeError(
+            f"{name}(): Expected out tensor to have dtype {result.dtype.name}, but got {out.dtype.name} instead"
+            f"  ({user_line()})"
         )
     if out.shape == result.shape:
         return assign(out, result, name)

@@ -26,6 +26,7 @@ from .conversion import (
     full_like_type,
     promote,
     result_dtype,
+    tensors_only,
     to_inexact,
     wrapped,
 )
@@ -288,8 +289,9 @@ def remainder(input: Any, other: Any) -> Tensor:
 
 
 @both
-def fmod(input: Any, other: Any) -> Tensor:
+def fmod(input: Tensor, other: Any) -> Tensor:
     """The remainder with the sign of ``input``."""
+    tensors_only(input)
     x, y = promote(input, other)
     _not_by_zero(x, other)
     return ops.remainder(x, y)
@@ -350,6 +352,8 @@ def _comparison(name: str) -> Callable[[Any, Any], Tensor]:
     plain = _COMPARE[name]
 
     def f(input: Tensor, other: Any) -> Tensor:
+        if not isinstance(input, Tensor):
+            tensors_only(input)
         return plain(input, other)
 
     f.__name__ = name
@@ -367,29 +371,35 @@ for _old, _new in (
 
 @both
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha * input."""
+    tensors_only(input)
     return sub(other, input, alpha=alpha)
 
 
-def _bitwise(name: str, op: Op, logical: bool) -> Callable[..., Tensor]:
+def _bitwise(name: str, op: Op) -> Callable[..., Tensor]:
     def f(input: Any, other: Any) -> Tensor:
-        if logical:
-            x, y = (convert(v, dtypes.bool_) if isinstance(v, Tensor) else v for v in (input, other))
-            x, y = promote(x, y, dtype=dtypes.bool_)
-        else:
-            x, y = promote(input, other)
-        return op(x, y)
+        return op(*promote(input, other))
 
     f.__name__ = name
     return both(f)
 
 
-bitwise_and = _bitwise("bitwise_and", ops.bit_and, False)
-bitwise_or = _bitwise("bitwise_or", ops.bit_or, False)
-bitwise_xor = _bitwise("bitwise_xor", ops.bit_xor, False)
-logical_and = _bitwise("logical_and", ops.bit_and, True)
-logical_or = _bitwise("logical_or", ops.bit_or, True)
-logical_xor = _bitwise("logical_xor", ops.bit_xor, True)
-bitwise_left_shift = _bitwise("bitwise_left_shift", ops.shift_left, False)
+def _logical(name: str, op: Op) -> Callable[..., Tensor]:
+    def f(input: Tensor, other: Tensor) -> Tensor:
+        tensors_only(input, other)
+        return op(*promote(convert(input, dtypes.bool_), convert(other, dtypes.bool_), dtype=dtypes.bool_))
+
+    f.__name__ = name
+    return both(f)
+
+
+bitwise_and = _bitwise("bitwise_and", ops.bit_and)
+bitwise_or = _bitwise("bitwise_or", ops.bit_or)
+bitwise_xor = _bitwise("bitwise_xor", ops.bit_xor)
+logical_and = _logical("logical_and", ops.bit_and)
+logical_or = _logical("logical_or", ops.bit_or)
+logical_xor = _logical("logical_xor", ops.bit_xor)
+bitwise_left_shift = _bitwise("bitwise_left_shift", ops.shift_left)
 
 
 @both

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
+from ..dtypes import FLOAT, INT
 from ..record import user_line
 from ..tensors import Tensor
 from ._register import alias, both, function, inplace
@@ -209,12 +210,16 @@ def linear_product(input: Tensor, weight: Tensor, bias: Tensor | None = None) ->
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1] if input.ndim else 1} and "
             f"{'x'.join(map(str, reversed(weight.shape)))})  ({user_line()})"
         )
+    if weight.ndim > 2:
+        raise RuntimeError(f"linear(): expected a weight of 1 or 2 dims, but got {weight.ndim}  ({user_line()})")
     _same_type(input, weight, "linear")
     x = input
     if input.ndim > 2 and input.numel():
         x = raw_reshape(input, (_prod(input.shape[:-1]), input.shape[-1]))
     y = dot_general(x, weight, ((x.ndim - 1,), (weight.ndim - 1,)))
     if bias is not None:
+        if bias.dtype is not y.dtype:
+            _same_type(y, bias, "linear")
         y = y + bias
     return raw_reshape(y, (*input.shape[:-1], *weight.shape[:-1]))
 
@@ -298,7 +303,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     if dim is None:
         dim = next((i for i, n in enumerate(shape) if n == 3), -1)
     d = normal_dim(dim, len(shape))
-    if not shape or shape[d] != 3:
+    if not shape or any(t.ndim + d - len(shape) < 0 or t.shape[d - len(shape)] != 3 for t in (input, other)):
         raise RuntimeError(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {list(input.shape)} and "
             f"{list(other.shape)}  ({user_line()})"
@@ -317,6 +322,20 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return (left * right).reshape([p * q for p, q in zip(a, b)])
 
 
+def _check_weights(name: str, w: Tensor | None, observations: int, category: int, kind: str) -> None:
+    if w is None:
+        return
+    wrong = ""
+    if w.ndim > 1:
+        wrong = f"have one or fewer dimensions but got {name} with {w.ndim} dimensions"
+    elif w.dtype.category != category:
+        wrong = f"have {kind} dtype but got {name} with {w.dtype.name} dtype"
+    elif w.numel() != observations:
+        wrong = f"have the same numel as there are observations in the input but got {w.numel()} != {observations}"
+    if wrong:
+        raise RuntimeError(f"cov(): expected {name} to {wrong}  ({user_line()})")
+
+
 @both
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
@@ -328,6 +347,8 @@ def cov(
             f"  ({user_line()})"
         )
     x = to_inexact(input).reshape(1, -1) if input.ndim < 2 else to_inexact(input)
+    _check_weights("fweights", fweights, x.shape[1], INT, "integral")
+    _check_weights("aweights", aweights, x.shape[1], FLOAT, "floating point")
     weights = None
     for w in (fweights, aweights):
         if w is not None:

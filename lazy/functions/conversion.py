@@ -158,6 +158,13 @@ def result_dtype(*operands: Any) -> DType:
     return found
 
 
+def tensors_only(*operands: Any) -> None:
+    """TypeError unless all are tensors: for the functions that PyTorch has of tensors alone."""
+    for x in operands:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"a tensor is expected, not {kind_of(x)}  ({user_line()})")
+
+
 def result_type(a: Any, b: Any) -> DType:
     return result_dtype(a, b)
 

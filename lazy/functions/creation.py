@@ -285,6 +285,8 @@ def _strided(name: str) -> None:
             raise RuntimeError(
                 f"{name}(): the order of dims, {stride}, has another length than the size, {size}  ({user_line()})"
             )
+        if name == "empty_permuted" and sorted(ints((stride,))) != list(range(len(ints((size,))))):
+            raise RuntimeError(f"{name}(): each dim once is expected, none negative, not {stride}  ({user_line()})")
         return _filled(0, ints((size,)), dtype, device, requires_grad)
 
     f.__name__, f.__doc__ = name, "``empty``; the memory layout asked for is checked and left to XLA."
@@ -362,6 +364,8 @@ def arange(
     start, end, step = given
     if step == 0:
         raise RuntimeError(f"step must be nonzero  ({user_line()})")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}  ({user_line()})")
     if (end - start) * step < 0:
         raise RuntimeError(
             f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}  ({user_line()})"

@@ -14,8 +14,8 @@ from ._register import both
 from .conversion import broadcast_to, constant, convert, full_like_type
 from .elementwise import isfinite, isnan
 from .indexing import gather_points
-from .scattering import index_add
 from .shape import box, raw_reshape
+from .slices import index_add
 from .sorting import searchsorted
 from .spaced import spaced
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from .. import dtypes, levels, ops
 from ..graph import HostValue
+from ..overrides import kind_of
 from ..record import sockets, user_line
 from ..replay.inlay import Inlay
 from ..replay.state import S, opaque
@@ -225,9 +227,17 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     _not_0d(input, "narrow")
     d = normal_dim(dim, input.ndim)
     n = input.shape[d]
-    start = int(start)
+    if isinstance(start, Tensor):
+        if start.ndim or start.dtype.category != dtypes.INT:
+            raise RuntimeError(f"start must be an 0-dim integral Tensor.  ({user_line()})")
+        start = int(start)
+    start, length = operator.index(start), operator.index(length)
     first = start + n if start < 0 else start
-    if not 0 <= first <= n or first + length > n or length < 0:
+    if length < 0:
+        raise RuntimeError(f"narrow(): length must be non-negative.  ({user_line()})")
+    if not 0 <= first <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})  ({user_line()})")
+    if first + length > n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).  ({user_line()})")
     return narrow_view(input, d, first, length)
 
@@ -281,12 +291,25 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     d = normal_dim(dim, input.ndim)
     n = input.shape[d]
     if isinstance(indices_or_sections, Tensor):
+        if indices_or_sections.dtype is not dtypes.int64:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
+                f"{indices_or_sections.dtype.name}  ({user_line()})"
+            )
         indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
         k = indices_or_sections
+        if k < 1:
+            raise RuntimeError(f"number of sections must be larger than 0, got {k}  ({user_line()})")
         cuts = [i * (n // k) + min(i, n % k) for i in range(1, k)]
     else:
-        cuts = [min(max(int(c) + n if int(c) < 0 else int(c), 0), n) for c in indices_or_sections]
+        if not isinstance(indices_or_sections, (list, tuple)):
+            raise TypeError(
+                f"tensor_split(): a number of sections or a list of indices is expected, not "
+                f"{kind_of(indices_or_sections)}  ({user_line()})"
+            )
+        places = [operator.index(c) for c in indices_or_sections]
+        cuts = [min(max(c + n if c < 0 else c, 0), n) for c in places]
     edges = [0, *cuts, n]
     return tuple(narrow(input, d, lo, max(hi - lo, 0)) for lo, hi in itertools.pairwise(edges))
 

@@ -24,6 +24,7 @@ from .conversion import (
     promote,
     python_kind,
     result_dtype,
+    tensors_only,
     to_inexact,
 )
 from .elementwise import abs as abs_
@@ -89,7 +90,8 @@ builtin_max = max
 
 
 def _pair(name: str, op: Op) -> Callable[..., Tensor]:
-    def f(input: Tensor, other: Any) -> Tensor:
+    def f(input: Tensor, other: Tensor) -> Tensor:
+        tensors_only(input, other)
         return op(*promote(input, other))
 
     f.__name__ = name
@@ -109,14 +111,16 @@ def _real_pair(input: Any, other: Any) -> list[Tensor]:
 @both
 def atan2(input: Tensor, other: Tensor) -> Tensor:
     """The angle of the point (other, input)."""
+    tensors_only(input, other)
     return ops.atan2(*_real_pair(input, other))
 
 
 alias("arctan2", atan2)
 
 
-def _ignoring_nan(name: str, op: Op, doc: str) -> Callable[[Tensor, Any], Tensor]:
-    def f(input: Tensor, other: Any) -> Tensor:
+def _ignoring_nan(name: str, op: Op, doc: str) -> Callable[[Tensor, Tensor], Tensor]:
+    def f(input: Tensor, other: Tensor) -> Tensor:
+        tensors_only(input, other)
         x, y = promote(input, other)
         if not x.dtype.is_floating_point:
             return op(x, y)
@@ -133,6 +137,7 @@ fmin = _ignoring_nan("fmin", ops.minimum, "The smaller; the other where one is N
 @both
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """The root of input^2 + other^2, without overflow."""
+    tensors_only(input, other)
     x, y = promote(input, other)
     size = ops.absolute(ops.complex_(x, y)) if x.dtype.itemsize >= 4 else (x * x + y * y).sqrt()
     infinite = ops.bit_or(isinf(x.detach()), isinf(y.detach()))  # infinite even beside a NaN, as in C
@@ -140,8 +145,9 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
 
 
 @both
-def copysign(input: Any, other: Any) -> Tensor:
+def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the sign of ``other`` (that of -0.0 counts)."""
+    tensors_only(input)
     x, y = _real_pair(input, other)
     size = ops.absolute(x)
     return ops.select(signbit(y.detach()), ops.negate(size), size)
@@ -161,12 +167,14 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 @both
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2^other."""
+    tensors_only(input, other)
     return input * ops.power(full_like_type(to_inexact(other), 2), to_inexact(other))
 
 
 @both
 def gcd(input: Tensor, other: Tensor) -> Tensor:
     """The greatest common divisor, by as many of Euclid's steps as the widest integers of the type can need."""
+    tensors_only(input, other)
     x, y = promote(input, other)
     if x.dtype.category != INT:
         raise NotImplementedError(f'"gcd" not implemented for \'{x.dtype.name}\'  ({user_line()})')
@@ -182,6 +190,7 @@ def gcd(input: Tensor, other: Tensor) -> Tensor:
 @both
 def lcm(input: Tensor, other: Tensor) -> Tensor:
     """The least common multiple."""
+    tensors_only(input, other)
     x, y = promote(input, other)
     shared = gcd(x, y)
     none = ops.compare(shared, full_like_type(x, 0), direction="EQ")
@@ -271,6 +280,7 @@ def log_add(x: Tensor, y: Tensor) -> Tensor:
 @both
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(input) + exp(other)), without overflow."""
+    tensors_only(input, other)
     x, y = _real_pair(input, other)
     if x.dtype.is_complex:
         return log_add(x, y)
@@ -282,6 +292,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 @both
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2^input + 2^other), without overflow."""
+    tensors_only(input, other)
     x, y = _real_pair(input, other)
     scale = full_like_type(x, math.log(2))
     return logaddexp(x * scale, y * scale) / scale

@@ -183,12 +183,24 @@ _drawer("rand", uniform, "Uniform numbers in [0, 1).")
 _drawer("randn", standard_normal, "Normal numbers of mean 0 and variance 1.")
 
 
+def _whole(dtype: DType) -> tuple[float, float]:
+    """The least and the largest whole number of a type."""
+    if dtype is dtypes.bool_:
+        return 0, 1
+    info = dtypes.finfo(dtype) if dtype.is_inexact else dtypes.iinfo(dtype)
+    return info.min, info.max
+
+
 def integers(low: int, high: int, shape: tuple[int, ...], dtype: DType, device: Device, generator: Any) -> Tensor:
     span = high - low
     if span <= 0:
         raise RuntimeError(
             f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}  ({user_line()})"
         )
+    least, most = _whole(dtype)
+    for name, value in (("from", low), ("to - 1", high - 1)):
+        if not least <= value <= most:
+            raise RuntimeError(f"{name} is out of bounds for {dtype.name}  ({user_line()})")
     bits = _bits(shape, dtypes.uint64, device, generator)
     x = ops.remainder(bits, broadcast_to(constant(span, dtypes.uint64, device), shape))
     if dtype.category != dtypes.INT:
@@ -240,9 +252,17 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     return convert(numbers, dtypes.as_dtype(dtype or dtypes.int64))
 
 
+def _check_chance(p: Any) -> None:
+    if isinstance(p, (int, float)) and not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}  ({user_line()})")
+
+
 @both
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability given by each element (or by ``p``)."""
+    if p is None and not input.dtype.is_floating_point:
+        raise NotImplementedError(f'"bernoulli" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+    _check_chance(p)
     chance = input if p is None else p
     u = uniform(
         tuple(input.shape),
@@ -264,6 +284,8 @@ def normal(
     device: Any = None,
 ) -> Tensor:
     """Normal numbers of the given means and standard deviations."""
+    if isinstance(std, (int, float)) and std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}  ({user_line()})")
     if size is not None:
         d, place = _place(dtype, device)
         return (
@@ -319,8 +341,10 @@ def _filler(name: str, draw: Any) -> None:
     method(f)
 
 
-def _work(x: Tensor) -> DType:
-    return x.dtype if x.dtype.is_inexact else dtypes.get_default_dtype()
+def _inexact(x: Tensor, name: str) -> DType:
+    if not x.dtype.is_inexact:
+        raise NotImplementedError(f'"{name}" not implemented for \'{x.dtype.name}\'  ({user_line()})')
+    return x.dtype
 
 
 def _uniform(x: Tensor, generator: Any, a: Any = 0.0, b: Any = 1.0, **names: Any) -> Tensor:
@@ -329,22 +353,29 @@ def _uniform(x: Tensor, generator: Any, a: Any = 0.0, b: Any = 1.0, **names: Any
         raise RuntimeError(
             f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}  ({user_line()})"
         )
-    return uniform(tuple(x.shape), _work(x), x.device, generator) * (b - a) + a
+    return uniform(tuple(x.shape), _inexact(x, "uniform_"), x.device, generator) * (b - a) + a
 
 
 def _normal(x: Tensor, generator: Any, mean: Any = 0.0, std: Any = 1.0) -> Tensor:
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}  ({user_line()})")
-    return standard_normal(tuple(x.shape), _work(x), x.device, generator) * std + mean
+    return standard_normal(tuple(x.shape), _inexact(x, "normal_"), x.device, generator) * std + mean
 
 
 def _bernoulli(x: Tensor, generator: Any, p: Any = 0.5) -> Tensor:
+    _check_chance(p)
     u = uniform(tuple(x.shape), dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32, x.device, generator)
     return convert(u < (lift(p, u.dtype, u.device) if isinstance(p, Tensor) else p), x.dtype)
 
 
+# Up to which all whole numbers are numbers of the type.
+_LIMITS = {
+    dtypes.float32: 1 << 24, dtypes.float64: 1 << 53, dtypes.float16: 1 << 11, dtypes.bfloat16: 1 << 8, dtypes.bool_: 2,
+}  # fmt: skip
+
+
 def _random(x: Tensor, generator: Any, low: int = 0, high: int | None = None) -> Tensor:
-    limit = {dtypes.float32: 1 << 24, dtypes.float64: 1 << 53}.get(x.dtype) or (
+    limit = _LIMITS.get(x.dtype) or (
         1 << (x.dtype.itemsize * 8 - x.dtype.is_signed)
     )
     return integers(int(low), limit if high is None else int(high), tuple(x.shape), x.dtype, x.device, generator)
@@ -352,15 +383,51 @@ def _random(x: Tensor, generator: Any, low: int = 0, high: int | None = None) ->
 
 def _open(x: Tensor, generator: Any) -> Tensor:
     """Uniform numbers in (0, 1]."""
-    return 1.0 - uniform(tuple(x.shape), _work(x), x.device, generator)
+    dtype = x.dtype if x.dtype.is_inexact else dtypes.get_default_dtype()
+    return 1.0 - uniform(tuple(x.shape), dtype, x.device, generator)
+
+
+def _expect(holds: bool, expected: str) -> None:
+    if not holds:
+        raise RuntimeError(f"{expected}  ({user_line()})")
+
+
+def _continuous(x: Tensor, name: str) -> None:
+    _expect(
+        x.dtype.is_floating_point,
+        f"{name} distribution is a continuous probability distribution. dtype must be a floating point but you "
+        f"specified {x.dtype.name}",
+    )
+
+
+def _exponential(x: Tensor, generator: Any, lambd: Any = 1.0) -> Tensor:
+    _continuous(x, "Exponential")
+    _expect(lambd > 0, f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+    return -_open(x, generator).log() / lambd
+
+
+def _log_normal(x: Tensor, generator: Any, mean: Any = 1.0, std: Any = 2.0) -> Tensor:
+    _expect(std > 0, f"log_normal_ expects std > 0.0, but found std={std}")
+    return _normal(x, generator, mean, std).exp()
+
+
+def _cauchy(x: Tensor, generator: Any, median: Any = 0.0, sigma: Any = 1.0) -> Tensor:
+    _continuous(x, "Cauchy")
+    _expect(sigma > 0, f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
+    return median + sigma * (math.pi * (_open(x, generator) - 0.5)).tan()
+
+
+def _geometric(x: Tensor, generator: Any, p: Any) -> Tensor:
+    _expect(0 < p < 1, f"geometric_ expects p to be in (0, 1), but got p={p}")
+    return (_open(x, generator).log() / math.log1p(-p)).ceil().clamp(min=1)
 
 
 _filler("uniform_", _uniform)
 _filler("normal_", _normal)
 _filler("bernoulli_", _bernoulli)
 _filler("random_", _random)
-_filler("exponential_", lambda x, g, lambd=1.0: -_open(x, g).log() / lambd)
-_filler("log_normal_", lambda x, g, mean=1.0, std=2.0: _normal(x, g, mean, std).exp())
-_filler("cauchy_", lambda x, g, median=0.0, sigma=1.0: median + sigma * (math.pi * (_open(x, g) - 0.5)).tan())
-_filler("geometric_", lambda x, g, p: (_open(x, g).log() / math.log1p(-p)).ceil().clamp(min=1))
+_filler("exponential_", _exponential)
+_filler("log_normal_", _log_normal)
+_filler("cauchy_", _cauchy)
+_filler("geometric_", _geometric)
 

@@ -13,7 +13,7 @@ from ..graph import Aval
 from ..record import mode, user_line
 from ..tensors import Tensor
 from ._register import both, function
-from .conversion import convert, full_like_type, promote
+from .conversion import convert, full_like_type, promote, tensors_only
 from .creation import line
 from .elementwise import isnan
 from .shape import normal_dim, raw_reshape
@@ -265,7 +265,8 @@ def _arg(name: str, op: Any, extreme: Any, pick: Any, pair: Any) -> tuple[Any, A
 
 
 def _pairwise(op: Any) -> Any:
-    def f(a: Tensor, b: Any) -> Tensor:
+    def f(a: Tensor, b: Tensor) -> Tensor:
+        tensors_only(a, b)
         return op(*promote(a, b))
 
     return f

@@ -53,6 +53,8 @@ def _resize(self: Tensor, *size: Any) -> Tensor:
     if self.requires_grad:
         raise RuntimeError(f"cannot resize variables that require grad  ({user_line()})")
     shape = ints(size)
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"requested resize to {list(shape)} has a negative dimension  ({user_line()})")
     flat = raw_reshape(self, (self.numel(),))
     wanted = math.prod(shape)
     if wanted > self.numel():

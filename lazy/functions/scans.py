@@ -197,6 +197,9 @@ def gradient(
     """
     dims = list(range(input.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     dims = [normal_dim(d, input.ndim) for d in dims]
+    twice = next((d for d in dims if dims.count(d) > 1), None)
+    if twice is not None:
+        raise RuntimeError(f"dim {twice} appears multiple times in the list of dims  (gradient at {user_line()})")
     spacing = 1 if spacing is None else spacing
     spaces = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(dims)
     if len(spaces) != len(dims):

@@ -28,7 +28,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, a
     return scatter_points(input, dims, places, offset, value_for(values, part, shape), "add" if accumulate else "set")
 
 
-def _index_1d(index: Tensor, name: str) -> Tensor:
+def index_1d(index: Tensor, name: str) -> Tensor:
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector  ({user_line()})")
     if index.dtype not in (dtypes.int64, dtypes.int32):
@@ -42,7 +42,7 @@ def _index_1d(index: Tensor, name: str) -> Tensor:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of a dim at the given places."""
     d = normal_dim(dim, input.ndim)
-    places = _index_1d(index, "index_select")
+    places = index_1d(index, "index_select")
     if input.ndim == 0:
         if places.numel() != 1:
             raise IndexError(
@@ -77,6 +77,9 @@ def _at_index(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Tensor
 @both
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j] = input[index[i][j]][j] (for dim 0), and so on."""
+    if not index.numel():
+        shape = tuple(index.shape)
+        return flat(lambda x: broadcast_to(constant(0, x.dtype, x.device), shape), input)
     x, d, places = _at_index(input, dim, index, "gather")
     for i, (n, m) in enumerate(zip(index.shape, x.shape)):
         if i != d and n > m:
@@ -104,7 +107,14 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 
 def _scattered(input: Tensor, dim: int, index: Tensor, src: Any, combine: str, name: str) -> Tensor:
+    if not index.numel() and index.ndim != input.ndim:
+        return ops.copy(input)
     x, _, places = _at_index(input, dim, index, name)
+    if isinstance(src, Tensor) and (src.ndim or 1) != (index.ndim or 1):
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as src tensor ({index.ndim}, {src.ndim})"
+            f"  ({name} at {user_line()})"
+        )
     if not isinstance(src, Tensor):
         src = broadcast_to(number(src, x.dtype, x.device), tuple(index.shape))
     elif src.dtype is not x.dtype:
@@ -145,7 +155,7 @@ def scatter(
     return _scattered(input, dim, index, source, _REDUCE.get(reduce or "", "set"), "scatter")
 
 
-_REDUCTIONS = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min", "mean": "add"}
+REDUCTIONS = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min", "mean": "add"}
 
 
 @both
@@ -153,11 +163,11 @@ def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """``scatter`` that combines what meets at a place: 'sum', 'prod', 'mean', 'amax' or 'amin'."""
-    if reduce not in _REDUCTIONS:
+    if reduce not in REDUCTIONS:
         raise RuntimeError(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}  ({user_line()})"
         )
-    combine = _REDUCTIONS[reduce]
+    combine = REDUCTIONS[reduce]
     start = input
     if not include_self:
         hit = _scattered(full_like_type(input.detach(), 0), dim, index, 1, "set", "scatter_reduce") != 0
@@ -184,54 +194,6 @@ def _limits(dtype: Any) -> tuple[int, int]:
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """``scatter`` that adds."""
     return _scattered(input, dim, index, src, "add", "scatter_add")
-
-
-def _along(input: Tensor, dim: int, index: Tensor, source: Any, combine: str, name: str) -> Tensor:
-    d = normal_dim(dim, input.ndim)
-    places = _index_1d(index, name)
-    x = input if input.ndim else raw_reshape(input, (1,))
-    dims, vectors, offset, shape, _ = index_points(x, [places if i == d else None for i in range(x.ndim)])
-    value = value_for(source, x, shape)
-    return raw_reshape(scatter_points(x, dims, vectors, offset, value, combine), tuple(input.shape))
-
-
-@both
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """Slices of ``source`` added at places of a dim."""
-    return _along(input, dim, index, source if alpha == 1 else source * alpha, "add", "index_add")
-
-
-@both
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """Slices of ``source`` written at places of a dim."""
-    return _along(input, dim, index, source, "set", "index_copy")
-
-
-@both
-def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """A number written at places of a dim."""
-    d = normal_dim(dim, input.ndim)
-    x = input if input.ndim else raw_reshape(input, (1,))
-    hit = broadcast_to(constant(False, dtypes.bool_, input.device), (x.shape[d],))
-    hit = _along(hit, 0, index, constant(True, dtypes.bool_, input.device), "set", "index_fill")
-    at = ops.broadcast_in_dim(hit, shape=tuple(x.shape), dims=(d,))
-    return raw_reshape(ops.select(at, value_for(value, x, tuple(x.shape)), x), tuple(input.shape))
-
-
-@both
-def index_reduce(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
-) -> Tensor:
-    """Slices of ``source`` combined at places of a dim: 'prod', 'mean', 'amax' or 'amin'."""
-    if reduce not in _REDUCTIONS or reduce == "sum":
-        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}  "
-            f"({user_line()})")  # fmt: skip
-    d = normal_dim(dim, input.ndim)
-    places = _index_1d(index, "index_reduce")
-    shape = [1] * max(input.ndim, 1)
-    shape[d] = places.numel()
-    at = broadcast_to(raw_reshape(places, tuple(shape)), tuple(source.shape) or (1,))
-    return scatter_reduce(input, d, raw_reshape(at, tuple(source.shape)), source, reduce, include_self=include_self)
 
 
 @both
@@ -469,8 +431,5 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 
 
 numbers_are_values(fill)
-for _f in (
-    fill, index_put, scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, index_reduce, masked_scatter,
-    put,
-):  # fmt: skip
+for _f in (fill, index_put, scatter, scatter_add, scatter_reduce, masked_scatter, put):
     inplace(_f)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import dtypes, ops
 from ..dtypes import DType
 from ..record import user_line
 from ..replay.state import entry_point
@@ -419,6 +419,13 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 
+def _whole_repeats(repeats: Tensor) -> None:
+    if repeats.dtype not in (dtypes.int64, dtypes.int32):
+        raise NotImplementedError(
+            f'"repeat_interleave" not implemented for \'{repeats.dtype.name}\': repeats are int64 or int32  ({user_line()})'
+        )
+
+
 @both
 def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
     """Each element (or slice along ``dim``) repeated in place."""
@@ -434,9 +441,16 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None, *, ou
                     "repeats must have the same size as input along dim, but got repeats.size(0) = "
                     f"{repeats.numel()} and input.size({d}) = {x.shape[d]}  ({user_line()})"
                 )
-            places = np.repeat(np.arange(x.shape[d]), repeats.detach()._array("repeat_interleave()"))
+            _whole_repeats(repeats)
+            counts = repeats.detach()._array("repeat_interleave()").reshape(-1)
+            if counts.min(initial=0) < 0:
+                raise RuntimeError(f"repeats can not be negative  (repeat_interleave at {user_line()})")
+            places = np.repeat(np.arange(x.shape[d]), counts)
             return index_select(x, d, from_host(places, x.device))
+        _whole_repeats(repeats)
         repeats = int(repeats)
+    if repeats < 0:
+        raise RuntimeError(f"repeats can not be negative  (repeat_interleave at {user_line()})")
     shape = tuple(x.shape)
     wide = shape[: d + 1] + (repeats,) + shape[d + 1 :]
     spread = ops.broadcast_in_dim(x, shape=wide, dims=tuple(i for i in range(len(wide)) if i != d + 1))

@@ -305,6 +305,8 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 @both
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often (or with what total weight) each of 0, 1, 2... occurs. Syncs: the length depends on the data."""
+    if input.dtype.is_inexact:
+        raise NotImplementedError(f'"bincount" not implemented for \'{input.dtype.name}\'  ({user_line()})')
     if input.ndim != 1 or input.dtype.category != dtypes.INT:
         raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs.  ({user_line()})")
     found = input.detach()._array("bincount()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def evenly(start: Any, end: Any, steps: int, d: DType) -> np.ndarray:
 
 def spaced(start: Any, end: Any, steps: int, base: float | None, dtype: Any, device: Any) -> Tensor:
     """``steps`` evenly spaced numbers (or the base to their powers): on the host, unless an end is itself computed."""
-    if steps < 0:
+    if operator.index(steps) < 0:
         raise RuntimeError(f"number of steps must be non-negative  ({user_line()})")
     given = [x for x in (start, end) if isinstance(x, Tensor)]
     if any(x.ndim for x in given):

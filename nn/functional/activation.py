@@ -72,7 +72,7 @@ def rrelu(
 ) -> Tensor:
     """``leaky_relu`` with a slope drawn for each element when training, else the mean slope."""
     if lower > upper:
-        raise error(ValueError, f"lower bound {lower} must be less than or equal to upper bound {upper}")
+        raise error(RuntimeError, f"lower bound {lower} must be less than or equal to upper bound {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slope = lx.rand_like(input) * (upper - lower) + lower
@@ -94,11 +94,13 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """0 within [-lambd, lambd], else x."""
+    inexact(input, "hardshrink")
     return lx.where(input.abs() <= lambd, 0.0, input)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved by lambd towards 0, 0 within [-lambd, lambd]."""
+    inexact(input, "softshrink")
     if lambd < 0:
         raise error(RuntimeError, f"lambda must be greater or equal to 0, but found to be {lambd}.")
     return lx.where(input > lambd, input - lambd, lx.where(input < -lambd, input + lambd, input * 0.0))
@@ -106,6 +108,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """relu6(x + 3) / 6."""
+    inexact(input, "hardsigmoid")
 
     def f(x: Tensor) -> Tensor:
         return hardtanh(x + 3.0, 0.0, 6.0) * (1 / 6)
@@ -115,6 +118,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * relu6(x + 3) / 6."""
+    inexact(input, "hardswish")
 
     def f(x: Tensor) -> Tensor:
         return x * hardtanh(x + 3.0, 0.0, 6.0) * (1 / 6)
@@ -132,6 +136,7 @@ def _expm1_below(x: Tensor, positive: Tensor) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where it is positive, elsewhere alpha * (exp(x) - 1)."""
+    inexact(input, "elu")
 
     def f(x: Tensor) -> Tensor:
         positive = x > 0
@@ -142,6 +147,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """scale * elu(x, alpha) with the constants that keep mean 0 and variance 1."""
+    inexact(input, "selu")
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
     def f(x: Tensor) -> Tensor:
@@ -153,6 +159,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where it is positive, elsewhere alpha * (exp(x / alpha) - 1)."""
+    inexact(input, "celu")
     if alpha == 0:
         raise error(RuntimeError, "ZeroDivisionError: alpha cannot be 0 for CELU")
 
@@ -165,6 +172,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x times the normal distribution function of x; 'tanh' approximates it."""
+    inexact(input, "gelu")
     if approximate == "none":
         return input * 0.5 * (lx.erf(input * math.sqrt(0.5)) + 1.0)
     if approximate != "tanh":
@@ -183,6 +191,7 @@ def tanh(input: Tensor) -> Tensor:
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x * sigmoid(x)."""
+    inexact(input, "silu")
 
     def f(x: Tensor) -> Tensor:
         return x * lx.sigmoid(x)
@@ -192,6 +201,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * tanh(softplus(x))."""
+    inexact(input, "mish")
 
     def f(x: Tensor) -> Tensor:
         return x * lx.tanh(_softplus(x))
@@ -207,6 +217,7 @@ def _softplus(x: Tensor) -> Tensor:
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold."""
+    inexact(input, "softplus")
     scaled = input if beta == 1 else input * beta
     smooth = _softplus(scaled)
     return choose(scaled > threshold, input, smooth if beta == 1 else smooth / beta)
@@ -214,6 +225,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)) without overflow."""
+    inexact(input, "logsigmoid")
     return -_softplus(-input)
 
 

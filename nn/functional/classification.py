@@ -20,7 +20,7 @@ def _class_dim(input: Tensor, name: str) -> int:
 
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, c: int) -> None:
-    if target.dtype.category != lx.dtypes.INT:
+    if target.dtype is not lx.int64 and target.dtype is not lx.uint8:
         raise error(RuntimeError, f"expected target dtype to be Long or Byte, but got {_type_name(target)}")
     expected = tuple(input.shape[:c]) + tuple(input.shape[c + 1 :])
     if input.ndim > 1 and target.ndim and input.shape[0] != target.shape[0]:
@@ -151,6 +151,9 @@ def multi_margin_loss(
     """The mean over the other classes i of max(0, margin - x[target] + x[i])^p, for x [N, C] or [C]."""
     if p not in (1, 2):
         raise error(ValueError, "only p == 1 and p == 2 supported")
+    check_reduction(reduction)
+    if weight is not None and weight.ndim != 1:
+        raise error(ValueError, f"weight must be one-dimensional, but has {weight.ndim} dims")
     if input.ndim <= 1 and target.numel() == 1:  # one sample; of no dims: one class, so nothing to compare with
         input, target = input.reshape(input.numel()), target.reshape(())
     c = _class_dim(input, "multi_margin_loss")
@@ -240,6 +243,10 @@ def multilabel_margin_loss(
     if input.ndim not in (1, 2) or tuple(target.shape) != tuple(input.shape):
         raise error(
             RuntimeError, f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
+        )
+    if not input.shape[-1]:
+        raise error(
+            RuntimeError, f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
     batched = input.ndim == 2
     x, y = (input, target) if batched else (input.unsqueeze(0), target.unsqueeze(0))

@@ -49,6 +49,10 @@ def _conv(
             RuntimeError, f"Expected {n + 2}D weight for conv{n}d, but got weight of size: {list(weight.shape)}"
         )
     _check_bias(weight, bias, weight.shape[0])
+    if bias is not None and bias.dtype is not weight.dtype:
+        raise error(
+            RuntimeError, f"Input type ({weight.dtype.name}) and bias type ({bias.dtype.name}) should be the same"
+        )
     strides, dilations = tuple_of(stride, n, "stride"), tuple_of(dilation, n, "dilation")
     kernel = tuple(weight.shape[2:])
     if min(strides) < 1:
@@ -76,7 +80,7 @@ def _conv(
         )
     y = lx.conv_general(x, weight, strides, edges, dilations, None, groups)
     if bias is not None:
-        y = y + per_channel(bias, y)
+        y = y + per_channel(bias.to(y.dtype), y)  # y is of another type under autocast
     return y if batched else reshaped(y, tuple(y.shape[1:]))
 
 
@@ -159,7 +163,7 @@ def _conv_transpose(
     edges = [(r - p, r - p + e) for r, p, e in zip(reach, pads, extra)]
     y = lx.conv_general(x, _exchanged(weight, groups, n), (1,) * n, edges, dilations, strides, groups)
     if bias is not None:
-        y = y + per_channel(bias, y)
+        y = y + per_channel(bias.to(y.dtype), y)  # y is of another type under autocast
     return y if batched else reshaped(y, tuple(y.shape[1:]))
 
 
@@ -195,6 +199,7 @@ def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size =
     x, batched = _batched(input, 2, "unfold")
     kernel, dilations = tuple_of(kernel_size, 2, "kernel_size"), tuple_of(dilation, 2, "dilation")
     pads, strides = tuple_of(padding, 2, "padding"), tuple_of(stride, 2, "stride")
+    _above_zero(kernel, dilations, strides)
     x = edged(x, 0, (0, 0, *pads), (0, 0, *pads))
     counts = [(s - d * (k - 1) - 1) // t + 1 for s, d, k, t in zip(x.shape[2:], dilations, kernel, strides)]
     if min(counts) < 1:
@@ -217,14 +222,25 @@ def unfold(input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size =
     return out if batched else reshaped(out, tuple(out.shape[1:]))
 
 
+def _above_zero(kernel: Ints, dilation: Ints, stride: Ints) -> None:
+    if min(*kernel, *dilation, *stride) < 1:
+        raise error(
+            RuntimeError,
+            f"kernel size, dilation and stride should be greater than zero, but got {kernel}, {dilation} and {stride}",
+        )
+
+
 def fold(
     input: Tensor, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
 ) -> Tensor:
     """The sum of patches [N, C * KH * KW, L] at their places in an image: ``unfold``'s transpose."""
+    if input.ndim not in (2, 3):
+        raise error(RuntimeError, f"Expected 2D or 3D (batch mode) tensor for input, but got: {list(input.shape)}")
     x = input if input.ndim == 3 else reshaped(input, (1, *input.shape))
     size, kernel = tuple_of(output_size, 2, "output_size"), tuple_of(kernel_size, 2, "kernel_size")
     dilations, pads = tuple_of(dilation, 2, "dilation"), tuple_of(padding, 2, "padding")
     strides = tuple_of(stride, 2, "stride")
+    _above_zero(kernel, dilations, strides)
     area = kernel[0] * kernel[1]
     if x.shape[1] % area:
         raise error(

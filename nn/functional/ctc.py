@@ -31,19 +31,18 @@ def ctc_loss(
     if not batched:
         log_probs = log_probs.unsqueeze(1)
         targets = targets.reshape(1, -1)
-    _, batch, classes = log_probs.shape
+    steps, batch, classes = log_probs.shape
     if not 0 <= blank < classes:
         raise error(RuntimeError, "blank must be in label range")
     device = log_probs.device
-    lengths = _lengths(input_lengths, batch, "input_lengths", device)
+    lengths = _lengths(input_lengths, steps, batch, "input_lengths", device)
     if targets.ndim == 1:
         targets = _padded(targets, target_lengths)
     if targets.ndim != 2 or targets.shape[0] != batch:
         raise error(RuntimeError, f"Expected targets of {batch} sequences, but got {list(targets.shape)}")
-    wanted = _lengths(target_lengths, batch, "target_lengths", device)
+    wanted = _lengths(target_lengths, targets.shape[1], batch, "target_lengths", device)
     loss = _losses(log_probs, targets.to(lx.int64), lengths, wanted, blank)
     # the part of PyTorch's gradient that belongs to log_softmax, which takes it away again; its value is 0
-    steps = log_probs.shape[0]
     line = spread(lx.arange(steps, device=device), (steps, batch), (0,)) < spread(lengths, (steps, batch), (1,))
     own = choose(line, lx.exp(log_probs).sum(2), 0.0).sum(0)
     loss = loss + (own - own.detach())
@@ -55,8 +54,12 @@ def ctc_loss(
     return loss if batched else loss.squeeze(0)
 
 
-def _lengths(given: Any, batch: int, name: str, device: Any) -> Tensor:
-    t = given if isinstance(given, Tensor) else lx.tensor(np.asarray(given, np.int64))
+def _lengths(given: Any, most: int, batch: int, name: str, device: Any) -> Tensor:
+    if not isinstance(given, Tensor):
+        given = np.asarray(given, np.int64)
+        if given.max(initial=0) > most or given.min(initial=0) < 0:
+            raise error(RuntimeError, f"Expected {name} to be within 0 and {most}, but got {given.tolist()}")
+    t = given if isinstance(given, Tensor) else lx.tensor(given)
     t = t.reshape(-1).to(device=device, dtype=lx.int64)
     if t.numel() != batch:
         raise error(RuntimeError, f"{name} must be of size batch_size")

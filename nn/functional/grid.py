@@ -191,5 +191,10 @@ def _check(input: Tensor, grid: Tensor, mode: str) -> None:
             f"grid_sampler(): expected grid to have size {input.ndim - 2} in last dimension, but got grid with sizes "
             f"{list(grid.shape)}",
         )
+    if input.dtype is not grid.dtype:
+        raise error(
+            RuntimeError,
+            f"grid_sampler(): expected input and grid to have same dtype, but got {input.dtype.name} and {grid.dtype.name}",
+        )
     if mode == "bicubic" and input.ndim == 5:
         raise error(RuntimeError, "grid_sampler(): bicubic interpolation only supports 4D input")

@@ -30,5 +30,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
                 f"bilinear(): input{i} size does not match weight size: got {x.shape[-1]} but expected "
                 f"{weight.shape[i]}",
             )
+    given = [t.dtype for t in (input1, input2, weight, bias) if t is not None]
+    if any(d is not given[0] for d in given):
+        raise error(RuntimeError, f"bilinear(): all tensors must have the same dtype, got {', '.join(d.name for d in given)}")
     out = lx.einsum("...i,oij,...j->...o", input1, weight, input2)
     return out if bias is None else out + bias

@@ -103,7 +103,9 @@ def instance_norm(
 
 def _trailing(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None) -> Ints:
     """The axes that ``normalized_shape`` names, checked."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if isinstance(normalized_shape, int):
+        raise error(TypeError, "argument 'normalized_shape' must be tuple of ints, not int")
+    shape = tuple(normalized_shape)
     n = len(shape)
     if n == 0:
         raise error(
@@ -214,6 +216,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 # --- length -----------------------------------------------------------------------------------------------------
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
+def normalize(
+    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
     """x over its p-norm along a dim, which counts as at least eps."""
-    return input / lx.norm(input, p, dim, keepdim=True).clamp_min(eps)
+    size = lx.norm(input, p, dim, keepdim=True).clamp_min(eps)
+    return input / size if out is None else lx.div(input, size, out=out)

@@ -26,6 +26,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"{len(pads)} and input of dimension {input.ndim}",
         )
     edges = {input.ndim - 1 - i: (pads[2 * i], pads[2 * i + 1]) for i in range(n)}
+    if value is not None and not isinstance(value, (int, float, complex)):
+        raise error(TypeError, f"pad(): argument 'value' must be a number, not {type(value).__name__}")
     if mode == "constant":
         return _constant(input, edges, 0 if value is None else value)
     if mode not in _EDGES:

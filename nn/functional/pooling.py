@@ -15,6 +15,12 @@ from ._common import Ints, Size, choose, constant, edged, error, inexact, part, 
 
 
 def _batched(input: Tensor, n: int, name: str) -> tuple[Tensor, bool]:
+    if input.ndim in (n + 1, n + 2) and 0 in input.shape[input.ndim - n - 1 :]:
+        raise error(
+            RuntimeError,
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got: {list(input.shape)}",
+        )
     if input.ndim == n + 2:
         return input, True
     if input.ndim == n + 1:
@@ -249,13 +255,18 @@ def _root(mean: Tensor, count: int, p: float) -> Tensor:
 
 
 def _adapted(input: Tensor, output_size: Any, n: int, name: str) -> tuple[Tensor, bool, Ints]:
+    if n > 1 and not isinstance(output_size, int) and output_size is not None and input.ndim <= len(output_size):
+        raise error(ValueError, f"Input dimension should be at least {len(output_size) + 1}")
     if input.ndim not in (n + 1, n + 2):
         raise error(RuntimeError, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}")
     given = (output_size,) * n if isinstance(output_size, int) or output_size is None else tuple(output_size)
     if len(given) != n:
         raise error(RuntimeError, f"{name}(): output_size must be {n} integers, but got {list(given)}")
     x, batched = _batched(input, n, name)
-    return x, batched, tuple(x.shape[i + 2] if o is None else int(o) for i, o in enumerate(given))
+    sizes = tuple(x.shape[i + 2] if o is None else int(o) for i, o in enumerate(given))
+    if min(sizes) < 0:
+        raise error(RuntimeError, f"{name}(): output_size must not be negative, but got {list(sizes)}")
+    return x, batched, sizes
 
 
 def _bounds(n: int, out: int) -> tuple[np.ndarray, np.ndarray]:

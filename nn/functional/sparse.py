@@ -156,6 +156,9 @@ def _check_bags(
             raise error(ValueError, "offsets has to be a 1D Tensor but got None")
         if offsets.ndim != 1:
             raise error(ValueError, "offsets has to be a 1D Tensor")
+    for name, t in (("indices", input), ("offsets", offsets)):
+        if t is not None and t.dtype not in (lx.int64, lx.int32):
+            raise error(RuntimeError, f"embedding_bag: Expected {name} of type int64 or int32, but got {t.dtype.name}")
     if input.ndim not in (1, 2):
         raise error(ValueError, f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
     if mode not in ("sum", "mean", "max"):

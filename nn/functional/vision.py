@@ -148,7 +148,13 @@ def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, t
             else "only one of size or scale_factor should be defined",
         )
     if size is not None:
-        return tuple_of(size, n, "size"), None
+        if not isinstance(size, int) and len(size) != n:
+            raise error(
+                ValueError,
+                "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
+                f"of {list(input.shape[2:])} and output size of {size}.",
+            )
+        return _above_zero(input, tuple_of(size, n, "size")), None
     factors = (float(scale_factor),) * n if isinstance(scale_factor, int | float) else tuple(map(float, scale_factor))
     if len(factors) != n:
         raise error(
@@ -157,7 +163,16 @@ def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, t
             "dimensions of "
             f"{list(input.shape[2:])} and scale_factor of shape {list(factors)}.",
         )
-    return tuple(math.floor(s * f) for s, f in zip(input.shape[2:], factors)), factors
+    return _above_zero(input, tuple(math.floor(s * f) for s, f in zip(input.shape[2:], factors))), factors
+
+
+def _above_zero(input: Tensor, sizes: Ints) -> Ints:
+    if min(*sizes, *input.shape[2:]) < 1:
+        raise error(
+            RuntimeError,
+            f"Input and output sizes should be greater than 0, but got input {list(input.shape[2:])} and output {list(sizes)}",
+        )
+    return sizes
 
 
 def _taps(n: int, out: int, ratio: float, mode: str, align: bool) -> Taps:
@@ -208,10 +223,16 @@ def _resampled(x: Tensor, d: int, taps: Taps) -> Tensor:
     return total
 
 
+def _factor(r: int, expected: str) -> int:
+    if r < 1:
+        raise error(RuntimeError, f"{expected}, but got {r}")
+    return r
+
+
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """x [..., C r^2, H, W] as [..., C, H r, W r]."""
     *batch, c, h, w = _image(input, "pixel_shuffle")
-    r = upscale_factor
+    r = _factor(upscale_factor, "pixel_shuffle expects a positive upscale_factor")
     if c % (r * r):
         raise error(
             RuntimeError,
@@ -248,7 +269,7 @@ native_channel_shuffle = channel_shuffle
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """x [..., C, H r, W r] as [..., C r^2, H, W]."""
     *batch, c, h, w = _image(input, "pixel_unshuffle")
-    r = downscale_factor
+    r = _factor(downscale_factor, "pixel_unshuffle expects a positive downscale_factor")
     for name, dim, n in (("height", -2, h), ("width", -1, w)):
         if n % r:
             raise error(

@@ -7,7 +7,7 @@ from typing import Any
 from . import lazy as lx
 from . import linalg, nn
 from .lazy import Tensor
-from .lazy.functions._register import both, function, method
+from .lazy.functions._register import both, function, method, store
 
 F: Any = nn.functional
 
@@ -182,6 +182,8 @@ def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
 ) -> Tensor:
     """The p-norm of the elements along dims (all of them unless given); 'nuc': the sum of a matrix's singular values."""
+    if out is not None:
+        return store(out, norm(input, p, dim, keepdim, None, dtype), "norm")
     if p == "nuc":
         return linalg.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     return lx.norm(input, p, dim, keepdim, dtype)

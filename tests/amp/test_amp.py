@@ -22,6 +22,7 @@ def test_products_in_16_bits_and_sums_in_32():
             "@": a @ b, "mm": lx.mm(a, b), "linear": F.linear(a, b.T), "conv2d": F.conv2d(image, x(2, 3, 3, 3)),
             "einsum": lx.einsum("ij,jk->ik", a, b), "bmm": lx.bmm(a[None], b[None]), "addmm": lx.addmm(x(5), a, b),
             "attention": F.scaled_dot_product_attention(a[None], a[None], a[None]), "method": a.matmul(b),
+            "conv bias": F.conv2d(image, x(2, 3, 3, 3), x(2)), "layer": nn.ConvTranspose2d(3, 2, 3)(image),
             "lstm": nn.LSTM(3, 2)(x(5, 2, 3))[0], "gru cell": nn.GRUCell(3, 2)(a), "relu": F.relu(a @ b),
         }  # fmt: skip
         h = a @ b

@@ -67,6 +67,74 @@ CASES = {
     "movedim": (lambda: X.movedim((0, 1), (0,)), RuntimeError, "Invalid source or destination dims"),
     "diagonal": (lambda: X.diagonal(0, 0, 0), RuntimeError, "diagonal dimensions cannot be identical"),
     "tril": (lambda: X[0].tril(), RuntimeError, "at least 2 dimensions"),
+    # of tensors alone, where operators take numbers too
+    **{
+        f"{name} number": (lambda name=name, x=x: getattr(lx, name)(x, 2), TypeError, "must be Tensor, not int")
+        for name, x in (
+            ("maximum", X), ("minimum", X), ("fmax", X), ("fmin", X), ("atan2", X), ("hypot", X), ("logaddexp", X),
+            ("logaddexp2", X), ("ldexp", X), ("logical_and", X), ("logical_or", X), ("logical_xor", X), ("gcd", I),
+            ("lcm", I), ("igamma", X), ("igammac", X),
+        )
+    },
+    **{
+        f"{name} of number": (lambda name=name: getattr(lx, name)(2, X), TypeError, "must be Tensor, not int")
+        for name in ("eq", "ne", "lt", "le", "gt", "ge", "fmod", "rsub", "copysign", "maximum", "logical_and")
+    },
+    "max of number": (lambda: lx.max(2, X), TypeError, "must be Tensor, not int"),
+    # slices that would broadcast
+    "index_add slice": (lambda: X.index_add(0, I, lx.ones(2)), RuntimeError, "source tensor shape must match self"),
+    "index_add wide": (lambda: X.index_add(0, I, lx.ones(2, 1)), RuntimeError, "source tensor shape must match self"),
+    "index_add few": (lambda: X.index_add(0, I, lx.ones(1, 3)), RuntimeError, r"indices \(2\) .* source.size\(dim\): \(1\)"),
+    "index_add type": (lambda: X.index_add(0, I, lx.ones(2, 3).double()), RuntimeError, "must have the same scalar type"),
+    "index_copy rank": (lambda: X.index_copy(0, I, lx.ones(2)), IndexError, "their dimensionality must match"),
+    "index_copy few": (lambda: X.index_copy(0, I, lx.ones(1, 3)), IndexError, r"indices \(2\) .*\(1\)"),
+    "index_copy slice": (lambda: X.index_copy(0, I, lx.ones(2, 1)), RuntimeError, "source tensor shape must match self"),
+    "index_reduce": (lambda: X.index_reduce(0, I, lx.ones(2), "prod"), RuntimeError, "source tensor shape must match self"),
+    "scatter rank": (
+        lambda: X.scatter(0, I.reshape(1, 2), lx.ones(1, 2, 2)), RuntimeError, "same number of dimensions as src"
+    ),
+    # parts
+    "narrow start": (lambda: X.narrow(0, 3, 0), IndexError, r"range of \[-2, 2\], but got 3"),
+    "narrow length": (lambda: X.narrow(0, 0, -1), RuntimeError, "length must be non-negative"),
+    "narrow bool": (lambda: X.narrow(0, lx.tensor(True), 1), RuntimeError, "start must be an 0-dim integral Tensor"),
+    "narrow float": (lambda: X.narrow(0, 0.5, 1), TypeError, "argument 'start' .* must be int, not float"),
+    "tensor_split 0": (lambda: lx.tensor_split(X, 0), RuntimeError, "sections must be larger than 0, got 0"),
+    "tensor_split type": (
+        lambda: lx.tensor_split(X, lx.tensor([1.0])), RuntimeError, "to have dtype of long, but got float32"
+    ),
+    "hsplit str": (lambda: lx.hsplit(X, "a"), TypeError, "a list of indices is expected, not str"),
+    # making
+    "arange infinite": (lambda: lx.arange(0, float("inf")), RuntimeError, "unsupported range: 0 -> inf"),
+    "linspace steps": (lambda: lx.linspace(0, 3, 1.0), TypeError, "argument 'steps' .* must be int, not float"),
+    "empty_permuted": (lambda: lx.empty_permuted((2, 3), (0, 0)), RuntimeError, "each dim once"),
+    "gradient twice": (lambda: lx.gradient(X, dim=(1, 1)), RuntimeError, "dim 1 appears multiple times"),
+    "cov dims": (lambda: lx.cov(X, fweights=lx.ones(3, 1, dtype=lx.int64)), RuntimeError, "have one or fewer dimensions"),
+    "cov type": (lambda: lx.cov(X, fweights=lx.ones(3)), RuntimeError, "fweights to have integral dtype"),
+    "cov weights": (lambda: lx.cov(X, aweights=lx.ones(2)), RuntimeError, "observations in the input but got 2 != 3"),
+    "repeat_interleave": (lambda: X.repeat_interleave(-1), RuntimeError, "repeats can not be negative"),
+    "repeat_interleave type": (
+        lambda: X[0].repeat_interleave(X[0]), NotImplementedError, "not implemented for 'float32'"
+    ),
+    "bincount type": (lambda: lx.bincount(X[0]), NotImplementedError, "not implemented for 'float32'"),
+    "cross one": (lambda: lx.cross(X, lx.ones(2, 1), dim=1), RuntimeError, "must have length 3"),
+    "resize_": (lambda: lx.ones(2).resize_(-1), RuntimeError, "has a negative dimension"),
+    # out= of another type
+    "gather out": (lambda: lx.gather(X, 0, I.reshape(1, 2), out=lx.ones(1, 2).double()), RuntimeError,
+        "Expected out tensor to have dtype float32, but got float64"),
+    "topk out": (lambda: lx.topk(X, 1, out=(lx.ones(2, 1).double(), lx.ones(2, 1).long())), RuntimeError,
+        "Expected out tensor to have dtype float32, but got float64"),
+    # draws
+    "exponential_": (lambda: X.exponential_(0), RuntimeError, "expects lambda > 0.0, but found lambda=0"),
+    "exponential_ int": (lambda: I.exponential_(), RuntimeError, "dtype must be a floating point .* int64"),
+    "cauchy_": (lambda: X.cauchy_(0, 0), RuntimeError, "expects sigma > 0.0, but found sigma=0"),
+    "geometric_": (lambda: X.geometric_(1), RuntimeError, r"expects p to be in \(0, 1\), but got p=1"),
+    "log_normal_": (lambda: X.log_normal_(0, 0), RuntimeError, "expects std > 0.0, but found std=0"),
+    "uniform_ int": (lambda: I.uniform_(), NotImplementedError, "not implemented for 'int64'"),
+    "normal_ int": (lambda: I.normal_(), NotImplementedError, "not implemented for 'int64'"),
+    "bernoulli p": (lambda: lx.bernoulli(X, 2.0), RuntimeError, r"expects p to be in \[0, 1\], but got p=2.0"),
+    "bernoulli int": (lambda: lx.bernoulli(I), NotImplementedError, "not implemented for 'int64'"),
+    "normal std": (lambda: lx.normal(0.0, -1.0, (2,)), RuntimeError, "expects std >= 0.0, but found std -1"),
+    "randint range": (lambda: lx.randint(0, 1000, (2,), dtype=lx.uint8), RuntimeError, "to - 1 is out of bounds for uint8"),
     # shapes
     "add shapes": (lambda: X + lx.ones(4), RuntimeError, r"tensor a \(3\) must match the size of tensor b \(4\)"),
     "add_ shapes": (lambda: X.add_(lx.ones(4, 2, 3)), RuntimeError, r"doesn't match the broadcast shape \[4, 2, 3\]"),
@@ -110,6 +178,9 @@ CASES = {
     "argmax of nothing": (lambda: lx.ones(0).argmax(), IndexError, "Expected reduction dim to be specified"),
     # reads and numbers
     "item": (lambda: X.item(), RuntimeError, "a Tensor with 6 elements cannot be converted to Scalar"),
+    "float": (lambda: float(X), ValueError, "a Tensor with 6 elements cannot be converted to Scalar"),
+    "int": (lambda: int(X), ValueError, "a Tensor with 6 elements cannot be converted to Scalar"),
+    "backward str": (lambda: X.clone().requires_grad_().sum().backward("a"), TypeError, "Tensors or None, but got str"),
     "bool": (lambda: bool(X), RuntimeError, "more than one value is ambiguous"),
     "arange": (lambda: lx.arange(3, 0), RuntimeError, "inconsistent with step sign"),
     "arange step": (lambda: lx.arange(0, 3, 0), RuntimeError, "step must be nonzero"),
@@ -139,3 +210,19 @@ def test_a_failed_operation_leaves_no_trace(metrics):
         with pytest.raises((RuntimeError, TypeError)):
             bad()
     np.testing.assert_array_equal(x.numpy(), np.ones((2, 3)))
+
+
+def test_scatter_and_gather_at_no_places():
+    """An index without elements may have other dims than the input; nothing changes, and gradients are there."""
+    x, none = lx.ones(2, 3, requires_grad=True), lx.empty(0, dtype=lx.int64)
+    assert x.scatter(0, none, lx.ones(2, 5)).tolist() == [[1.0] * 3] * 2
+    found = x.gather(0, none)
+    assert tuple(found.shape) == (0,)
+    found.sum().backward()
+    assert x.grad.tolist() == [[0.0] * 3] * 2
+
+
+def test_random_of_small_types_takes_the_numbers_that_the_type_has():
+    for dtype, top in ((lx.bool, 1), (lx.float16, 2**11), (lx.bfloat16, 2**8), (lx.uint8, 255)):
+        drawn = lx.zeros(64, dtype=dtype).random_().double()
+        assert 0 <= drawn.min().item() and top / 2 < drawn.max().item() <= top

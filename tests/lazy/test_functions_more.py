@@ -232,3 +232,16 @@ def test_python_functions_of_elements():
 def test_errors(call, kind, words):
     with pytest.raises(kind, match=words):
         call(lx.tensor(Y))
+
+
+def test_results_are_put_where_out_says():
+    x = lx.tensor([[3.0, 4.0]])
+    for call, out, expected in (
+        (lambda out: lx.norm(x, 2, out=out), lx.empty(()), 5.0),
+        (lambda out: lx.norm(x, "fro", 1, False, out), lx.empty(1), [5.0]),
+        (lambda out: lx.nn.functional.normalize(x, out=out), lx.empty(1, 2), [[0.6, 0.8]]),
+        (lambda out: lx.fft.fftfreq(4, out=out), lx.empty(4), [0.0, 0.25, -0.5, -0.25]),
+        (lambda out: lx.fft.rfftfreq(4, out=out), lx.empty(3), [0.0, 0.25, 0.5]),
+    ):
+        assert call(out) is out
+        np.testing.assert_allclose(out.numpy(), expected, rtol=1e-6)

@@ -144,7 +144,14 @@ def test_whole_numbers_stay_whole_where_they_can():
     (lambda: F.leaky_relu(lx.arange(3)), NotImplementedError, "leaky_relu not implemented for .*int64"),
     (lambda: F.glu(lx.ones(3)), RuntimeError, "must be even"),
     (lambda: F.gelu(lx.ones(3), "exact"), RuntimeError, "none.*tanh"),
+    (lambda: F.rrelu(lx.ones(2), 0.3, 0.1), RuntimeError, "must be less than or equal to upper bound"),
 ])  # fmt: skip
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+@pytest.mark.parametrize("name", "elu selu celu softplus hardshrink softshrink logsigmoid hardsigmoid silu mish gelu".split())
+def test_smooth_ones_refuse_whole_numbers(name):
+    with pytest.raises(NotImplementedError, match=f"{name} not implemented for .*int64"):
+        getattr(F, name)(lx.arange(3))

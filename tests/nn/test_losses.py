@@ -163,6 +163,12 @@ def test_multi_margin_and_weights():
     (lambda: F.cross_entropy(lx.ones(3, 4), lx.zeros(3, dtype=lx.int64), lx.ones(5)), RuntimeError, "weight"),
     (lambda: F.binary_cross_entropy(lx.ones(3), lx.ones(4)), ValueError, "size"),
     (lambda: F.multi_margin_loss(lx.ones(2, 3), lx.zeros(2, dtype=lx.int64), p=3), ValueError, "p == 1"),
+    (lambda: F.cross_entropy(lx.ones(3, 4), lx.zeros(3, dtype=lx.int32)), RuntimeError, "Long or Byte, but got Int"),
+    (lambda: F.ctc_loss(lx.ones(5, 2, 3), lx.ones(2, 4).long(), (6, 5), (4, 4)), RuntimeError, "input_lengths .* 0 and 5"),
+    (lambda: F.ctc_loss(lx.ones(5, 2, 3), lx.ones(2, 4).long(), (5, 5), (4, 5)), RuntimeError, "target_lengths .* 0 and 4"),
+    (lambda: F.multi_margin_loss(lx.ones(2, 3), lx.zeros(2), reduction="abc"), ValueError, "abc"),
+    (lambda: F.multi_margin_loss(lx.ones(2, 3), lx.zeros(2), weight=lx.ones(())), ValueError, "one-dimensional"),
+    (lambda: F.multilabel_margin_loss(lx.ones(2, 0), lx.ones(2, 0).long()), RuntimeError, "non-empty vector"),
 ])  # fmt: skip
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=words):

@@ -289,11 +289,38 @@ def test_bytes_are_resized_in_whole_numbers_and_rounded_after_each_dim():
     (lambda: F.max_pool2d(lx.ones(1, 1, 4, 4), 2, padding=2), "[Pp]ad"),
     (lambda: F.avg_pool2d(lx.ones(1, 1, 4, 4), 2, divisor_override=0), "divisor"),
     (lambda: F.pixel_shuffle(lx.ones(1, 3, 2, 2), 2), "divisible"),
+    (lambda: F.conv1d(lx.ones(1, 1, 4), lx.ones(1, 1, 2), lx.ones(1).double()), "bias type .float64. should be the same"),
+    (lambda: F.max_pool1d(lx.ones(2, 0, 10), 1), "optional 0 dim batch size"),
+    (lambda: F.avg_pool2d(lx.ones(0, 10, 10), 1), "optional 0 dim batch size"),
+    (lambda: F.adaptive_max_pool1d(lx.ones(1, 1, 4), -1), "must not be negative"),
+    (lambda: F.adaptive_avg_pool2d(lx.ones(2, 2), 2), "Expected 3D or 4D"),
+    (lambda: F.pixel_shuffle(lx.ones(1, 4, 2, 2), -1), "positive upscale_factor"),
+    (lambda: F.pixel_unshuffle(lx.ones(1, 4, 2, 2), 0), "positive downscale_factor"),
+    (lambda: F.unfold(lx.ones(1, 2, 4, 4), 0), "should be greater than zero"),
+    (lambda: F.fold(lx.ones(8), (4, 4), 2), "Expected 2D or 3D"),
+    (lambda: F.interpolate(lx.ones(1, 1, 4), size=0), "should be greater than 0"),
+    (lambda: F.interpolate(lx.ones(1, 1, 4), scale_factor=-1.0), "should be greater than 0"),
+    (lambda: F.grid_sample(lx.ones(1, 1, 4, 4), lx.ones(1, 2, 2, 2).double(), align_corners=True), "same dtype"),
+    (lambda: F.linear(lx.ones(2, 3), lx.ones(2, 4, 3)), "weight of 1 or 2 dims"),
+    (lambda: F.linear(lx.ones(1, 2), lx.ones(2, 2), lx.ones(2).double()), "same dtype"),
+    (lambda: F.bilinear(lx.ones(1, 2), lx.ones(1, 2), lx.ones(1, 2, 2), lx.ones(1).double()), "same dtype"),
 ])  # fmt: skip
 def test_bad_input(call, words):
     with pytest.raises(RuntimeError, match=words) as info:
         call()
     assert "test_windows.py" in str(info.value)
+
+
+def test_interpolate_takes_a_size_for_each_dim():
+    with pytest.raises(ValueError, match="same number of spatial dimensions"):
+        F.interpolate(lx.ones(1, 1, 4), size=(2, 2))
+
+
+def test_adaptive_pools_say_the_rank_that_their_output_needs():
+    for f in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d):
+        with pytest.raises(ValueError, match="Input dimension should be at least 3"):
+            f(lx.ones(2, 2), (2, 2))
+    assert tuple(F.max_pool1d(lx.ones(0, 2, 10), 2).shape) == (0, 2, 5)  # of no examples
 
 
 def test_the_identity_meets_the_pixels_as_in_pytorch():

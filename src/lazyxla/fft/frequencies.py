@@ -10,8 +10,7 @@ from ..lazy.functions.shape import normal_dim
 
 
 def fftfreq(
-    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
-    layout: Any = None,
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
 ) -> Tensor:  # fmt: skip
     """The n frequencies of ``fft``'s elements in cycles per unit of the spacing d: 0, 1, ..., -2, -1 over (n d)."""
     first = (n - 1) // 2 + 1
@@ -20,8 +19,7 @@ def fftfreq(
 
 
 def rfftfreq(
-    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
-    layout: Any = None,
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None,
 ) -> Tensor:  # fmt: skip
     """The n // 2 + 1 frequencies of ``rfft``'s elements, none of them negative."""
     return _over(lx["arange"](0, n // 2 + 1, device=device), n, d, dtype, requires_grad)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..lazy import Tensor
+from ..lazy import Tensor, dtypes
 from ..lazy.functions import windows as host
 from ..lazy.record import user_line
 
@@ -24,6 +24,9 @@ def _made(
 ) -> Tensor:  # fmt: skip
     if m < 0:
         raise ValueError(f"{name} requires non-negative window length, got M={m}  ({user_line()})")
+    d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    if d not in (dtypes.float32, dtypes.float64):
+        raise ValueError(f"{name} expects float32 or float64 dtypes, got: {d.name}  ({user_line()})")
     return host.finished(name, m, values, dtype, device, requires_grad)
 
 

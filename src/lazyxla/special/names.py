@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..lazy import Tensor
 from ..lazy.functions._register import both, inplace
+from ..lazy.functions.conversion import tensors_only
 from . import families
 
 
@@ -16,12 +17,14 @@ def i0(input: Tensor) -> Tensor:
 @both
 def igamma(input: Tensor, other: Tensor) -> Tensor:
     """``special.gammainc``."""
+    tensors_only(input, other)
     return families.gammainc(input, other)
 
 
 @both
 def igammac(input: Tensor, other: Tensor) -> Tensor:
     """``special.gammaincc``."""
+    tensors_only(input, other)
     return families.gammaincc(input, other)
 
 
