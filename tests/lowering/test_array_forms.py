@@ -220,3 +220,33 @@ def test_remainders_of_bfloat16_and_by_numbers():
     assert_same(lx.fmod(x, -0.7), np.fmod(x.numpy(), np.float32(-0.7)))
     assert_same(x % -2.5, np.mod(x.numpy(), np.float32(-2.5)))
     assert_same(x // 0.1, np.floor_divide(x.numpy(), np.float32(0.1)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32, np.uint32], ids=str)
+def test_of_a_sort_of_which_one_element_is_read_only_this_is_found(dtype, monkeypatch):
+    monkeypatch.setattr("lazyxla.lowering.forms.sorting.LARGE", 1)
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(3, 90)) * 2).round(1)
+    values[:, ::7] = -0.0
+    values[1, 5] = np.inf
+    if dtype().dtype.kind != "f":
+        values = np.nan_to_num(np.abs(values) if dtype is np.uint32 else values, posinf=9)
+    values = values.astype(dtype)
+    _, places = in_order(values, False)
+    for k in (17, 44, 60):
+        at = places[:, k : k + 1]
+        for x, dim in ((lx.tensor(values), 1), (lx.tensor(values.T.copy()), 0)):
+            found = x.kthvalue(k + 1, dim)
+            assert "stablehlo.sort" not in text_of(*found)
+            assert_same(found[0], np.take_along_axis(values, at, 1)[:, 0])
+            assert_same(found[1], at[:, 0])
+    row = lx.tensor(values[0])
+    assert_same(row.median(), np.sort(values[0])[44])
+    assert_same(row.sort(descending=True)[0][40:41], np.sort(values[0])[::-1][40:41])
+
+
+def test_gradients_go_through_the_one_element(monkeypatch):
+    monkeypatch.setattr("lazyxla.lowering.forms.sorting.LARGE", 1)
+    x = lx.tensor(np.random.default_rng(1).permutation(80).astype(np.float32), requires_grad=True)
+    (g,) = lx.autograd.grad(x.median() * 3, x)
+    np.testing.assert_array_equal(g.numpy(), 3.0 * (x.detach().numpy() == 39))
