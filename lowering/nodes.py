@@ -86,3 +86,12 @@ def _top(x: Aval, *, axis: int, descending: bool, places: Aval, count: int) -> S
 TOP = Op.__new__(Op)  # the first ``count`` of that, along the axis
 TOP.name, TOP.attributes = "top", ("axis", "descending", "places", "count")
 TOP.rule, TOP.signatures = _top, {}
+
+
+def _pick(x: Aval, *, axis: int, descending: bool, places: Aval, rank: int) -> Several:
+    return Several(tuple([a.with_shape((*a.shape[:axis], 1, *a.shape[axis + 1 :])) for a in (x, places)]))
+
+
+PICK = Op.__new__(Op)  # the element of one rank of that, and its place
+PICK.name, PICK.attributes = "pick", ("axis", "descending", "places", "rank")
+PICK.rule, PICK.signatures = _pick, {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..record import user_line
 from ..tensors import Tensor
+from . import contraction, pointwise  # noqa: F401  (with what they import, all that is said of lists here)
 from ._register import function, public
 
 # name -> how many operands it takes beside the list, each a list of as many tensors or numbers, or one number for all

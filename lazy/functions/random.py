@@ -111,7 +111,8 @@ def set_rng_state(new_state: Tensor) -> None:
 # --- draws ------------------------------------------------------------------------------------------------------
 
 
-def _bits(shape: tuple[int, ...], dtype: DType, device: Device, generator: Generator | None) -> Tensor:
+def bits_of(shape: tuple[int, ...], dtype: DType, device: Device, generator: Generator | None) -> Tensor:
+    """Random bits of uint32 or uint64."""
     if any(n < 0 for n in shape):
         raise RuntimeError(f"Trying to create tensor with negative dimension in {list(shape)}  ({user_line()})")
     key = (generator or default_generator).next_key(device)
@@ -124,10 +125,10 @@ def uniform(shape: tuple[int, ...], dtype: DType, device: Device, generator: Gen
         real = dtype.to_real()
         return ops.complex_(*(uniform(shape, real, device, generator) for _ in range(2)))
     if dtype is dtypes.float64:
-        bits = _bits(shape, dtypes.uint64, device, generator)
+        bits = bits_of(shape, dtypes.uint64, device, generator)
         whole = ops.shift_right_logical(bits, full_like_type(bits, 11))
         return convert(whole, dtype) * 2.0**-53
-    bits = _bits(shape, dtypes.uint32, device, generator)
+    bits = bits_of(shape, dtypes.uint32, device, generator)
     digits = {dtypes.float32: 24, dtypes.float16: 11, dtypes.bfloat16: 8}.get(dtype)
     if digits is None:
         raise RuntimeError(f"random numbers of type {dtype.name} are not supported  ({user_line()})")
@@ -201,7 +202,7 @@ def integers(low: int, high: int, shape: tuple[int, ...], dtype: DType, device: 
     for name, value in (("from", low), ("to - 1", high - 1)):
         if not least <= value <= most:
             raise RuntimeError(f"{name} is out of bounds for {dtype.name}  ({user_line()})")
-    bits = _bits(shape, dtypes.uint64, device, generator)
+    bits = bits_of(shape, dtypes.uint64, device, generator)
     x = ops.remainder(bits, broadcast_to(constant(span, dtypes.uint64, device), shape))
     if dtype.category != dtypes.INT:
         return convert(convert(x, dtypes.int64) + low, dtype)
@@ -243,7 +244,7 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
     place = devices.canonical(device)
-    bits = _bits((n,), dtypes.uint64, place, generator)
+    bits = bits_of((n,), dtypes.uint64, place, generator)
     # each number below random bits: one array to sort, where an order of its own beside the bits takes four times as long
     low = full_like_type(bits, (1 << max(n - 1, 0).bit_length()) - 1)
     count = line(Aval((n,), dtypes.uint64, place))

@@ -1,4 +1,4 @@
-"""Sorts of which not all is read: without the operands that nobody wants, or only their first elements."""
+"""Sorts of which not all is read: without the operands that nobody wants, only their first elements, or only one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Container, Iterable
 
 from ...lazy import ops
 from ...lazy.graph import Node, result, signature
-from ..nodes import SORT_PLACES, TOP, make
+from ..nodes import PICK, SORT_PLACES, TOP, make
+
+LONG, LARGE = 64, 1 << 17  # elements of a line, and of all, from which on one a line is found without sorting
 
 
 def of_what_is_read(order: Iterable[Node], given: Container[Node], outputs: Container[Node]) -> dict[Node, Node]:
@@ -37,8 +39,17 @@ def _one(n: Node, taken: list[Node], slices: dict[Node, list[Node] | None], othe
     axis, descending = n.sig.keyword["axis"], n.sig.keyword["descending"]
     x = n.inputs[0]
     with_places = len(n.inputs) == 2 and _counts(n.inputs[1], axis)
-    first = _first(taken, slices, axis, n.sig.inputs[0].shape[axis])
-    if with_places and first is not None:
+    first, rank = _first(taken, slices, axis, n.sig.inputs[0].shape[axis]), _only(taken, slices, axis)
+    long = n.sig.inputs[0].size >= LARGE and n.sig.inputs[0].shape[axis] >= LONG
+    if with_places and first is not None and rank is not None and long:
+        pick = make(PICK, [x], n, axis=axis, descending=descending, places=n.sig.inputs[1], rank=rank)
+        other[n] = pick
+        for r in taken:
+            other[r] = made = _result(r, n, pick)
+            for s in slices[r] or ():
+                other[s] = make(ops.reshape, [made], s, shape=made.sig.aval.shape)
+                other[s].inputs = (r,)
+    elif with_places and first is not None:
         top = make(TOP, [x], n, axis=axis, descending=descending, places=n.sig.inputs[1], count=first)
         other[n] = top
         for r in taken:
@@ -73,6 +84,13 @@ def _first(taken: list[Node], slices: dict[Node, list[Node] | None], axis: int, 
                 return None
             most = max(most, at["limit"][axis])
     return most if 0 < most < size else None
+
+
+def _only(taken: list[Node], slices: dict[Node, list[Node] | None], axis: int) -> int | None:
+    """The rank of the one element that is read of all results, if it is one."""
+    ranks = {(s.sig.keyword["start"][axis], s.sig.keyword["limit"][axis]) for r in taken for s in slices[r] or ()}
+    start, end = next(iter(ranks)) if len(ranks) == 1 else (0, 0)
+    return start if end == start + 1 else None
 
 
 def _counts(n: Node, axis: int) -> bool:

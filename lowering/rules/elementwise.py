@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ...lazy import dtypes, ops
-from ...lazy.graph import Signature
+from ...lazy.graph import Aval, Signature
 from ..emit import Builder, Value, ir, rule
 
 
@@ -49,6 +50,114 @@ def _power(b: Builder, sig: Signature, x: Value, y: Value) -> Value:
     where = b.compare("EQ", x, b.full(-np.inf, aval), aval)
     found = b.op("stablehlo.select", [where, b.full(np.inf, aval), found], aval)
     return found if exponent > 0 else b.op("stablehlo.divide", [b.full(1, aval), found], aval)
+
+
+# --- remainders of floats ---
+#
+# XLA's CPU backend calls the C library's fmod for each element. Long division takes a tenth of that: y * 2 ** STEP and then y
+# are taken away from x, each as often as it goes. Where a quotient is longer than two steps, which is rare, the C library is
+# called after all; a choice that is made while the program runs.
+
+STEP = {dtypes.float16: 26, dtypes.bfloat16: 26, dtypes.float32: 26, dtypes.float64: 22}  # bits of a quotient
+USUAL = 900  # the largest exponent of y in float64
+FEW = 1 << 10  # elements, up to which the shorter program is the better one
+
+
+@rule(ops.remainder)
+def _remainder(b: Builder, sig: Signature, x: Value, y: Value) -> Value:
+    aval = sig.aval
+    plain = b.platform != "cpu" or aval.dtype not in STEP or aval.size < FEW
+    divisor = None if plain else _filled(y)
+    if plain or (divisor is not None and abs(math.frexp(divisor)[0]) == 0.5):  # of 2 ** k, XLA's is as fast
+        return b.op("stablehlo.remainder", [x, y], aval)
+    op, truth = _of(b, aval), _of(b, aval.with_dtype(dtypes.bool_))
+    long_x, long_y = op("abs", x), op("abs", y)
+    r = _steps64(b, long_x, long_y, aval) if aval.dtype is dtypes.float64 else _steps32(b, long_x, long_y, aval)
+    is_number = truth("and", b.compare("NE", y, b.full(0, aval), aval), truth("is_finite", x))
+    r = _signed(b, x, op("select", is_number, r, b.full(np.nan, aval)), aval)
+    r = op("select", b.compare("LT", long_x, long_y, aval), x, r)
+    if aval.dtype is dtypes.float16:  # has no longer quotients
+        return r
+    wide = aval.with_dtype(dtypes.float64)
+    far = [b.op("stablehlo.convert", [v], wide) for v in (long_x, long_y)]
+    far[1] = b.op("stablehlo.multiply", [far[1], b.full(2.0 ** (2 * STEP[aval.dtype]), wide)], wide)
+    hard = b.compare("GE", far[0], far[1], wide)
+    if aval.dtype is dtypes.float64:
+        for direction, exponent in (("GE", USUAL), ("LE", -USUAL)):
+            hard = truth("or", hard, b.compare(direction, long_y, b.full(2.0**exponent, aval), aval))
+    hard = truth("and", truth("and", hard, is_number), truth("is_finite", y))
+    return _unless(b, hard, r, x, y, aval)
+
+
+def _steps32(b: Builder, x: Value, y: Value, aval: Aval) -> Value:
+    """Of numbers of at most 24 digits, by products with the inverse, which are exact enough in float64."""
+    wide = aval.with_dtype(dtypes.float64)
+    op = _of(b, wide)
+    r, y = (b.op("stablehlo.convert", [v], wide) for v in (x, y))
+    y = op("minimum", y, b.full(2.0**130, wide))  # of infinity, everything is the remainder
+    inverse = op("divide", b.full(1, wide), y)
+    for k in (STEP[aval.dtype], 0):
+        # a quotient is a whole number, or further from the next one than its error
+        times = op("floor", op("multiply", r, op("multiply", inverse, b.full(2.0**-k, wide))))
+        r = op("subtract", r, op("multiply", times, op("multiply", y, b.full(2.0**k, wide))))
+    # but it may fall short of a whole number that it should be
+    r = op("select", b.compare("GE", r, y, wide), op("subtract", r, y), r)
+    return b.op("stablehlo.convert", [r], aval)
+
+
+def _steps64(b: Builder, x: Value, y: Value, aval: Aval) -> Value:
+    op, r = _of(b, aval), x
+    for k in (STEP[aval.dtype], 0):
+        multiple = op("multiply", y, b.full(2.0**k, aval))
+        # by the upper half of the digits, rounded up, and by what that is too much: products and differences are exact
+        upper, times = _upper(b, multiple, aval), op("floor", op("divide", r, multiple))
+        r = op("subtract", r, op("multiply", times, upper))
+        r = op("subtract", r, op("multiply", times, op("subtract", multiple, upper)))
+        below = b.compare("LT", r, b.full(0, aval), aval)  # where the quotient was rounded up to a whole number
+        r = op("select", below, op("add", r, multiple), r)
+    return r
+
+
+def _upper(b: Builder, x: Value, aval: Aval) -> Value:
+    """The upper 26 digits of positive float64 numbers, rounded up."""
+    bits = aval.with_dtype(dtypes.int64)
+    op, low = _of(b, bits), (1 << 27) - 1
+    found = op("add", b.op("stablehlo.bitcast_convert", [x], bits), b.full(low, bits))
+    return b.op("stablehlo.bitcast_convert", [op("and", found, b.full(~low, bits))], aval)
+
+
+def _signed(b: Builder, x: Value, r: Value, aval: Aval) -> Value:
+    """r, which is not negative, with the sign of x."""
+    numbers = aval.with_dtype({2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[aval.dtype.itemsize])
+    op = _of(b, numbers)
+    bits = [b.op("stablehlo.bitcast_convert", [v], numbers) for v in (x, r)]
+    sign = op("and", bits[0], b.full(np.iinfo(numbers.dtype.numpy).min, numbers))
+    return b.op("stablehlo.bitcast_convert", [op("or", bits[1], sign)], aval)
+
+
+def _unless(b: Builder, hard: Value, r: Value, x: Value, y: Value, aval: Aval) -> Value:
+    """r, or the remainder that XLA computes if it is hard anywhere: a loop of no trip or one, for of an ``if`` XLA computes
+    both sides."""
+    one = aval.with_shape(()).with_dtype(dtypes.bool_)
+    some = b.region_op(
+        "stablehlo.reduce", [hard, b.full(False, one)], [one], [b.type(one)] * 2,
+        lambda p, q: [b.op("stablehlo.or", [p, q], one)], dimensions=b.ints(list(range(aval.ndim))),
+    )[0]  # fmt: skip
+    types = [b.type(a) for a in (one, aval, aval, aval)]
+    made = ir.Operation.create("stablehlo.while", types, [some, r, x, y], regions=2, loc=b.location)
+    bodies: list[Any] = [
+        lambda go, *_: [go], lambda go, r, x, y: [b.full(False, one), b.op("stablehlo.remainder", [x, y], aval), x, y],
+    ]  # fmt: skip
+    for region, body in zip(made.regions, bodies):
+        block = region.blocks.append(*types, arg_locs=[b.location] * len(types))
+        with ir.InsertionPoint(block):
+            ir.Operation.create("stablehlo.return", [], body(*block.arguments), loc=b.location)
+    return made.results[1]
+
+
+def _of(b: Builder, aval: Aval) -> Any:
+    """Emits operations of this result."""
+    return lambda name, *operands: b.op(f"stablehlo.{name}", operands, aval)
 
 
 def _filled(x: Value) -> float | None:

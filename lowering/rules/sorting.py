@@ -8,13 +8,14 @@ come from stand in the lower half of a number that has an element in its upper h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, Signature
 from ..emit import Builder, Value, ir, rule
-from ..nodes import SORT_PLACES, TOP
+from ..nodes import PICK, SORT_PLACES, TOP
 from .reduction import before
 
 HALF = 32  # bits of a place and a mark, or of a key
@@ -125,13 +126,7 @@ def _top(
     """On the CPU by XLA's own selection, which knows float32 alone: keys go as the floats whose bits are in their order."""
     aval = sig.inputs[0]
     if b.platform != "cpu" or not _fits(aval, axis) or count * MANY > aval.shape[axis]:
-        found = _sort_places(b, sig, x, axis=axis, descending=descending, places=places)
-        limit = [count if i == axis else n for i, n in enumerate(aval.shape)]
-        return [
-            b.op("stablehlo.slice", [v], a, start_indices=b.ints([0] * aval.ndim), limit_indices=b.ints(limit),
-                strides=b.ints([1] * aval.ndim))
-            for v, a in zip(found, sig.aval.elements)
-        ]  # fmt: skip
+        return _of_all(b, sig, x, axis, descending, places, 0, count)
 
     last = aval.ndim - 1
     order = [*[i for i in range(aval.ndim) if i != axis], axis]
@@ -151,6 +146,107 @@ def _top(
         return found
     back = b.ints([order.index(i) for i in range(aval.ndim)])
     return [b.op("stablehlo.transpose", [y], a, permutation=back) for y, a in zip(found, sig.aval.elements)]
+
+
+def _of_all(
+    b: Builder, sig: Signature, x: Value, axis: int, descending: bool, places: Aval, start: int, end: int
+) -> list[Value]:
+    """The elements of some ranks, and their places, by sorting."""
+    aval = sig.inputs[0]
+    found = _sort_places(b, sig, x, axis=axis, descending=descending, places=places)
+    first = [start if i == axis else 0 for i in range(aval.ndim)]
+    limit = [end if i == axis else n for i, n in enumerate(aval.shape)]
+    return [
+        b.op("stablehlo.slice", [v], a, start_indices=b.ints(first), limit_indices=b.ints(limit),
+            strides=b.ints([1] * aval.ndim))
+        for v, a in zip(found, sig.aval.elements)
+    ]  # fmt: skip
+
+
+@rule(PICK)
+def _pick(
+    b: Builder, sig: Signature, x: Value, *, axis: int, descending: bool, places: Aval, rank: int
+) -> list[Value]:
+    """On the CPU by bisection, bit by bit: how many keys lie below a number says whether the one of this rank does."""
+    aval = sig.inputs[0]
+    if b.platform != "cpu" or not _fits(aval, axis):
+        return _of_all(b, sig, x, axis, descending, places, rank, rank + 1)
+    if axis == aval.ndim - 1 > 0:  # numbers of several lines are compared at once
+        order = [axis, *range(axis)]
+        aval, axis = aval.with_shape(tuple([aval.shape[i] for i in order])), 0
+        x = b.op("stablehlo.transpose", [x], aval, permutation=b.ints(order))
+    wide = _wide(aval)
+    numbers = _integers(wide)
+    key = _even_key(b, _converted(b, x, aval, wide), wide, descending)
+    one = numbers.with_shape(tuple([n for i, n in enumerate(aval.shape) if i != axis]))  # one number for each line
+    truth, flag = numbers.with_dtype(dtypes.bool_), one.with_dtype(dtypes.bool_)
+    kept = b.ints([i for i in range(aval.ndim) if i != axis])
+    scalar, truths = numbers.with_shape(()), flag.with_shape(())
+    least, most, count = np.iinfo(np.int32).min, np.iinfo(np.int32).max, b.full(rank, one)
+    line = b.op("stablehlo.iota", [], numbers, iota_dimension=b.i64(axis))
+
+    def spread(v: Value) -> Value:
+        return b.op("stablehlo.broadcast_in_dim", [v], numbers, broadcast_dimensions=kept)
+
+    def reduced(name: str, v: Value, start: Any, result: Aval, axes: list[int]) -> Value:
+        kind = result.with_shape(())
+        return b.region_op(
+            "stablehlo.reduce", [v, b.full(start, kind)], [result], [b.type(kind)] * 2,
+            lambda p, q: [b.op(f"stablehlo.{name}", [p, q], kind)], dimensions=b.ints(axes),
+        )[0]  # fmt: skip
+
+    def how_many(where: Value) -> Value:
+        return reduced("add", b.op("stablehlo.convert", [where], numbers), 0, one, [axis])
+
+    def bisected(bits: int, below: Any, rank: Value, goes_on: Value) -> Value:
+        """The largest number of so many bits that no more than ``rank`` elements are below."""
+        types = [b.type(a) for a in (scalar, truths, one, numbers, one)]
+        first = [b.full(bits - 1, scalar), goes_on, b.full(0, one), key, rank]
+        made = ir.Operation.create("stablehlo.while", types, first, regions=2, loc=b.location)
+        blocks = [r.blocks.append(*types, arg_locs=[b.location] * len(types)) for r in made.regions]
+        with ir.InsertionPoint(blocks[0]):
+            bit, go, *_ = blocks[0].arguments
+            more = b.op("stablehlo.and", [b.compare("GE", bit, b.full(0, scalar), scalar), go], truths)
+            ir.Operation.create("stablehlo.return", [], [more], loc=b.location)
+        with ir.InsertionPoint(blocks[1]):
+            bit, go, found, keys, ranks = blocks[1].arguments
+            mark = b.op("stablehlo.shift_left", [b.full(1, scalar), bit], scalar)
+            mark = b.op("stablehlo.broadcast_in_dim", [mark], one, broadcast_dimensions=b.ints([]))
+            further = b.op("stablehlo.or", [found, mark], one)
+            fits = b.compare("LE", how_many(below(keys, further)), ranks, one)
+            found = b.op("stablehlo.select", [fits, further, found], one)
+            bit = b.op("stablehlo.subtract", [bit, b.full(1, scalar)], scalar)
+            ir.Operation.create("stablehlo.return", [], [bit, go, found, keys, ranks], loc=b.location)
+        return made.results[2]
+
+    def signed(v: Value) -> Value:
+        return b.op("stablehlo.xor", [v, b.full(least, one)], one)
+
+    def smaller(keys: Value, v: Value) -> Value:
+        return b.compare("LT", keys, spread(signed(v)), numbers)
+
+    def earlier(keys: Value, v: Value) -> Value:
+        equal = b.compare("EQ", keys, spread(picked), numbers)
+        line = b.op("stablehlo.iota", [], numbers, iota_dimension=b.i64(axis))
+        return b.op("stablehlo.and", [equal, b.compare("LT", line, spread(v), numbers)], truth)
+
+    picked = signed(bisected(HALF, smaller, count, b.full(True, truths)))
+    # which of several that are equal: the first, or found in the same way
+    left = b.op("stablehlo.subtract", [count, how_many(b.compare("LT", key, spread(picked), numbers))], one)
+    later = b.compare("GT", left, b.full(0, one), one)
+    some = reduced("or", later, False, truths, list(range(one.ndim)))
+    far = bisected(aval.shape[axis].bit_length(), earlier, left, some)
+    same = b.compare("EQ", key, spread(picked), numbers)
+    first = reduced("minimum", b.op("stablehlo.select", [same, line, b.full(most, numbers)], numbers), most, one, [axis])
+    place = b.op("stablehlo.select", [later, far, first], one)
+    # its bits: of zeros, the key does not say which
+    bits = b.op("stablehlo.bitcast_convert", [_converted(b, x, aval, wide)], numbers)
+    there = b.compare("EQ", line, spread(place), numbers)
+    value = reduced("add", b.op("stablehlo.select", [there, bits, b.full(0, numbers)], numbers), 0, one, [axis])
+    value = b.op("stablehlo.bitcast_convert", [value], one.with_dtype(wide.dtype))
+    value = _converted(b, value, one.with_dtype(wide.dtype), one.with_dtype(aval.dtype))
+    place = _converted(b, place, one, one.with_dtype(places.dtype))
+    return [b.op("stablehlo.reshape", [v], a) for v, a in zip((value, place), sig.aval.elements)]
 
 
 def _taken(b: Builder, x: Value, aval: Aval, places: Value, some: Aval) -> Value:

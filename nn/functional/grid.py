@@ -134,13 +134,22 @@ class _Image:
         def apart(t: Tensor, d: int) -> Tensor:  # [N, T, 1, P], with as many ones as there are other dims
             return t.reshape(batch, *[t.shape[1] if e == d else 1 for e in range(n)], -1)
 
+        def joined(f: Any, whole: Tensor, part: Tensor) -> Tensor:
+            """f of all combinations. What is joined of parts XLA computes once a point, and not once a channel."""
+            return lx.cat([f(whole, part.narrow(n, t, 1)) for t in range(part.shape[n])], n)
+
         index: Any = None
         seen: Any = None
         for d, (p, size) in enumerate(zip(taps, self.sizes)):
             within = apart((p >= 0) & (p <= size - 1), d)
-            seen = within if seen is None else seen & within
             at = apart(p.detach().clamp(0, size - 1).nan_to_num(0.0).to(lx.int64), d)
-            index = at if index is None else index * size + at
+            if index is None:
+                index, seen = at, within
+            elif d < n - 1:
+                index, seen = index * size + at, seen & within
+            else:
+                index = joined(lambda i, a: i * size + a, index, at)  # noqa: B023
+                seen = joined(lambda i, a: i & a, seen, within)
         # the channels of a point are read, and their gradients added up, as one row
         first = lx.arange(batch, device=index.device).reshape(batch, *[1] * (index.ndim - 1)) * self.rows.shape[1]
         found = self.rows.flatten(0, 1)[(index + first).flatten()].reshape(batch, -1, index.shape[-1], channels)

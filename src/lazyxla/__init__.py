@@ -74,6 +74,7 @@ globals().update(lazy.public)
 
 from . import (  # noqa: E402  (they use the names above)
     _draws,  # noqa: F401  (they put themselves among the public functions)
+    _poisson,  # noqa: F401
     _standard,  # noqa: F401  (and among the methods)
     accelerator,
     amp,

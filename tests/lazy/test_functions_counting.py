@@ -127,3 +127,12 @@ def test_poisson_takes_a_generator_and_refuses_negative_rates():
     first, second = (lx.poisson(rates, lx.Generator().manual_seed(5)).numpy() for _ in (0, 1))
     np.testing.assert_array_equal(first, second)
     assert np.isnan(first[1]).all() and not np.isnan(first[0]).any()
+
+
+def test_poisson_numbers_of_a_batch_and_inside_a_loop():
+    rates = lx.tensor([[0.5, 3.0, 12.0, 90.0]]).expand(500, 4)
+    drawn = lx.func.vmap(lx.poisson, randomness="different")(rates).numpy()
+    np.testing.assert_allclose(drawn.mean(0), rates[0].numpy(), atol=5 * math.sqrt(90 / 500))
+    sums = lx.scan(lambda c, r: (c + lx.poisson(r), lx.poisson(r)), lx.zeros(4), rates)[1].numpy()
+    np.testing.assert_allclose(sums.mean(0), rates[0].numpy(), atol=5 * math.sqrt(90 / 500))
+    assert len(np.unique(sums[:, 3])) > 20

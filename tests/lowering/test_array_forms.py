@@ -174,3 +174,79 @@ def test_long_running_products_and_extremes(n):
         at = got[1].numpy()
         np.testing.assert_array_equal(np.take_along_axis(values, at, 1), running)
         assert (at <= np.arange(n)).all()
+
+
+def of_remainders(dtype: type, near: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Operands whose results are no denormal numbers: of all sizes or of near ones, multiples and their neighbours."""
+    rng, info = np.random.default_rng(5), np.finfo(dtype)
+    low, high = (-3, 6) if near else (info.minexp // 2, info.maxexp)
+
+    def numbers(n: int) -> np.ndarray:
+        sizes = np.ldexp(1 + rng.random(n), rng.integers(low, high, n))
+        return (sizes * rng.choice([-1, 1], n)).astype(dtype)
+
+    x, y = numbers(2000), numbers(2000)
+    k = rng.integers(1, 1000, 500).astype(dtype)
+    some = y[:500] if near else (rng.random(500) + 1).astype(dtype)
+    multiples = (k * some).astype(dtype)
+    special = np.array([0.0, -0.0, 1, -2.5, 3, np.inf, -np.inf, np.nan], dtype)
+    a, b = (v.ravel() for v in np.meshgrid(special, special))
+    below = np.nextafter(multiples, dtype(0))
+    # the largest and the smallest number of a size, which leave no digit to spare
+    ends = np.repeat(np.nextafter(np.array([2, 1], dtype), dtype(0.9)), 100), np.repeat(np.array([1.0], dtype), 100)
+    x = np.concatenate([x, multiples, below, a, x[:200], x[:100]])
+    y = np.concatenate([y, some, some, b, ends[0], np.nextafter(ends[1], dtype(2))])
+    with np.errstate(all="ignore"):
+        left = np.abs(np.fmod(x, y))
+    kept = ~((left > 0) & (left < info.smallest_normal))
+    return x[kept], y[kept]
+
+
+@pytest.mark.parametrize("near", [True, False], ids=["near", "far"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16], ids=str)
+def test_remainders_by_long_division_are_exact(dtype, near):
+    x, y = of_remainders(dtype, near)
+    with np.errstate(all="ignore"):
+        expected = np.fmod(x, y)
+    found = lx.fmod(lx.tensor(x), lx.tensor(y))
+    assert re.search(r"stablehlo\.floor", text_of(found))
+    assert_same(found, expected)
+
+
+def test_remainders_of_bfloat16_and_by_numbers():
+    x = lx.tensor(np.random.default_rng(0).normal(size=2000).astype(np.float32) * 100)
+    exact = np.fmod(x.bfloat16().double().numpy(), 0.75)
+    assert_same(lx.fmod(x.bfloat16(), 0.75).double(), exact)
+    assert_same(lx.fmod(x, -0.7), np.fmod(x.numpy(), np.float32(-0.7)))
+    assert_same(x % -2.5, np.mod(x.numpy(), np.float32(-2.5)))
+    assert_same(x // 0.1, np.floor_divide(x.numpy(), np.float32(0.1)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32, np.uint32], ids=str)
+def test_of_a_sort_of_which_one_element_is_read_only_this_is_found(dtype, monkeypatch):
+    monkeypatch.setattr("lazyxla.lowering.forms.sorting.LARGE", 1)
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(3, 90)) * 2).round(1)
+    values[:, ::7] = -0.0
+    values[1, 5] = np.inf
+    if dtype().dtype.kind != "f":
+        values = np.nan_to_num(np.abs(values) if dtype is np.uint32 else values, posinf=9)
+    values = values.astype(dtype)
+    _, places = in_order(values, False)
+    for k in (17, 44, 60):
+        at = places[:, k : k + 1]
+        for x, dim in ((lx.tensor(values), 1), (lx.tensor(values.T.copy()), 0)):
+            found = x.kthvalue(k + 1, dim)
+            assert "stablehlo.sort" not in text_of(*found)
+            assert_same(found[0], np.take_along_axis(values, at, 1)[:, 0])
+            assert_same(found[1], at[:, 0])
+    row = lx.tensor(values[0])
+    assert_same(row.median(), np.sort(values[0])[44])
+    assert_same(row.sort(descending=True)[0][40:41], np.sort(values[0])[::-1][40:41])
+
+
+def test_gradients_go_through_the_one_element(monkeypatch):
+    monkeypatch.setattr("lazyxla.lowering.forms.sorting.LARGE", 1)
+    x = lx.tensor(np.random.default_rng(1).permutation(80).astype(np.float32), requires_grad=True)
+    (g,) = lx.autograd.grad(x.median() * 3, x)
+    np.testing.assert_array_equal(g.numpy(), 3.0 * (x.detach().numpy() == 39))

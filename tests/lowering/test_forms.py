@@ -146,3 +146,18 @@ def test_a_value_already_there_is_not_computed_again():
     assert "stablehlo.transpose" not in text_of(y)
     assert turned._node.sig.op is ops.transpose or turned._node.buffer is not None
     check(y)
+
+
+@pytest.mark.parametrize(("shape", "dims"), [((40, 40), (0, 1)), ((3, 33, 35), (1, 2)), ((36, 2, 34), (2, 0))])
+@pytest.mark.parametrize("offset", [0, 2, -1])
+def test_the_gradient_of_a_diagonal_compares_row_and_column(shape, dims, offset):
+    x = tensor(*shape, requires_grad=True)
+    y = x.diagonal(offset, *dims)
+    g = tensor(*y.shape, seed=1)
+    (found,) = lx.autograd.grad(y, x, g)
+    assert "stablehlo.select" in text_of(found)
+    expected = np.zeros(shape, np.float32)
+    lines = np.moveaxis(expected, dims, (-2, -1))
+    rows = np.arange(y.shape[-1]) + max(-offset, 0)
+    lines[..., rows, rows + offset] = g.numpy()
+    np.testing.assert_array_equal(found.numpy(), expected)
