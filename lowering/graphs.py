@@ -39,8 +39,8 @@ class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
     __slots__ = (
-        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "padded_runs", "roots",
-        "scalars", "variants",
+        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "padded_runs",
+        "roots", "scalars", "variants",
     )  # fmt: skip
 
     def __init__(self, order: list[Node], roots: list[int], key: tuple[Any, ...]) -> None:
