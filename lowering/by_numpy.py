@@ -49,6 +49,12 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
+def seconds_of(n: Node) -> float | None:
+    """Seconds that an op takes; None for what is left to XLA."""
+    found = _cost(n)
+    return None if found is None else found[0]
+
+
 def _cost(n: Node) -> tuple[float, bool] | None:
     """Seconds that an op takes, and whether it is a plain one; None for what is left to XLA."""
     if type(n.sig.aval) is not Aval:  # several results
@@ -91,13 +97,16 @@ class ByNumpy:
     """A graph without its nodes, to be run as an executable is; its arguments are the leaves and then the host values.
 
     ``exact``: whether XLA gives the very same; ``reads``: whether it may wait for its arguments, and not only run on what is
-    on the host.
+    on the host; ``waits``: whether it may do so where no value is read; ``budget``: seconds of all its runs
+    (``BUDGET`` for None).
     """
 
     def __init__(
-        self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float, exact: bool, reads: bool
-    ) -> None:
+        self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float, exact: bool, reads: bool,
+        budget: float | None = None, waits: bool = False,
+    ) -> None:  # fmt: skip
         self.roots, self.given, self.seconds, self.exact, self.reads = list(roots), list(given), seconds, exact, reads
+        self.budget, self.waits = budget, waits
         self.spent, self.size = 0.0, len(order)
         self.device = order[roots[0]].sig.aval.device
         known = set(given)
@@ -127,7 +136,7 @@ class ByNumpy:
         """Whether it is to be run now, and not compiled."""
         if on_host and not self.exact:
             return self.seconds <= ALWAYS
-        return (on_host or self.reads) and self.spent + self.seconds <= BUDGET
+        return (on_host or self.reads) and self.spent + self.seconds <= (self.budget or BUDGET)
 
     def cost_analysis(self) -> dict[str, float]:
         return {}
@@ -176,7 +185,11 @@ def _converted(x: Any, *, dtype: Any) -> Any:
     return np.where(inside, np.where(inside, wide, 0).astype(target), limit)
 
 
-_MEANING: dict[Op, Callable[..., Any]] = {ops.convert: _converted}
+def _dot(x: Any, y: Any, *, contract: Any, batch: Any) -> Any:
+    return ops.dot_general.meaning(x, y, contract=contract, batch=batch) if batch[0] else np.tensordot(x, y, contract)
 
 
-__all__ = ["ByNumpy", "allowed", "by_numpy", "enabled", "on_host"]
+_MEANING: dict[Op, Callable[..., Any]] = {ops.convert: _converted, ops.dot_general: _dot}
+
+
+__all__ = ["ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "seconds_of"]

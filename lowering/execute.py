@@ -8,6 +8,7 @@ for some of them, those become arguments.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from sys import getrefcount
@@ -20,7 +21,7 @@ from ..lazy import metrics, ops, precision
 from ..lazy.graph import HostValue, Node, argument, computed_as, scalar
 from ..lazy.record import live, sockets
 from ..lazy.replay import starts
-from . import bundles, by_numpy, cache, explain, lengths, profiling
+from . import bundles, by_numpy, cache, explain, lengths, profiling, storms
 from .emit import Plan
 from .graphs import Graph, Variant, arguments_of, count, held_elsewhere
 from .passes import finished
@@ -246,10 +247,18 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     if found is not None:
         return found
     values = {i: order[i].value.tobytes() for i in graph.scalars}  # type: ignore[attr-defined]
+    kind = storms.kind_of(graph, order)
     for variant in graph.variants:
         if variant.donated.keys() <= dying and all(values[i] == v for i, v in variant.baked.items()):
             metrics.count("cache_hits")
+            if kind is not None:
+                kind.came_back()
             return variant
+    if kind is not None and not graph.variants and not isinstance(graph.by_numpy, Variant) and by_numpy.allowed(cause, True):
+        instead = kind.instead(graph, order)
+        if instead is not None:
+            graph.by_numpy = instead
+            return instead
     lifted, why = _to_lift(graph, order, values, cause)
     packed: dict[Any, list[int]] = {}
     for i in graph.hosts:
@@ -262,11 +271,14 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
             why = "an argument that was given away before is now still in use"
         else:
             why = explain.difference(graph, order, _graphs)
+    start = time.perf_counter()
     bundled = bundles.bundled(plan, _held)
     if bundled is None:
         executable = cache.executable(plan, why, graph)
     else:
         executable = cache.as_it_is(bundled.plan, finished(bundled.plan), why)
+    if kind is not None:
+        kind.compiled(time.perf_counter() - start)
     baked = {i: v for i, v in values.items() if i not in lifted}
     variant = Variant(executable, lifted, baked, packed, donated, bundled)
     graph.variants.insert(0, variant)
@@ -290,7 +302,8 @@ def _by_numpy(graph: Graph, order: list[Node], cause: str) -> Variant | None:
     if not graph.by_numpy:
         return None
     on_host = by_numpy.on_host(order, graph.leaves)
-    if not by_numpy.allowed(cause, on_host):
+    known = graph.by_numpy if isinstance(graph.by_numpy, Variant) else None
+    if not by_numpy.allowed(cause, on_host or (known is not None and known.executable.waits)):
         return None
     if graph.by_numpy is True:
         made = by_numpy.by_numpy(order, graph.roots, graph.leaves, graph.hosts)
@@ -305,6 +318,7 @@ def _forget_half() -> None:
         _graphs.popitem(last=False)
     cache.forget_half()
     lengths.forget()
+    storms.forget()
     starts.forget()
 
 
@@ -433,6 +447,7 @@ def clear_cache() -> None:
         _graphs.clear()
         _varied.clear()
         lengths.forget()
+        storms.forget()
         cache.clear()
         starts.forget()
 

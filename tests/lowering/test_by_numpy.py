@@ -191,7 +191,7 @@ def test_what_has_taken_long_is_compiled(clean, monkeypatch):
         found.append(lx.randint(0, 9, (100,), generator=lx.Generator().manual_seed(1)).tolist())
     compiles, runs = counts()
     assert compiles == 1
-    assert 2 <= runs <= 6
+    assert 1 <= runs <= 6  # as long as they have taken
     assert found == [found[0]] * 8
 
 
