@@ -21,7 +21,8 @@ class SharingModule(Module):
         return self._orig_mod(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        module = self.__dict__.get("_modules", {}).get("_orig_mod")
+        own = self.__dict__
+        module = own["_orig_mod"] if "_orig_mod" in own else own.get("_modules", {}).get("_orig_mod")
         if module is None:  # while it is copied or unpickled
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}' yet")
         return module if name == "_orig_mod" else getattr(module, name)
