@@ -14,6 +14,11 @@ from .scattering import REDUCTIONS, index_1d, scatter_reduce
 from .shape import normal_dim, raw_reshape
 
 
+def _count(source: Tensor, dim: int) -> int:
+    """How many slices there are."""
+    return source.shape[normal_dim(dim, source.ndim)] if source.ndim else 1  # type: ignore[no-any-return]
+
+
 def _check_slices(input: Tensor, dim: int, index: Tensor, source: Tensor, name: str) -> None:
     """RuntimeError unless ``source`` is shaped as the input is but along ``dim``, where it has a slice for each index."""
     tensors_only(input, source)
@@ -32,7 +37,7 @@ def _check_slices(input: Tensor, dim: int, index: Tensor, source: Tensor, name: 
             f"{name}_(): source tensor shape must match self tensor shape, excluding the specified dimension. Got "
             f"self.shape = {list(input.shape)} source.shape = {list(source.shape)}  ({user_line()})"
         )
-    rows = source.shape[normal_dim(dim, source.ndim)] if source.ndim else 1
+    rows = _count(source, dim)
     if index.numel() != rows:
         raise RuntimeError(
             f"{name}_(): Number of indices ({index.numel()}) should be equal to source.size(dim): ({rows}), for dim: "
@@ -64,7 +69,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
             "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
             f"dimensionality ({source.ndim}), destination dimensionality ({input.ndim})  ({user_line()})"
         )
-    rows = source.shape[normal_dim(dim, source.ndim)] if source.ndim else 1
+    rows = _count(source, dim)
     if index.numel() != rows:
         raise IndexError(
             f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({rows})"
