@@ -55,6 +55,7 @@ def _execute(roots: list[Node], cause: str) -> Again | None:
     graph = _graphs.get(found)
     if graph is None:
         graph = _graphs[found] = Graph(order, places, found)
+        graph.kind = storms.kind_of(graph, order)
         if len(_graphs) > MAX_GRAPHS:
             _graphs.popitem(last=False)
     else:
@@ -247,7 +248,7 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     if found is not None:
         return found
     values = {i: order[i].value.tobytes() for i in graph.scalars}  # type: ignore[attr-defined]
-    kind = storms.kind_of(graph, order)
+    kind: storms.Kind | None = graph.kind
     for variant in graph.variants:
         if variant.donated.keys() <= dying and all(values[i] == v for i, v in variant.baked.items()):
             metrics.count("cache_hits")

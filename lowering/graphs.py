@@ -39,8 +39,8 @@ class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
     __slots__ = (
-        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "leaves", "lengths", "padded", "padded_runs",
-        "roots", "scalars", "variants",
+        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "kind", "leaves", "lengths", "padded",
+        "padded_runs", "roots", "scalars", "variants",
     )  # fmt: skip
 
     def __init__(self, order: list[Node], roots: list[int], key: tuple[Any, ...]) -> None:
@@ -61,6 +61,7 @@ class Graph:
         self.lengths = lengths.comes_in_lengths(order, roots)
         self.padded: lengths.Padded | None = None
         self.padded_runs = 0
+        self.kind: Any = None  # among programs that may never come back (see storms)
         self.by_numpy: Variant | bool | None = by_numpy.enabled[0]  # True: not looked at
 
 
