@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,7 @@ class Variant:
     ) -> None:
         self.executable, self.lifted, self.baked, self.packed, self.donated = executable, lifted, baked, packed, donated
         self.bundled = bundled
-        self.sent: dict[Any, tuple[bytes, Any]] = {}  # by type, the vector of numbers that went last: its bytes and buffer
+        self.sent: dict[Any, tuple[Any, bytes, Any]] = {}  # by type, the numbers that went last, their bytes and buffer
 
 
 class Graph:
@@ -88,12 +89,13 @@ def _packed(variant: Variant, values: dict[int, np.ndarray], device: Any) -> lis
     """The host values that are arguments, those of a type in one vector; that of the last run where it is the same."""
     found = []
     for dtype, places in variant.packed.items():
-        vector = np.concatenate([values[i].reshape(-1) for i in places])
-        digits = vector.tobytes()
-        last, buffer = variant.sent.get(dtype, (None, None))
-        if digits != last:
-            buffer = devices.put_small(vector, device)
-            variant.sent[dtype] = digits, buffer
+        given = [values[i] for i in places]
+        last, digits, buffer = variant.sent.get(dtype, ((), None, None))
+        if not (last and all(map(operator.is_, given, last))):
+            vector = np.concatenate([v.reshape(-1) for v in given])
+            if vector.tobytes() != digits:
+                buffer = devices.put_small(vector, device)
+            variant.sent[dtype] = given, vector.tobytes(), buffer
         found.append(buffer)
     return found
 

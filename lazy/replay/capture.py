@@ -234,11 +234,13 @@ class OptimizerStep:
         stand_in = None if result is None or again is not None else type_only(result._node.sig.aval)
         self.calls.append(OptimizerCall(f, tuple([_said(a) for a in (*args, *kwargs.values())]), again, stand_in))
 
+    def repeats(self) -> bool:
+        """Whether a step counts nothing and would make the numbers of the last one, ``made``."""
+        return self.course is not None and self.course.repeats() and self.course.holds()
+
     def runs(self) -> list[Any]:
         """Do the bookkeeping of a step; gives the numbers of this one. ``Differs`` where it takes another course."""
         course = self.course if self.course is not None and self.course.holds() else None
-        if course is not None and course.repeats():
-            return self.made
         player = Bookkeeper(self.calls if course is None else course.calls)
         grads = self.grads if course is None else [(p, True) for p, *_ in course.leaders]
         saved, held = S.player, [(p, p._meta.grad if p._meta is not None else None) for p, _ in grads]

@@ -8,6 +8,8 @@ and in the attributes of the modules that it calls.
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
 import types
 import weakref
 from collections.abc import Callable, Container, Iterable, Sequence
@@ -184,11 +186,7 @@ class ModuleState:
             return f"{name}.training is {module.training} now"
         if members_of(module) != self.members:
             return f"a parameter, buffer or submodule of {name} was replaced"
-        return self.attribute_change()
-
-    def attribute_change(self) -> str:
-        """The same of its plain attributes."""
-        now, name = vars(self.module), type(self.module).__name__
+        now = vars(module)
         for n, v in self.plain:
             found = now.get(n)
             if found is not v and (type(found) is not type(v) or found != v):
@@ -207,21 +205,22 @@ class Modules:
         self.all = [s.module for s in states]
         self.training = [s.training for s in states]
         self.members = [i for s in states for i in s.members]
-        self.plain = [s for s in states if s.plain or s.deep]
+        self.plain = [(s.module, n) for s in states for n, _ in s.plain]
+        self.values = [v for s in states for _, v in s.plain]
+        self.deep = [s for s in states if s.deep]
 
     def change(self) -> str:
         """What is not as it was; empty where nothing is."""
-        as_they_were = members_of(*self.all) == self.members and [m.training for m in self.all] == self.training
-        if as_they_were:
-            return next((change for state in self.plain if (change := state.attribute_change())), "")
-        return next(change for state in self.states if (change := state.change()))
+        as_they_were = (
+            members_of(*self.all) == self.members
+            and [m.training for m in self.all] == self.training
+            and all(map(operator.is_, [m.__dict__.get(n) for m, n in self.plain], self.values))
+        )
+        states = self.deep if as_they_were else self.states  # a plain attribute may be another object of the same value
+        return next((change for state in states if (change := state.change())), "")
 
 
 def members_of(*modules: Any) -> list[int]:
     """Who the parameters, submodules and buffers of modules are."""
-    return [
-        id(x)
-        for own in [m.__dict__ for m in modules]
-        for table in (own["_parameters"], own["_modules"], own["_buffers"])
-        for x in table.values()
-    ]
+    tables = [own[kind] for own in [m.__dict__ for m in modules] for kind in ("_parameters", "_modules", "_buffers")]
+    return list(map(id, itertools.chain.from_iterable([table.values() for table in tables])))

@@ -12,7 +12,7 @@ from .capture import CannotReplay, Capture
 from .guards import Modules, ModuleState
 from .recorder import spent
 from .script import is_spent
-from .trace import Getter, Said, Trace, Value
+from .trace import Said, Trace
 
 
 def history_of(t: Tensor) -> Any:
@@ -37,8 +37,8 @@ class Linker:
         self.wanted: dict[Node, list[int]] = {}
         self.number = 0
         self.entangled = False
+        self.arguments = len(tensors)
         self.places = {id(t): i for i, t in reversed(list(enumerate(tensors)))}
-        self.owners: dict[int, Getter] = {}
         self.outside: list[tuple[Tensor, Node | None]] = []
         self.firsts: dict[Node, Tensor] = {}
         self._look()
@@ -62,22 +62,32 @@ class Linker:
                 if first is not None:
                     self.firsts.setdefault(first, t)
 
-    def getter(self, t: Tensor) -> Getter:
-        """How a call finds the tensor that this one is to the captured call."""
-        place = self.places.get(id(t))
-        if place is not None:
-            return lambda tensors: tensors[place]
-        return self.owners.get(id(t)) or (lambda tensors: t)
+    def place(self, t: Tensor) -> int:
+        """Where a call has the tensor that this one is to the captured call."""
+        found = self.places.get(id(t))
+        if found is None:
+            fixed = self.trace.fixed
+            found = self.places[id(t)] = self.arguments + len(self.trace.sought) + len(fixed)
+            fixed.append(t)
+        return found
 
-    def _value(self, node: Node) -> Value:
-        source = self.firsts.get(node)
-        if source is not None:
-            get = self.getter(source)
-            return lambda tensors: get(tensors)._node
-        if node.buffer is not None or isinstance(node, HostValue):
-            return lambda tensors: node
+    def _seek(self, t: Tensor, find: Callable[[], Any]) -> None:
+        """A call finds this tensor, where it is no argument, by ``find``. To be said before any place is asked for."""
+        sought = self.trace.sought
+        if id(t) not in self.places:
+            self.places[id(t)] = self.arguments + len(sought)
+            sought.append(find)
+
+    def _value(self, node: Node) -> int:
+        """The number of a value."""
+        trace, source = self.trace, self.firsts.get(node)
         self.number += 1
-        self.wanted.setdefault(node, []).append(self.number)
+        if source is not None:
+            trace.kept.append((self.number, self.place(source)))
+        elif node.buffer is not None or isinstance(node, HostValue):
+            trace.constants[self.number] = node
+        else:
+            self.wanted.setdefault(node, []).append(self.number)
         return self.number
 
     def _changes(self) -> None:
@@ -86,15 +96,15 @@ class Linker:
         touched = [(p, first) for r, first in capture.touched.values() if (p := r()) is not None]
         trace.grads = [(p, first is not None) for p, first in touched]
         for module, name, old in capture.rebound.values():
-            self.owners[id(old)] = _attribute(module, name)
+            self._seek(old, _attribute(module, name))
         owners = {id(p._meta.grad): p for p, _ in touched if p._meta.grad is not None}
         written = [t for t, first in self.outside if t._node is None or t._node is not first]
         for t in written:
             if id(t) in owners:
-                self.owners[id(t)] = _grad_of(owners[id(t)])
+                self._seek(t, _grad_of(owners[id(t)]))
         for t in written:
             if is_root(t):  # its views change with it
-                trace.writes.append((self.getter(t), self._value(t._node or t._refresh()), history_of(t)))
+                trace.writes.append((self.place(t), self._value(t._node or t._refresh()), history_of(t)))
             else:  # the base of a view may be another at each call
                 self.entangled |= not any(is_root(other) and share_memory(t, other) for other, _ in self.outside)
         changed = {id(t) for t in written}
@@ -113,31 +123,31 @@ class Linker:
             return Said("host", r)
         node = r._node or r._refresh()
         if id(r) in self.places or any(t is r for t, _ in self.outside):
-            return Said("old", self.getter(r))
+            return Said("old", self.place(r))
         again = next((i for i, x in enumerate(results[:place]) if x is r), None)
         if again is not None:
             return Said("again", again)
         base = self._base_of(r, place, results)
         if base is None and node.serial < self.capture.began and node not in self.firsts:  # nothing was done with it
-            return Said("old", self.getter(r))
+            return Said("old", self.place(r))
         value, history = self._value(node), history_of(r)
         return Said("new", None, value, history) if base is None else Said("view", base, value, history)
 
-    def _base_of(self, r: Tensor, place: int, results: Sequence[Any]) -> tuple[Any, tuple[Any, ...], bool | None] | None:
+    def _base_of(self, r: Tensor, place: int, results: Sequence[Any]) -> tuple[bool, int, tuple[Any, ...], bool | None] | None:
         """Of what a result is a view, and how (see ``Said``); None where it is of nothing that the caller has."""
         if r._meta is None or r._meta.domain is None:
             return None
         domain, chain = r._meta.domain, r._meta.chain
-        bases: list[tuple[Any, Tensor]] = [(self.getter(t), t) for t, _ in self.outside]
-        bases += [(i, x) for i, x in enumerate(results[:place]) if isinstance(x, Tensor)]
-        bases = [(get, t) for get, t in bases if share_memory(t, r)]
-        found = [(get, t._meta) for get, t in bases if t._meta is not None and chain[: len(t._meta.chain)] == t._meta.chain]
+        bases: list[tuple[int | None, Any]] = [(None, t) for t, _ in self.outside] + list(enumerate(results[:place]))
+        bases = [(i, t) for i, t in bases if isinstance(t, Tensor) and share_memory(t, r)]
+        found = [(i, t, t._meta) for i, t in bases if t._meta is not None and chain[: len(t._meta.chain)] == t._meta.chain]
         if found:
-            get, meta = max(found, key=lambda f: (f[1].domain is domain, len(f[1].chain)))
-            return get, chain[len(meta.chain) :], None if meta.domain is domain else domain.counts
+            i, t, meta = max(found, key=lambda f: (f[2].domain is domain, len(f[2].chain)))
+            apart = None if meta.domain is domain else domain.counts
+            return i is None, self.place(t) if i is None else i, chain[len(meta.chain) :], apart
         # parts of one hidden value are apart from then on; but no part of what the caller has, and no view before its base
         later = [x for x in results[place + 1 :] if isinstance(x, Tensor) and is_root(x) and share_memory(x, r)]
-        self.entangled |= bool(later) or any(callable(get) for get, _ in bases)
+        self.entangled |= bool(later) or any(i is None for i, _ in bases)
         return None
 
     def after(self, ran: list[Any]) -> Trace:
@@ -151,13 +161,14 @@ class Linker:
                 continue
             if node in self.firsts:
                 t = self.firsts[node]
-                get, requires_grad = self.getter(t), t.requires_grad
             elif isinstance(node, HostValue) or node.serial < capture.began:
                 continue
             else:  # made of host values by the function itself: a constant
-                get, requires_grad = _constant(wrap(node)), False
+                t = wrap(node)
             leaves[node] = len(trace.leaves)
-            trace.leaves.append((get, node.sig.aval, requires_grad))
+            trace.leaves.append(self.place(t))
+            trace.avals.append(node.sig.aval)
+            trace.require_grad.append(t.requires_grad)
         for k, r in enumerate(numbers):
             leaves[r()] = len(trace.leaves) + k
         draws = {r(): i for i, (_, r) in enumerate(capture.draws)}
@@ -184,16 +195,12 @@ def share_memory(a: Tensor, b: Tensor) -> bool:
     return one.domain.storage is other.domain.storage
 
 
-def _grad_of(p: Tensor) -> Getter:
-    return lambda tensors: p._meta.grad  # type: ignore[union-attr]
+def _grad_of(p: Tensor) -> Callable[[], Any]:
+    return lambda: p._meta.grad  # type: ignore[union-attr]
 
 
-def _attribute(module: Any, name: str) -> Getter:
-    return lambda tensors: getattr(module, name)
-
-
-def _constant(t: Tensor) -> Getter:
-    return lambda tensors: t
+def _attribute(module: Any, name: str) -> Callable[[], Any]:
+    return lambda: getattr(module, name)
 
 
 def _grad_setter(p: Tensor) -> Callable[[Any], None]:

@@ -14,21 +14,19 @@ from .capture import Differs, restore
 from .guards import Guard, Modules
 from .trees import rebuild
 
-Getter = Callable[[list[Tensor]], Any]  # from the tensors among the arguments of a call to one of interest
-Value = int | Callable[[list[Tensor]], Node]  # the number of what a program gives, or a value that was there before
-
 
 class Said(NamedTuple):
     """How a call finds or makes something that the function gave.
 
-    ``kind``: 'host' (``what`` itself), 'old' (a tensor that was there: ``what`` is its getter), 'new' (of its own memory),
-    'again' (the result at the place ``what``), 'view' (``what``: a getter of the base or the number of the result that it
-    is; the steps; and for what is detached from the base, whether writes to it count).
+    ``kind``: 'host' (``what`` itself), 'old' (a tensor that was there: ``what`` is its place), 'new' (of its own memory),
+    'again' (the result at the place ``what``), 'view' (``what``: whether its base is a tensor that was there and not a
+    result, the base's place; the steps; and for what is detached from the base, whether writes to it count).
+    ``value``: the number of its value; None where it has none.
     """
 
     kind: str
     what: Any = None
-    value: Value | None = None
+    value: int | None = None
     history: Any = None
 
 
@@ -37,24 +35,33 @@ class Stale(Exception):
 
 
 class Trace:
-    """What a capture found, ready to be run."""
+    """What a capture found, ready to be run.
+
+    A tensor is said by its place: first come the arguments of a call, then what ``sought`` finds, then ``fixed``. A value is
+    said by its number: those of ``constants`` and of ``kept`` are there before, the others are made by the programs.
+    """
 
     def __init__(self) -> None:
-        self.leaves: list[tuple[Getter, Any, bool]] = []  # each with the aval and requires_grad that it must have
+        self.sought: list[Callable[[], Any]] = []
+        self.fixed: list[Tensor] = []
+        self.leaves: list[int] = []  # places of what is read, with the avals and requires_grad that they must have
+        self.avals: list[Any] = []
+        self.require_grad: list[bool] = []
         self.programs: list[Any] = []
         self.draws: list[Any] = []
         self.steps: list[Any] = []
+        self.constants: dict[int, Node] = {}
+        self.kept: list[tuple[int, int]] = []  # the number of a value, and the place of the tensor that had it
         self.outputs: list[Said] = []
         self.structure: Any = None
-        self.writes: list[tuple[Getter, Value, Any]] = []  # whom, what, its history from then on
+        self.writes: list[tuple[int, int, Any]] = []  # whom, what, its history from then on
         self.gives: list[tuple[Callable[[Any], None], Said]] = []  # setters of gradients and of attributes of modules
         self.grads: list[tuple[Any, bool]] = []  # leaves whose .grad there must be, or not
         self.modules = Modules([])
         self.guards: list[Guard] = []
 
-    def _leaves(self, tensors: list[Tensor]) -> list[Any]:
-        """The values that the programs take. ``Stale`` where something that the function depends on, beside its arguments,
-        is not as it was, or has no value."""
+    def _tensors(self, arguments: list[Tensor]) -> list[Tensor]:
+        """Those that the trace reads or changes. ``Stale`` where something that the function depends on is not as it was."""
         if change := self.modules.change():
             raise Stale(change)
         for guard in self.guards:
@@ -63,26 +70,35 @@ class Trace:
         for p, there in self.grads:
             if (p._meta is not None and p._meta.grad is not None) is not there:
                 raise Stale("gradients are there that were not, or not there that were")
-        nodes: list[Any] = []
-        for get, aval, requires_grad in self.leaves:
-            t = get(tensors)
-            if not isinstance(t, Tensor) or t._aval() is not aval or t.requires_grad is not requires_grad:
-                raise Stale(f"a tensor that it reads was {aval!r} and is another kind now")
-            node = t._node
-            if node is None or (node.buffer is None and not isinstance(node, HostValue)):
-                raise Stale("a tensor that it reads is pending")
-            nodes.append(node)
+        sought = [find() for find in self.sought]
+        if not all([isinstance(t, Tensor) for t in sought]):
+            raise Stale("a tensor that it reads is no tensor now")
+        return [*arguments, *sought, *self.fixed]
+
+    def _leaves(self, tensors: list[Tensor]) -> list[Any]:
+        """The values that the programs take. ``Stale`` where one is of another kind than it was, or is not there."""
+        read = [tensors[i] for i in self.leaves]
+        nodes: list[Any] = [t._node or t._refresh() for t in read]
+        if [n.sig.aval for n in nodes] != self.avals:
+            was = next(a for n, a in zip(nodes, self.avals) if n.sig.aval is not a)
+            raise Stale(f"a tensor that it reads was {was!r} and is another kind now")
+        if [t._edge is not None for t in read] != self.require_grad:
+            raise Stale("a tensor that it reads requires grad now and did not, or the other way round")
+        if any([n.buffer is None and not isinstance(n, HostValue) for n in nodes]):
+            raise Stale("a tensor that it reads is pending")
         return nodes
 
-    def run(self, tensors: list[Tensor]) -> Any:
+    def run(self, arguments: list[Tensor]) -> Any:
         """Run on the tensors among the arguments, which have values. ``Stale``, with nothing changed, if it cannot."""
+        tensors = self._tensors(arguments)
         nodes = self._leaves(tensors)
-        before = [(state, dict(state)) for step in self.steps for state in step.optimizer.state.values()]
+        counted = [step for step in self.steps if not step.repeats()]
+        before = [(state, dict(state)) for step in counted for state in step.optimizer.state.values()]
         keys: list[Any] = []
         counts = [(g, g._count) for g in self.draws]
         try:
             for step in self.steps:
-                nodes += step.runs()
+                nodes += step.runs() if step in counted else step.made
             held = self._held(tensors)
             keys = [g.next_words() for g in self.draws]
             prepared = [p.prepare(nodes, held, keys, {}) for p in self.programs]
@@ -94,16 +110,16 @@ class Trace:
             for g, count in counts:
                 g._count = count
             raise Stale(str(e) or "the optimizer takes another course") from None
-        made: dict[int, Node] = {}
-        for program, arguments in zip(self.programs, prepared):
-            made.update(program.run(*arguments))
-        return self._settle(tensors, made)
+        values = self.constants | {number: tensors[i]._node for number, i in self.kept}  # before anything is written
+        for program, given in zip(self.programs, prepared):
+            values.update(program.run(*given))
+        return self._settle(tensors, values)
 
     def _held(self, tensors: list[Tensor]) -> dict[int, int]:
         """By id of a node, the references to it of those that will be given another value."""
         found: dict[int, int] = {}
-        for get, _, _ in self.writes:
-            t = get(tensors)
+        for place, _, _ in self.writes:
+            t = tensors[place]
             node, meta = t._node, t._meta
             found[id(node)] = found.get(id(node), 0) + 1
             if meta is None or meta.domain is None or meta.chain:
@@ -116,42 +132,34 @@ class Trace:
                     found[id(m._node)] = found.get(id(m._node), 0) + 1
         return found
 
-    def _settle(self, tensors: list[Tensor], made: dict[int, Node]) -> Any:
-        values = [_node(v, made, tensors) for _, v, _ in self.writes]  # before anything is written, as are those below
-        outputs = [_node(o.value, made, tensors) for o in self.outputs]
-        gives = [_node(o.value, made, tensors) for _, o in self.gives]
-        for (get, _, history), node in zip(self.writes, values):
-            rewrite(get(tensors), node, history)
-        for (put, said), given in zip(self.gives, gives):
-            put(_tensor(said, given, tensors, ()))
+    def _settle(self, tensors: list[Tensor], values: dict[int, Node]) -> Any:
+        for place, number, history in self.writes:
+            rewrite(tensors[place], values[number], history)
+        for put, said in self.gives:
+            put(_tensor(said, values, tensors, ()))
         found: list[Any] = []
-        for said, given in zip(self.outputs, outputs):
-            found.append(_tensor(said, given, tensors, found))
+        for said in self.outputs:
+            found.append(_tensor(said, values, tensors, found))
         results = iter(found)
         return rebuild(self.structure, lambda: next(results))
 
 
-def _node(value: Value | None, made: dict[int, Node], tensors: list[Tensor]) -> Any:
-    """The node of what a program gives, or of a value that was there before; None where there is no value."""
-    if value is None:
-        return None
-    return made[value] if type(value) is int else value(tensors)  # type: ignore[operator]
-
-
-def _tensor(said: Said, node: Node | None, tensors: list[Tensor], results: Sequence[Any]) -> Any:
-    """What a call gives: ``node`` is its value, ``results`` are those that it gave before."""
-    if said.kind == "new":
-        return wrap(node, said.history)
-    if said.kind == "old":
-        return said.what(tensors)
-    if said.kind == "host":
-        return said.what
-    if said.kind == "again":
-        return results[said.what]
-    base, steps, apart = said.what
-    t = base(tensors) if callable(base) else results[base]
+def _tensor(said: Said, values: dict[int, Node], tensors: list[Tensor], results: Sequence[Any]) -> Any:
+    """What a call gives; ``results`` are those that it gave before."""
+    kind, what, value, history = said
+    if kind == "host":
+        return what
+    if kind == "old":
+        return tensors[what]
+    if kind == "again":
+        return results[what]
+    assert value is not None
+    if kind == "new":
+        return wrap(values[value], history)
+    was_there, base, steps, apart = what
+    t = (tensors if was_there else results)[base]
     if apart is not None:
         t = detached(t, apart)
         if not steps:
             return t
-    return viewed(t, steps, wrap(node, said.history))
+    return viewed(t, steps, wrap(values[value], history))
