@@ -1,14 +1,16 @@
 """Programs that NumPy has computed long before XLA would have compiled them: initial weights, masks, batches, counts.
 
-Two kinds: what is made of numbers on the host alone, element by element; and, where a value is read anyway, what only moves,
-compares, counts or scales the elements of a few small values. They run on the host by the NumPy meanings of their ops, and
-give what XLA gives, floats up to the last bit. One that has taken about as long so as compiling takes is compiled after all;
-but what is made of numbers and may differ in that bit is NumPy's always or never: a run that is resumed in a new process
+Three kinds: what is made of numbers on the host alone, element by element; where a value is read anyway, what only moves,
+compares, counts or scales the elements of a few small values; and on the CPU, a few operations that end in the one array that
+is read and in nothing else, such as the answer of a small model. They run on the host by the NumPy meanings of their ops, and
+give what XLA gives, floats up to the last bits. One that has taken about as long so as compiling takes is compiled after all;
+but what is made of numbers and may differ in those bits is NumPy's always or never: a run that is resumed in a new process
 draws the numbers that it would have drawn.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -21,6 +23,7 @@ from ..devices.switches import is_on
 from ..lazy import metrics, ops
 from ..lazy.dtypes import bool_
 from ..lazy.graph import Aval, Given, HostValue, Node, Op
+from ..lazy.ops.shape import aligned
 
 enabled = [is_on("LAZYXLA_NUMPY")]
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
@@ -28,6 +31,8 @@ CHEAP = 30e-6  # seconds of a run that takes no longer than to start an executab
 ALWAYS = 0.1  # seconds that a run may take of what is never compiled, since XLA's result could differ
 AT_ONCE = 1e-3  # seconds that a run on computed values may take
 SMALL = 1 << 16  # bytes of values that may come from an accelerator
+FEW_OPS = 24  # of an answer
+PRODUCTS = 4e6  # that it may sum: NumPy's matrix products take no longer than XLA's
 _AS_IT_IS = nullcontext()
 _CALL = 2e-6  # seconds of an op, and of each of its elements by the kind of op
 _PLAIN, _SMOOTH, _BITS, _BITS_CALL = 1e-9, 10e-9, 80e-9, 300e-6
@@ -49,12 +54,6 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
-def seconds_of(n: Node) -> float | None:
-    """Seconds that an op takes; None for what is left to XLA."""
-    found = _cost(n)
-    return None if found is None else found[0]
-
-
 def _cost(n: Node) -> tuple[float, bool] | None:
     """Seconds that an op takes, and whether it is a plain one; None for what is left to XLA."""
     if type(n.sig.aval) is not Aval:  # several results
@@ -70,6 +69,24 @@ def _cost(n: Node) -> tuple[float, bool] | None:
     if op is ops.exponential_minus_one and kind == "c":  # NumPy's loses infinite parts
         return None
     return (_CALL + _SMOOTH * size, False) if op in _FUNCTIONS else None
+
+
+_BY_NUMPY = {ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.cumsum}
+_STEP, _ELEMENT = 10e-6, 10e-9  # seconds of an op of these, or of any other in a longer program, and of each element
+
+
+def work_of(n: Node) -> tuple[float, float]:
+    """Seconds that an op takes, of all those that NumPy can run, and the products that it sums beside; infinitely many
+    seconds for what is left to XLA."""
+    found = _cost(n)
+    if found is not None:
+        return _STEP + found[0], 0
+    if n.sig.op not in _BY_NUMPY or type(n.sig.aval) is not Aval or n.sig.aval.dtype.itemsize < 4:
+        return float("inf"), 0
+    if n.sig.op is not ops.dot_general:
+        return _STEP + _ELEMENT * max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)]), 0
+    shape, dims = n.inputs[0].sig.aval.shape, n.sig.keyword["contract"][0]
+    return _STEP, n.sig.aval.size * math.prod([shape[i] for i in dims])
 
 
 def _counts(n: Node) -> bool:
@@ -96,22 +113,23 @@ def _bytes(n: Node) -> int:
 class ByNumpy:
     """A graph without its nodes, to be run as an executable is; its arguments are the leaves and then the host values.
 
-    ``exact``: whether XLA gives the very same; ``reads``: whether it may wait for its arguments, and not only run on what is
-    on the host; ``waits``: whether it may do so where no value is read; ``budget``: seconds of all its runs
-    (``BUDGET`` for None).
+    ``for_good``: whether what it makes of values on the host is never left to XLA, which may give other last bits;
+    ``reads``: whether it may wait for its arguments, and not only run on what is on the host; ``waits``: whether it may do so
+    where no value is read; ``budget``: seconds of all its runs (``BUDGET`` for None).
     """
 
     def __init__(
-        self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float, exact: bool, reads: bool,
+        self, order: Sequence[Node], roots: Sequence[int], given: Sequence[int], seconds: float, for_good: bool, reads: bool,
         budget: float | None = None, waits: bool = False,
     ) -> None:  # fmt: skip
-        self.roots, self.given, self.seconds, self.exact, self.reads = list(roots), list(given), seconds, exact, reads
-        self.budget, self.waits = budget, waits
+        self.roots, self.given, self.seconds = list(roots), list(given), seconds
+        self.for_good, self.reads, self.budget, self.waits = for_good, reads, budget, waits
         self.spent, self.size = 0.0, len(order)
         self.device = order[roots[0]].sig.aval.device
-        known = set(given)
+        known, spread = set(given), _spread_by_numpy(order, roots)
         self.steps: list[tuple[int, Callable[..., Any], list[int], dict[str, Any], np.dtype]] = [
-            (i, _MEANING.get(n.sig.op, n.sig.op.meaning), [x.mark for x in n.inputs], n.sig.keyword, n.sig.aval.dtype.numpy)
+            (i, aligned if n in spread else _MEANING.get(n.sig.op, n.sig.op.meaning), [x.mark for x in n.inputs],
+             n.sig.keyword, n.sig.aval.dtype.numpy)
             for i, n in enumerate(order) if i not in known
         ]  # fmt: skip
         self.flushes = self.device.pjrt.platform == "cpu" and any(_sees_floats(order[i]) for i, *_ in self.steps)
@@ -134,7 +152,7 @@ class ByNumpy:
 
     def fits(self, on_host: bool) -> bool:
         """Whether it is to be run now, and not compiled."""
-        if on_host and not self.exact:
+        if on_host and self.for_good:
             return self.seconds <= ALWAYS
         return (on_host or self.reads) and self.spent + self.seconds <= (self.budget or BUDGET)
 
@@ -158,19 +176,34 @@ _WAITS_FOR_NOTHING = {"optimizer.step()", "sync()", "a second backward() before 
 
 def by_numpy(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int], hosts: Sequence[int]) -> ByNumpy | None:
     """A graph as NumPy runs it; None where it is XLA's."""
-    if order[roots[0]].sig.aval.device.pjrt.platform != "cpu" and sum(_bytes(order[i]) for i in leaves) > SMALL:
+    on_cpu = order[roots[0]].sig.aval.device.pjrt.platform == "cpu"
+    if not on_cpu and sum(_bytes(order[i]) for i in leaves) > SMALL:
         return None
+    todo = [n for n in order if n.buffer is None and not isinstance(n, HostValue)]
+    given = [*leaves, *hosts]
     total, plain, exact = 0.0, True, True
-    for n in order:
-        if n.buffer is None and not isinstance(n, HostValue):
-            found = _cost(n)
-            if found is None:
-                return None
-            total, plain = total + found[0], plain and found[1]
-            exact = exact and (found[1] or n.sig.op is ops.random_bits) and not _fused(n)
-            if total > BUDGET:
-                return None
-    return ByNumpy(order, roots, [*leaves, *hosts], total, exact, plain and total <= AT_ONCE)
+    for n in todo:
+        found = _cost(n)
+        total += float("inf") if found is None else found[0]
+        if found is None or total > BUDGET:
+            break
+        plain = plain and found[1]
+        exact = exact and (found[1] or n.sig.op is ops.random_bits) and not _fused(n)
+    if plain and total <= AT_ONCE:
+        return ByNumpy(order, roots, given, total, for_good=not exact, reads=True)
+    if on_cpu and leaves and (seconds := _answers(order, roots, todo)) is not None:
+        return ByNumpy(order, roots, given, seconds, for_good=False, reads=True)
+    return ByNumpy(order, roots, given, total, for_good=not exact, reads=False) if total <= BUDGET else None
+
+
+def _answers(order: Sequence[Node], roots: Sequence[int], todo: Sequence[Node]) -> float | None:
+    """The seconds that an answer takes; None for what is none, or is left to XLA. A loss (one number) is left to XLA: a
+    resumed run is to have the losses of one that was not interrupted."""
+    if len(roots) > 1 or len(todo) > FEW_OPS or type(aval := order[roots[0]].sig.aval) is not Aval or aval.size <= 1:
+        return None
+    work = [work_of(n) for n in todo]
+    seconds, products = sum(s for s, _ in work), sum(p for _, p in work)
+    return seconds if seconds <= AT_ONCE and products <= PRODUCTS else None
 
 
 def _converted(x: Any, *, dtype: Any) -> Any:
@@ -185,11 +218,30 @@ def _converted(x: Any, *, dtype: Any) -> Any:
     return np.where(inside, np.where(inside, wide, 0).astype(target), limit)
 
 
+_ON_ONE_THREAD = 1 << 18  # products that NumPy sums without threads, which and those of XLA may wait for one another
+
+
 def _dot(x: Any, y: Any, *, contract: Any, batch: Any) -> Any:
+    if x.ndim == y.ndim == 2 and len(contract[0]) == 1:
+        x, y = x if contract[0] == (1,) else x.T, y if contract[1] == (0,) else y.T
+        rows = max(_ON_ONE_THREAD // max(y.size, 1), 1)
+        return x @ y if len(x) <= rows else np.concatenate([x[i : i + rows] @ y for i in range(0, len(x), rows)])
     return ops.dot_general.meaning(x, y, contract=contract, batch=batch) if batch[0] else np.tensordot(x, y, contract)
+
+
+def _spread_by_numpy(order: Sequence[Node], roots: Sequence[int]) -> set[Node]:
+    """The broadcasts that NumPy makes by itself: each user puts another operand beside them that has the whole shape."""
+    found = {n for n in order if n.sig.op is ops.broadcast_in_dim} - {order[i] for i in roots}
+    for n in order:
+        if any(x in found for x in n.inputs) and not (n.sig.op in _SPREADS and any(x not in found for x in n.inputs)):
+            found.difference_update(n.inputs)
+    return found
+
+
+_SPREADS = {ops.add, ops.subtract, ops.multiply, ops.divide, ops.maximum, ops.minimum, ops.compare}
 
 
 _MEANING: dict[Op, Callable[..., Any]] = {ops.convert: _converted, ops.dot_general: _dot}
 
 
-__all__ = ["ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "seconds_of"]
+__all__ = ["ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "work_of"]

@@ -11,17 +11,15 @@ from collections import deque
 from collections.abc import Sequence
 
 from ..devices.switches import is_on
-from ..lazy import ops
-from ..lazy.graph import Aval, HostValue, Node
-from .by_numpy import ByNumpy, seconds_of
+from ..lazy.graph import HostValue, Node
+from .by_numpy import ByNumpy, work_of
 from .graphs import Graph, Variant
 
 enabled = [is_on("LAZYXLA_NUMPY")]
 LAST, NEW = 8, 6  # programs of a kind that are looked back at, and how many of them were new
 QUICKER = 8  # times as quick as compiling was, at least
 FEW = 64  # operations of a program that compiles in no time
-_BY_NUMPY = {ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.cumsum}
-_CALL, _ELEMENT, _PRODUCT = 10e-6, 10e-9, 1e-9  # seconds of an operation, of each of its elements, and of each product
+_PRODUCT = 1e-9  # seconds of each product that is summed
 
 
 class Kind:
@@ -45,12 +43,12 @@ class Kind:
         total = 0.0
         for n in order:
             if n.buffer is None and not isinstance(n, HostValue):
-                found = seconds_of(n)
-                total += _CALL + (_seconds(n) if found is None else found)
+                seconds, products = work_of(n)
+                total += seconds + _PRODUCT * products
                 if total * QUICKER > self.seconds:
                     return None
         given = [*graph.leaves, *graph.hosts]
-        made = ByNumpy(order, graph.roots, given, total, exact=True, reads=True, budget=self.seconds, waits=True)
+        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=self.seconds, waits=True)
         return Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
 
 
@@ -69,19 +67,6 @@ def kind_of(graph: Graph, order: Sequence[Node]) -> Kind | None:
         _kinds.clear()
     key = frozenset([n.sig.op for n in order]), frozenset([order[i].sig.aval for i in graph.roots])
     return _kinds.setdefault(key, Kind())
-
-
-def _seconds(n: Node) -> float:
-    """That NumPy takes for an operation besides calling it; infinitely many for what is left to XLA."""
-    if n.sig.op not in _BY_NUMPY or type(n.sig.aval) is not Aval or n.sig.aval.dtype.itemsize < 4:
-        return float("inf")
-    if n.sig.op is ops.dot_general:
-        x = n.inputs[0].sig.aval
-        depth = 1
-        for i in n.sig.keyword["contract"][0]:
-            depth *= x.shape[i]
-        return _PRODUCT * n.sig.aval.size * depth  # type: ignore[no-any-return]
-    return _ELEMENT * max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)])  # type: ignore[no-any-return]
 
 
 __all__ = ["Kind", "enabled", "forget", "kind_of"]

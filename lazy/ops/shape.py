@@ -31,9 +31,16 @@ def _broadcast(x: Aval, *, shape: Ints, dims: Ints) -> Aval:
     return x.with_shape(shape)
 
 
+def aligned(x: Any, *, shape: Ints, dims: Ints) -> Any:
+    """An array with its dims where a broadcast to ``shape`` puts them, the others 1."""
+    sizes = [1] * len(shape)
+    for dim, size in zip(dims, x.shape):
+        sizes[dim] = size
+    return x.reshape(sizes)
+
+
 def _broadcast_meaning(x: Any, *, shape: Ints, dims: Ints) -> Any:
-    placed = x.reshape([x.shape[dims.index(i)] if i in dims else 1 for i in range(len(shape))])
-    return np.broadcast_to(placed, shape).copy()
+    return np.broadcast_to(aligned(x, shape=shape, dims=dims), shape).copy()
 
 
 def _slice(x: Aval, *, start: Ints, limit: Ints, strides: Ints) -> Aval:

@@ -148,13 +148,49 @@ def test_a_model_is_made_without_compiling_and_its_first_step_gives_its_weights_
     assert clean.report(as_dict=True)["donated_buffers"] >= 3 * len(list(model.parameters()))
 
 
-def test_float_sums_and_products_of_computed_values_are_compiled(clean):
+def test_one_float_of_computed_values_is_compiled(clean):
     x, y = values(1), values(2)
     clean.reset()
     (x * y).sum().item()
-    (x @ y.t()).tolist()
+    x[1, 1].exp().item()
+    assert counts() == (2, 0)
+
+
+ANSWERS = {
+    "a model's": lambda x, w, b: (F.relu(x @ w + b) @ w.t()).softmax(1),
+    "by columns": lambda x, w, b: (w.t() @ x.t() * b[:, None]).logsumexp(0),
+    "spread": lambda x, w, b: lx.where(b > 0, b, 0.5) * x.new_ones(60, 90)[:, :1] + b.expand(60, 90).flip(0) / 3,
+    "chosen": lambda x, w, b: lx.sigmoid(x)[:, lx.tensor([3, 0, 3])],
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_small_array_that_is_read_is_as_compiled(name, clean, by_numpy, monkeypatch):
+    monkeypatch.setattr(by_numpy, "_ON_ONE_THREAD", 1 << 15)  # so that the products are taken in pieces
+    rng = np.random.default_rng(3)
+    given = [computed(rng.normal(size=shape).astype(np.float32)) for shape in [(60, 40), (40, 90), (90,)]]
+    clean.reset()
+    got, expected = both(lambda: ANSWERS[name](*given), clean, by_numpy)
+    assert counts() == (1, 1)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_array_that_is_read_often_is_compiled(clean, monkeypatch):
+    monkeypatch.setattr(lx.lowering.by_numpy, "BUDGET", 0.0003)
+    monkeypatch.setattr(lx.lowering.by_numpy, "CHEAP", 0.0)
+    x, w = computed(np.ones((4, 8), np.float32)), computed(np.ones((8, 3), np.float32))
+    clean.reset()
+    found = [(x @ w).tanh().numpy().copy() for _ in range(40)]
+    np.testing.assert_allclose(found, np.ones((40, 4, 3)), rtol=1e-6)
+    assert counts()[0] == 1 and 2 <= counts()[1] < 40
+
+
+def test_an_array_beside_which_others_wait_is_compiled(clean):
+    x = values(1)
+    clean.reset()
+    kept = x.sin()
     x.exp().tolist()
-    assert counts() == (3, 0)
+    assert counts() == (1, 0) and kept.shape == (6, 5)
 
 
 def test_what_has_several_results_is_compiled(clean):
