@@ -148,7 +148,7 @@ def _guard(name: str, f: Callable[[Any, Any], Any], reflect: bool = False) -> No
 
     def dunder(a: Any, b: Any) -> Any:
         player = S.active
-        return plain(a, b) if player is None else player.call(plain, (a, b), {})
+        return plain(a, b) if player is None else player.pair(plain, a, b)
 
     dunder.__name__ = name
     if name.strip("_").lstrip("r") in ("add", "sub", "mul", "truediv"):

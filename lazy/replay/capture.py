@@ -21,7 +21,7 @@ from ..record import mode, type_only, user_line, user_site
 from ..tensors import Tensor
 from .arguments import same
 from .recorder import Recorder
-from .state import S
+from .state import Player, S
 
 _ref = weakref.ref
 
@@ -283,7 +283,7 @@ class OptimizerCall(NamedTuple):
     stand_in: Any
 
 
-class Bookkeeper:
+class Bookkeeper(Player):
     """The player of an optimizer's step that only counts: calls on tensors do nothing."""
 
     def __init__(self, calls: list[OptimizerCall]) -> None:

@@ -28,7 +28,7 @@ from .arguments import VALUES, Items, Unsayable, same
 from .held_views import HeldViews
 from .recorder import defaults, full_aliases
 from .script import Call, Leaf, Read, Result, Same, Script, Slot, here
-from .state import S
+from .state import Player, S
 
 _ref = weakref.ref
 _new: Callable[[type], Any] = object.__new__
@@ -36,7 +36,7 @@ _new: Callable[[type], Any] = object.__new__
 _ONLY_OURS = next(getrefcount(t) for t, _ in zip([object()], [None]))
 
 
-class Follower:
+class Follower(Player):
     """Follows one script."""
 
     def __init__(self, start: Any, script: Script) -> None:
@@ -79,19 +79,32 @@ class Follower:
                     if a is not x and a._slot is not x:
                         break
                 else:
-                    t = _new(Tensor)
-                    t._node = t._edge = t._meta = None
-                    t._slot = call.returned
-                    self.handles.append(_ref(t))
                     self.at += 1
-                    return t
-            except AttributeError:  # a number, and not the very same object
+                    return self._made(call.returned)
+            except AttributeError:  # no tensor, and not the very same object
                 pass
         if call.direct:
             return self._direct(f, args, kwargs)
         if not self._fit(call, args, kwargs):
             return self.otherwise(f, args, kwargs)
         return self._effects(call, args, kwargs)
+
+    def pair(self, f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+        """The same as ``call``, said at length: long loops consist of this."""
+        call = self.calls[self.at]
+        if call is not None and call.f is f and call.simple and call.grad is mode.grad and call.cast is mode.cast:
+            x, y = call.args
+            try:
+                if (a is x or a._slot is x) and (b is y or b._slot is y) and get_ident() == self.owner:
+                    t = _new(Tensor)
+                    t._node = t._edge = t._meta = None
+                    t._slot = call.returned
+                    self.handles.append(_ref(t))
+                    self.at += 1
+                    return t
+            except AttributeError:
+                pass
+        return self.call(f, (a, b), {})
 
     def _fit(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         if len(args) != len(call.args) or ((kwargs or call.kwargs) and not self._same_keywords(call, kwargs)):

@@ -20,7 +20,7 @@ from ..overrides import foreign, overridden
 from ..record import GradNode, mode, user_line, wrap
 from ..tensors import Tensor
 from .capture import Capture
-from .state import S
+from .state import Player, S
 
 _HARMLESS = {"an autograd.Function", "a hook on a gradient", "retain_grad()", "a change of what requires grad"}
 
@@ -35,7 +35,7 @@ def stand_in(aval: Aval) -> Tensor:
     return wrap(node, edge)  # type: ignore[no-any-return]
 
 
-class Inlay:
+class Inlay(Player):
     """The player while bodies of an op are recorded. In each call, tensors from outside are replaced by stand-ins, which
     the bodies share. Nothing runs, and nothing outside may be changed."""
 

@@ -21,7 +21,7 @@ from ..tensors import Tensor
 from ..views import layout
 from .arguments import VALUES, Items, Number, Place, Unsayable, constant, indexing, number, numeric, place
 from .script import Call, Grad, Leaf, Read, Result, Same, Script, Write, here, is_spent
-from .state import S
+from .state import Player, S
 
 _ref = weakref.ref
 READS = 4  # in a segment
@@ -32,7 +32,7 @@ def defaults() -> Any:
     return dtypes.get_default_dtype(), devices.get_default_device()
 
 
-class Recorder:
+class Recorder(Player):
     """Writes down a segment. ``why`` says, once it is not empty, why the segment cannot be followed."""
 
     def __init__(self, start: Any) -> None:
@@ -205,7 +205,7 @@ class Recorder:
         self._number(call, at, began)
         call.simple = (
             type(call.returned) is Result and not (call.writes or call.draws or call.grads or call.kwargs)
-            and call.needs is None and not call.others
+            and call.needs is None and not call.others and not any(type(x) in VALUES for x in call.args)
         )  # fmt: skip
         self._add(call)
         self.logged = len(rec.log)

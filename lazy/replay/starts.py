@@ -13,7 +13,7 @@ from ..record import mode
 from .follower import Follower
 from .recorder import Recorder
 from .script import Script
-from .state import S
+from .state import Player, S
 
 SCRIPTS = 8  # kept for each first call, those used last
 PATIENCE = 3  # segments in a row that could not be followed, after which only some are written down
@@ -72,7 +72,7 @@ def forget() -> None:
     starter.last = None
 
 
-class Starter:
+class Starter(Player):
     """The player before the first call of a segment."""
 
     last: Script | None = None  # followed or written before

@@ -8,6 +8,18 @@ from threading import get_ident
 from typing import Any
 
 
+class Player:
+    """Who is told of the calls that a program makes."""
+
+    def call(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call of ``f``, or answer in its place."""
+        raise NotImplementedError
+
+    def pair(self, f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+        """The same for an operator of two operands."""
+        return self.call(f, (a, b), {})
+
+
 class State:
     """``player`` is the recorder or follower of the present segment (what lies between two syncs), ``active`` the same
     while the program is outside of any call, None inside one and where nobody listens."""
