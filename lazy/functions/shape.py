@@ -139,7 +139,7 @@ def view_dtype(x: Tensor, dtype: Any) -> Tensor:
     if x.dtype is dtype:
         return view(x, _reshape_step(x, tuple(x.shape)))
     old = x.dtype
-    if dtype.itemsize != old.itemsize:
+    if dtype.bits != old.bits:
         raise RuntimeError(
             f"view(dtype) between types of different size ({old.name}, {dtype.name}) is not supported  ({user_line()})"
         )

@@ -25,7 +25,7 @@ from .shape import box, normal_dim, raw_reshape
 def _order(x: Tensor, d: int, descending: bool, span: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
     """Values and places in order along a dim, or those of the ranks of a ``span``."""
     plain = x.detach() if x._edge is not None else x
-    plain = convert(plain, dtypes.uint8) if plain.dtype.category == BOOL else plain
+    plain = convert(plain, dtypes.uint8) if plain.dtype.category == BOOL else convert(plain, plain.dtype.wide or plain.dtype)
     places = line(Aval(tuple(x.shape), dtypes.int64, x.device), d)
     both_sorted = ops.sort(plain, places, axis=d, descending=descending)
     values, order = (ops.result(both_sorted, index=i) for i in (0, 1))
