@@ -134,9 +134,19 @@ _FLOAT8 = (float8_e4m3fn, float8_e5m2)
 _WIDE_UNSIGNED = (uint16, uint32, uint64)
 
 
+def _checked(function: str, *given: tuple[str, Any]) -> None:
+    for place, (name, value) in enumerate(given, 1):
+        if not isinstance(value, DType):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {place}) must be torch.dtype, not {type(value).__name__}"
+            )
+
+
 @cache
-def promote_types(a: DType, b: DType) -> DType:
+def promote_types(type1: DType, type2: DType) -> DType:
     """PyTorch's promotion of two element types."""
+    _checked("promote_types", ("type1", type1), ("type2", type2))
+    a, b = type1, type2
     if a is b:
         return a
     for kind, refused in (("Float8 Types", _FLOAT8), ("uint16, uint32, uint64 types", _WIDE_UNSIGNED)):
@@ -164,9 +174,10 @@ def promote_types(a: DType, b: DType) -> DType:
 
 
 @cache
-def can_cast(source: DType, target: DType) -> bool:
-    """Whether an in-place result of type ``source`` may be stored in ``target`` (PyTorch's rule)."""
-    return source.category <= target.category
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether an in-place result of one type may be stored in another (PyTorch's rule)."""
+    _checked("can_cast", ("from_", from_), ("to", to))
+    return from_.category <= to.category
 
 
 class finfo:

@@ -398,6 +398,8 @@ def broadcast_shapes(*shapes: Any) -> Any:
 @method
 def repeat(self: Tensor, *repeats: Any) -> Tensor:
     """The whole tensor laid out again and again along each dim."""
+    if not repeats:
+        raise TypeError(f'repeat() missing 1 required positional arguments: "repeats"  ({user_line()})')
     times = ints(repeats)
     if len(times) < self.ndim:
         raise RuntimeError(

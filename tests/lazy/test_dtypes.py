@@ -175,3 +175,13 @@ def test_what_four_bit_integers_become_beside_others_and_what_they_refuse():
         for given in (value, [value]):
             with pytest.raises(RuntimeError, match="without overflow"):
                 lx.tensor(given, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", ["promote_types", "can_cast"])
+def test_what_is_no_element_type_is_named(name):
+    first, second = {"promote_types": ("type1", "type2"), "can_cast": ("from_", "to")}[name]
+    f = getattr(lx, name)
+    with pytest.raises(TypeError, match=rf"{name}\(\): argument '{first}' \(position 1\) must be torch.dtype, not int"):
+        f(1, 2)
+    with pytest.raises(TypeError, match=rf"argument '{second}' \(position 2\) must be torch.dtype, not str"):
+        f(lx.int8, "int8")
