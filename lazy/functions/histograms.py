@@ -20,8 +20,8 @@ from .slices import index_add
 from .sorting import searchsorted
 from .spaced import spaced
 
-HistogramResult = returned("histogram")(namedtuple("histogram", ["hist", "bin_edges"]))
-HistogramddResult = returned("histogramdd")(namedtuple("histogramdd", ["hist", "bin_edges"]))
+HistogramResult: Any = returned("histogram")(namedtuple("histogram", ["hist", "bin_edges"]))
+HistogramddResult: Any = returned("histogramdd")(namedtuple("histogramdd", ["hist", "bin_edges"]))
 
 
 def _span(x: Tensor, low: Any, high: Any, widen: float) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from .returned import VALUES_INDICES, returned
 from .shape import normal_dim, raw_reshape
 
 Dims = int | Sequence[int] | None
-MinMax = returned("aminmax")(namedtuple("aminmax", ["min", "max"]))
+MinMax: Any = returned("aminmax")(namedtuple("aminmax", ["min", "max"]))
 
 
 def axes_of(x: Tensor, dim: Dims) -> tuple[int, ...]:

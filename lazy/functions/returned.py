@@ -31,7 +31,7 @@ def returned(name: str) -> Callable[[K], K]:
 
 
 # What gives values and the places they come from, by the name of the function.
-VALUES_INDICES = {
+VALUES_INDICES: dict[str, Any] = {
     name: returned(name)(namedtuple(name, ["values", "indices"]))  # type: ignore[misc]
     for name in ("max", "min", "sort", "topk", "kthvalue", "median", "nanmedian", "mode", "cummax", "cummin")
 }
