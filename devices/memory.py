@@ -19,7 +19,10 @@ BLOCK = 8 << 20  # bytes of a block: several fit into one of the 64 MiB heaps th
 KEPT = 32 << 20  # bytes: the largest block that glibc may keep, rather than map by itself
 RETAINED = 512 << 20  # bytes that may stay free at the end of a heap before they are given back
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of <malloc.h>
-_BITS = {"f64": 64, "i64": 64, "ui64": 64, "f32": 32, "i32": 32, "ui32": 32, "f16": 16, "bf16": 16, "i8": 8, "ui8": 8, "i1": 8}
+_BITS = {
+    "f64": 64, "i64": 64, "ui64": 64, "f32": 32, "i32": 32, "ui32": 32, "f16": 16, "bf16": 16, "i8": 8, "ui8": 8, "i4": 8,
+    "ui4": 8, "i1": 8,
+}  # fmt: skip
 
 
 @functools.cache

@@ -14,11 +14,15 @@ BOOL, INT, FLOAT, COMPLEX = range(4)
 class DType:
     """An element type, as ``torch.dtype``; each exists once, so identity is equality."""
 
-    __slots__ = ("category", "is_complex", "is_floating_point", "is_signed", "itemsize", "mlir", "name", "numpy")
+    __slots__ = (
+        "bits", "category", "is_complex", "is_floating_point", "is_signed", "itemsize", "mlir", "name", "numpy", "wide",
+    )  # fmt: skip
 
     def __init__(self, name: str, numpy: Any, mlir: str, category: int) -> None:
         self.name, self.numpy, self.mlir, self.category = name, np.dtype(numpy), mlir, category
-        self.itemsize = self.numpy.itemsize
+        self.itemsize = self.numpy.itemsize  # bytes of an element on the host, one for the four-bit types too
+        self.bits = 4 if mlir in ("i4", "ui4") else 8 * self.itemsize
+        self.wide: DType | None = None  # the type that one too narrow for arithmetic is computed in
         self.is_floating_point, self.is_complex = category == FLOAT, category == COMPLEX
         self.is_signed = category >= FLOAT or (category == INT and not name.startswith("u"))
 
@@ -44,6 +48,8 @@ class DType:
 
 
 bool_ = DType("bool", np.bool_, "i1", BOOL)
+uint4 = DType("uint4", ml_dtypes.uint4, "ui4", INT)
+int4 = DType("int4", ml_dtypes.int4, "i4", INT)
 uint8 = DType("uint8", np.uint8, "ui8", INT)
 uint16 = DType("uint16", np.uint16, "ui16", INT)
 uint32 = DType("uint32", np.uint32, "ui32", INT)
@@ -52,6 +58,7 @@ int8 = DType("int8", np.int8, "i8", INT)
 int16 = DType("int16", np.int16, "i16", INT)
 int32 = DType("int32", np.int32, "i32", INT)
 int64 = DType("int64", np.int64, "i64", INT)
+uint4.wide, int4.wide = uint8, int8
 float8_e4m3fn = DType("float8_e4m3fn", ml_dtypes.float8_e4m3fn, "f8E4M3FN", FLOAT)
 float8_e5m2 = DType("float8_e5m2", ml_dtypes.float8_e5m2, "f8E5M2", FLOAT)
 float16 = DType("float16", np.float16, "f16", FLOAT)
@@ -62,7 +69,7 @@ complex64 = DType("complex64", np.complex64, "complex<f32>", COMPLEX)
 complex128 = DType("complex128", np.complex128, "complex<f64>", COMPLEX)
 
 ALL = (
-    bool_, uint8, uint16, uint32, uint64, int8, int16, int32, int64,
+    bool_, uint4, int4, uint8, uint16, uint32, uint64, int8, int16, int32, int64,
     float8_e4m3fn, float8_e5m2, float16, bfloat16, float32, float64, complex64, complex128,
 )  # fmt: skip
 ALIASES = {
@@ -127,9 +134,19 @@ _FLOAT8 = (float8_e4m3fn, float8_e5m2)
 _WIDE_UNSIGNED = (uint16, uint32, uint64)
 
 
+def _checked(function: str, *given: tuple[str, Any]) -> None:
+    for place, (name, value) in enumerate(given, 1):
+        if not isinstance(value, DType):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {place}) must be torch.dtype, not {type(value).__name__}"
+            )
+
+
 @cache
-def promote_types(a: DType, b: DType) -> DType:
+def promote_types(type1: DType, type2: DType) -> DType:
     """PyTorch's promotion of two element types."""
+    _checked("promote_types", ("type1", type1), ("type2", type2))
+    a, b = type1, type2
     if a is b:
         return a
     for kind, refused in (("Float8 Types", _FLOAT8), ("uint16, uint32, uint64 types", _WIDE_UNSIGNED)):
@@ -146,6 +163,10 @@ def promote_types(a: DType, b: DType) -> DType:
         if a.itemsize == b.itemsize:
             return float32  # float16 with bfloat16
         return a if a.itemsize > b.itemsize else b
+    if 4 in (a.bits, b.bits):  # as the eight-bit types do; one of four bits without a sign fits into any signed one
+        a = a if a is not uint4 else int8 if b.is_signed else uint8
+        b = b if b is not uint4 else int8 if a.is_signed else uint8
+        return promote_types(a.wide or a, b.wide or b)
     if a.is_signed == b.is_signed:
         return a if a.itemsize > b.itemsize else b
     signed = a if a.is_signed else b
@@ -153,9 +174,10 @@ def promote_types(a: DType, b: DType) -> DType:
 
 
 @cache
-def can_cast(source: DType, target: DType) -> bool:
-    """Whether an in-place result of type ``source`` may be stored in ``target`` (PyTorch's rule)."""
-    return source.category <= target.category
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether an in-place result of one type may be stored in another (PyTorch's rule)."""
+    _checked("can_cast", ("from_", from_), ("to", to))
+    return from_.category <= to.category
 
 
 class finfo:
@@ -178,14 +200,19 @@ class finfo:
         )
 
 
+def limits(dtype: DType) -> Any:
+    """The smallest and largest integers of a type, as ``np.iinfo``, which does not know those of four bits."""
+    return ml_dtypes.iinfo(dtype.numpy) if dtype.wide else np.iinfo(dtype.numpy)
+
+
 class iinfo:
     """Limits of an integer type, as ``torch.iinfo``."""
 
     def __init__(self, dtype: DType) -> None:
         if dtype.category != INT:
             raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{dtype.name}'")
-        info = np.iinfo(dtype.numpy)
-        self.bits, self.dtype, self.min, self.max = dtype.itemsize * 8, dtype.name, int(info.min), int(info.max)
+        info = limits(dtype)
+        self.bits, self.dtype, self.min, self.max = dtype.bits, dtype.name, int(info.min), int(info.max)
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

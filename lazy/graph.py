@@ -81,18 +81,17 @@ class Op:
     **attributes) -> array`` is its definition in NumPy. Calling an op records it (see record.py).
     """
 
-    __slots__ = ("attributes", "doc", "kinds", "meaning", "name", "rule", "signatures", "takes_aval")
+    __slots__ = ("attributes", "doc", "kinds", "meaning", "name", "rule", "signatures")
     table: ClassVar[dict[str, Op]] = {}
     caller: ClassVar[Callable[..., Any]]
 
     def __init__(
         self, name: str, rule: Callable[..., Any], meaning: Callable[..., Any], doc: str,
-        attributes: tuple[str, ...] = (), takes_aval: bool = False,
+        attributes: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         if name in Op.table:
             raise ValueError(f"op {name} is declared twice")
         self.name, self.rule, self.meaning, self.doc, self.attributes = name, rule, meaning, doc, attributes
-        self.takes_aval = takes_aval
         self.signatures: dict[Any, Signature] = {}
         Op.table[name] = self
 
@@ -134,11 +133,20 @@ class TypeRuleError(Exception):
         self.kind = kind
 
 
+MOVES: set[Op] = set()  # ops of which an element comes out as it went in: four-bit integers have no others
+
+
+class TooNarrow(TypeRuleError):
+    """What is no more than moved has been given to an op that computes with it: the recorder widens it."""
+
+
 def signature(op: Op, inputs: tuple[Any, ...], attributes: tuple[Any, ...]) -> Signature:
     """The interned signature; runs the type rule the first time."""
     key = (inputs, attributes)
     found = op.signatures.get(key)
     if found is None:
+        if op not in MOVES and any(type(x) is Aval and x.dtype.wide for x in inputs):
+            raise TooNarrow(f"not implemented for {', '.join(map(repr, inputs))}")
         aval = op.rule(*inputs, **dict(zip(op.attributes, attributes)))
         found = op.signatures[key] = Signature(op, inputs, attributes, aval)
     return found

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from . import dtypes
+
 
 @dataclass
 class Options:
@@ -198,8 +200,8 @@ def numbers(array: np.ndarray, indent: int, full_shape: tuple[int, ...] | None =
     shape = array.shape if full_shape is None else full_shape
     if math.prod(shape) == 0:
         return "[]"
-    if array.dtype.kind not in "biufc":  # bfloat16 and its kin
-        array = array.astype(np.float32)
+    if array.dtype.kind not in "biufc":  # bfloat16 and its kin, and integers of four bits
+        array = array.astype((dtypes.of_numpy(array.dtype).wide or dtypes.float32).numpy)
     summarize = needs_summary(tuple(shape))
     return _block(array, indent, summarize, _formatter(_edges(array) if summarize else array))
 

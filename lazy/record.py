@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..devices import Device
-from . import metrics
+from . import dtypes, metrics
 from .dtypes import DType
 from .graph import (
     LEAVES,
@@ -22,6 +22,7 @@ from .graph import (
     Node,
     Op,
     Signature,
+    TooNarrow,
     TypeRuleError,
     argument,
     leaf_signature,
@@ -385,7 +386,10 @@ def call(op: Op, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
     avals = tuple([n.sig.aval for n in nodes])
     sig = op.signatures.get((avals, values))
     if sig is None:
-        sig = checked_signature(op, avals, values)
+        try:
+            sig = checked_signature(op, avals, values)
+        except TooNarrow:
+            return _widened(op, operands, attributes)
     n = len(operands)
     if n == 1 and type(sig.aval) is Aval:
         return record1(sig, operands[0])
@@ -400,9 +404,19 @@ def checked_signature(op: Op, avals: tuple[Any, ...], attributes: tuple[Any, ...
         if len({a.device for a in avals}) > 1:
             raise TypeRuleError("Expected all tensors to be on the same device, but found " + two_devices(avals))
         return signature(op, avals, attributes)
+    except TooNarrow:
+        raise
     except TypeRuleError as e:
         operands = ", ".join(map(repr, avals))
         raise e.kind(f"{e}  [{op.name}({operands}) at {user_line()}]") from None
+
+
+def _widened(op: Op, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    """An op of four-bit integers as that of eight bits, whose result loses its high bits."""
+    narrow = {t.dtype for t in operands if t.dtype.wide}
+    out = op(*[Op.table["convert"](t, dtype=t.dtype.wide) if t.dtype.wide else t for t in operands], **attributes)
+    back = next((d for d in narrow if d.wide is out.dtype), None)
+    return out if back is None else Op.table["convert"](out, dtype=back)
 
 
 def two_devices(avals: tuple[Any, ...]) -> str:
@@ -453,14 +467,14 @@ def number(value: Any, dtype: DType, device: Device) -> Any:
 def host_number(value: Any, dtype: DType) -> np.ndarray:
     """The number as a 0-d array of the type; RuntimeError where an integer does not fit."""
     if dtype.category == 1 and isinstance(value, int) and not isinstance(value, bool):
-        bits = dtype.itemsize * 8
+        bits = dtype.bits
         if not -(1 << (bits - 1)) <= value < (1 << bits):
             raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line()})")
         if dtype.is_signed and value >= 1 << (bits - 1):
             raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line()})")
         return np.array(value & ((1 << bits) - 1) if not dtype.is_signed else value, dtype.numpy)
     if dtype.category == 1 and isinstance(value, float):
-        limits = np.iinfo(dtype.numpy)
+        limits = dtypes.limits(dtype)
         if not limits.min <= value <= limits.max:
             raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}  ({user_line()})")
         value = int(value)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..devices import compiler
 from ..lazy import levels
-from ..lazy.dtypes import bool_
+from ..lazy.dtypes import bool_, int4, uint4
 from ..lazy.graph import LEAVES, Aval, HostValue, Node, Op, Signature, placeholder, site_of
 from ..lazy.ops import result
 from . import forms
@@ -124,11 +124,16 @@ class Builder:
         return self.op("func.call", operands, result, callee=symbol)
 
 
+_FOUR_BITS = {int4.numpy, uint4.numpy}
+
+
 def _digits(array: np.ndarray) -> str:
     """The numbers as MLIR writes them, by their bytes: NaN and -0.0 come through as they are."""
     flat = array.reshape(-1)
     if not flat.size:
         return ""
+    if array.dtype in _FOUR_BITS:  # a byte of theirs may have anything in its upper half
+        return str(array.tolist())
     first = flat[:1].tobytes()
     if array.strides == (0,) * array.ndim or flat.tobytes() == first * flat.size:  # all alike
         if array.dtype.kind == "b":

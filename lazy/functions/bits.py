@@ -13,8 +13,9 @@ from ..tensors import Tensor
 from ._register import both, inplace
 from .conversion import convert, full_like_type, promote
 from .elementwise import isfinite, isnan
+from .returned import returned
 
-Frexp = namedtuple("Frexp", ["mantissa", "exponent"])
+Frexp: Any = returned("frexp")(namedtuple("frexp", ["mantissa", "exponent"]))
 # of each type: the integers of its width, the bits of its fraction, and the bias of its exponent
 _LAYOUT = {
     dtypes.float64: (dtypes.int64, 52, 1023), dtypes.float32: (dtypes.int32, 23, 127),

@@ -34,6 +34,8 @@ def convert(x: Tensor, dtype: DType) -> Tensor:
     if source.category == COMPLEX and dtype.category != COMPLEX:
         x = ops.real(x)
         return x if x.dtype is dtype else ops.convert(x, dtype=dtype)
+    if dtype.wide and source.is_floating_point:  # wraps, as integers do, where XLA would take the nearest there is
+        x = ops.convert(x, dtype=dtypes.int32)
     if dtype is dtypes.float8_e4m3fn:  # which has no infinity: what is too large becomes the largest, as in PyTorch
         x = x if source.is_floating_point else ops.convert(x, dtype=dtypes.float32)
         if x.dtype is not dtypes.float8_e5m2:

@@ -84,7 +84,7 @@ def _host_data(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
         and not isinstance(data, np.ndarray)
         and array.size
     ):
-        limits = np.iinfo(dtype.numpy)
+        limits = dtypes.limits(dtype)
         lowest = limits.min or -limits.max  # a negative number wraps in an unsigned type
         if not lowest <= array.min() <= array.max() <= limits.max:
             raise RuntimeError(

@@ -14,13 +14,14 @@ from ._register import both
 from .conversion import broadcast_to, constant, convert, full_like_type
 from .elementwise import isfinite, isnan
 from .indexing import gather_points
+from .returned import returned
 from .shape import box, raw_reshape
 from .slices import index_add
 from .sorting import searchsorted
 from .spaced import spaced
 
-HistogramResult = namedtuple("HistogramResult", ["hist", "bin_edges"])
-HistogramddResult = namedtuple("HistogramddResult", ["hist", "bin_edges"])
+HistogramResult: Any = returned("histogram")(namedtuple("histogram", ["hist", "bin_edges"]))
+HistogramddResult: Any = returned("histogramdd")(namedtuple("histogramdd", ["hist", "bin_edges"]))
 
 
 def _span(x: Tensor, low: Any, high: Any, widen: float) -> tuple[Tensor, Tensor]:

@@ -344,8 +344,9 @@ _splitter("dsplit", 3, 2)
 @both
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dim, as aliases."""
-    _not_0d(input, "unbind")
     d = normal_dim(dim, input.ndim)
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {d} but tensor has no dimensions  ({user_line()})")
     return tuple(select(input, d, i) for i in range(input.shape[d]))
 
 

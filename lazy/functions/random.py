@@ -18,7 +18,7 @@ from ..replay.state import S
 from ..tensors import Tensor
 from ..views import assign
 from ._register import both, function, method
-from .conversion import broadcast_to, constant, convert, full_like_type, lift, promote
+from .conversion import NUMBERS, broadcast_to, constant, convert, full_like_type, lift, promote
 from .creation import from_host, line
 from .pointwise import where
 from .shape import ints
@@ -293,6 +293,12 @@ def normal(
             standard_normal(ints((size,)) if isinstance(size, int) else tuple(size), d, place, generator) * std + mean
         )
     like = mean if isinstance(mean, Tensor) else std
+    if not isinstance(like, Tensor) or not all(isinstance(v, (Tensor, *NUMBERS)) for v in (mean, std)):
+        kinds = ", ".join(type(v).__name__ for v in (mean, std))
+        raise TypeError(
+            f"normal() received an invalid combination of arguments - got ({kinds}), but expected a tensor among mean and "
+            f"std, or a size  ({user_line()})"
+        )
     m, s = promote(mean, std, dtype=like.dtype)
     return standard_normal(tuple(m.shape), m.dtype, m.device, generator) * s + m
 

@@ -16,11 +16,11 @@ from ._register import both, function
 from .conversion import convert, full_like_type, promote, tensors_only
 from .creation import line
 from .elementwise import isnan
+from .returned import VALUES_INDICES, returned
 from .shape import normal_dim, raw_reshape
 
 Dims = int | Sequence[int] | None
-ValuesIndices = namedtuple("ValuesIndices", ["values", "indices"])
-MinMax = namedtuple("MinMax", ["min", "max"])
+MinMax: Any = returned("aminmax")(namedtuple("aminmax", ["min", "max"]))
 
 
 def axes_of(x: Tensor, dim: Dims) -> tuple[int, ...]:
@@ -243,6 +243,8 @@ def _arg(name: str, op: Any, extreme: Any, pick: Any, pair: Any) -> tuple[Any, A
         _not_empty(x, (d,), f"arg{name}", True)
         return kept(x, op(x, axis=d), (d,), keepdim)
 
+    found = VALUES_INDICES[name]
+
     def f(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
         if isinstance(dim, Tensor) or other is not None:
             return pair(input, dim if other is None else other)
@@ -252,12 +254,12 @@ def _arg(name: str, op: Any, extreme: Any, pick: Any, pair: Any) -> tuple[Any, A
             return extreme(input)
         plain = input.detach() if input._edge is not None else input
         if input.ndim == 0:
-            return ValuesIndices(ops.copy(input), places_of(plain, dim))
+            return found(ops.copy(input), places_of(plain, dim))
         d = normal_dim(dim, input.ndim)
         _not_empty(input, (d,), name, True)
         places = places_of(plain, d)
         values = _selected(input, places, d, pick)
-        return ValuesIndices(kept(input, values, (d,), keepdim), kept(input, places, (d,), keepdim))
+        return found(kept(input, values, (d,), keepdim), kept(input, places, (d,), keepdim))
 
     arg.__name__, f.__name__ = f"arg{name}", name
     f.__doc__ = f"The {name} of all; with a dim, (values, indices) along it; with a tensor, elementwise."

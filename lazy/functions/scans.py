@@ -17,7 +17,8 @@ from .creation import line
 from .elementwise import isnan
 from .joining import cat
 from .pointwise import log_add
-from .reduction import ValuesIndices, accumulated
+from .reduction import accumulated
+from .returned import VALUES_INDICES
 from .shape import box, normal_dim, pad_zeros, raw_reshape
 
 
@@ -108,7 +109,7 @@ def _running(name: str, direction: str, worst: Any) -> None:
             raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'  ({user_line()})')
         d = normal_dim(dim, input.ndim)
         if input.ndim == 0 or input.shape[d] <= 1:
-            return ValuesIndices(ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
+            return VALUES_INDICES[name](ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
         x = input.detach()
         x = convert(x, dtypes.uint8) if x.dtype is dtypes.bool_ else x
         places = line(Aval(tuple(x.shape), dtypes.int64, x.device), d)
@@ -123,7 +124,7 @@ def _running(name: str, direction: str, worst: Any) -> None:
         values, found = _accumulated((x, places), d, (worst(x.dtype.numpy), 0), later_wins)
         if input._edge is not None:
             values = gather(input, d, found)
-        return ValuesIndices(convert(values, input.dtype), found)
+        return VALUES_INDICES[name](convert(values, input.dtype), found)
 
     f.__name__ = name
     f.__doc__ = "The extreme so far along a dim, and where its last occurrence lies: (values, indices)."

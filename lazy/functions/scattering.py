@@ -186,7 +186,7 @@ def scatter_reduce(
 
 
 def _limits(dtype: Any) -> tuple[int, int]:
-    info = None if dtype is dtypes.bool_ else np.iinfo(dtype.numpy)
+    info = None if dtype is dtypes.bool_ else dtypes.limits(dtype)
     return (0, 1) if info is None else (int(info.min), int(info.max))
 
 

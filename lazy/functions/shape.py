@@ -139,7 +139,7 @@ def view_dtype(x: Tensor, dtype: Any) -> Tensor:
     if x.dtype is dtype:
         return view(x, _reshape_step(x, tuple(x.shape)))
     old = x.dtype
-    if dtype.itemsize != old.itemsize:
+    if dtype.bits != old.bits:
         raise RuntimeError(
             f"view(dtype) between types of different size ({old.name}, {dtype.name}) is not supported  ({user_line()})"
         )
@@ -398,6 +398,8 @@ def broadcast_shapes(*shapes: Any) -> Any:
 @method
 def repeat(self: Tensor, *repeats: Any) -> Tensor:
     """The whole tensor laid out again and again along each dim."""
+    if not repeats:
+        raise TypeError(f'repeat() missing 1 required positional arguments: "repeats"  ({user_line()})')
     times = ints(repeats)
     if len(times) < self.ndim:
         raise RuntimeError(

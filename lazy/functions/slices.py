@@ -83,6 +83,10 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A number written at places of a dim."""
     d = normal_dim(dim, input.ndim)
+    if index.ndim > 1:
+        raise RuntimeError(f"Index has to be a vector/scalar  ({user_line()})")
+    if index.dtype is not dtypes.int64:
+        raise IndexError(f"index_fill_(): Expected dtype int64 for index.  ({user_line()})")
     x = input if input.ndim else raw_reshape(input, (1,))
     hit = broadcast_to(constant(False, dtypes.bool_, input.device), (x.shape[d],))
     hit = _along(hit, 0, index, constant(True, dtypes.bool_, input.device), "set", "index_fill")

@@ -17,7 +17,8 @@ from ._register import both, function
 from .conversion import convert, full_like_type, lift, result_dtype
 from .creation import from_host, line
 from .elementwise import isnan
-from .reduction import ValuesIndices, any, argmax
+from .reduction import any, argmax
+from .returned import VALUES_INDICES
 from .scattering import take_along_dim
 from .shape import box, normal_dim, raw_reshape
 
@@ -25,7 +26,7 @@ from .shape import box, normal_dim, raw_reshape
 def _order(x: Tensor, d: int, descending: bool, span: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
     """Values and places in order along a dim, or those of the ranks of a ``span``."""
     plain = x.detach() if x._edge is not None else x
-    plain = convert(plain, dtypes.uint8) if plain.dtype.category == BOOL else plain
+    plain = convert(plain, dtypes.uint8) if plain.dtype.category == BOOL else convert(plain, plain.dtype.wide or plain.dtype)
     places = line(Aval(tuple(x.shape), dtypes.int64, x.device), d)
     both_sorted = ops.sort(plain, places, axis=d, descending=descending)
     values, order = (ops.result(both_sorted, index=i) for i in (0, 1))
@@ -47,8 +48,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     _sortable(input)
     if input.ndim == 0:
         normal_dim(dim, 0)
-        return ValuesIndices(ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
-    return ValuesIndices(*_order(input, normal_dim(dim, input.ndim), descending))
+        return VALUES_INDICES["sort"](ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
+    return VALUES_INDICES["sort"](*_order(input, normal_dim(dim, input.ndim), descending))
 
 
 @both
@@ -70,9 +71,9 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not 0 <= k <= (input.shape[d] if input.ndim else 1):
         raise RuntimeError(f"selected index k out of range: {k} of {list(input.shape)} at dim {d}  ({user_line()})")
     if input.ndim == 0:
-        return sort(input)
+        return VALUES_INDICES["topk"](*sort(input))
     _sortable(input)
-    return ValuesIndices(*_order(input, d, largest, (0, k)))
+    return VALUES_INDICES["topk"](*_order(input, d, largest, (0, k)))
 
 
 @both
@@ -82,10 +83,10 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     if not 1 <= k <= (input.shape[d] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {d}  ({user_line()})")
     if input.ndim == 0:
-        return sort(input)
+        return VALUES_INDICES["kthvalue"](*sort(input))
     _sortable(input)
     found = _order(input, d, False, (k - 1, k))
-    return ValuesIndices(*(v if keepdim else _dropped(v, d) for v in found))
+    return VALUES_INDICES["kthvalue"](*(v if keepdim else _dropped(v, d) for v in found))
 
 
 def _dropped(x: Tensor, d: int) -> Tensor:
@@ -100,11 +101,11 @@ def _median(name: str, skip_nan: bool) -> None:
                 return full_like_type(raw_reshape(_nothing(input), ()), math.nan if input.dtype.is_inexact else 0)
             return _middle(flat, 0, False, skip_nan)[0]
         if input.ndim == 0:
-            return sort(input, dim)
+            return VALUES_INDICES[name](*sort(input, dim))
         d = normal_dim(dim, input.ndim)
         if not input.shape[d]:
             raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.  ({user_line()})")
-        return _middle(input, d, keepdim, skip_nan)
+        return VALUES_INDICES[name](*_middle(input, d, keepdim, skip_nan))
 
     f.__name__ = name
     f.__doc__ = "The lower median of all; with a dim, (values, indices) along it. " + (
@@ -117,7 +118,7 @@ def _nothing(x: Tensor) -> Tensor:
     return from_host(np.zeros((), x.dtype.numpy), x.device)
 
 
-def _middle(x: Tensor, d: int, keepdim: bool, skip_nan: bool) -> Any:
+def _middle(x: Tensor, d: int, keepdim: bool, skip_nan: bool) -> list[Tensor]:
     n = x.shape[d]
     values, order = sort(x, d)
     if not x.dtype.is_floating_point:
@@ -132,7 +133,7 @@ def _middle(x: Tensor, d: int, keepdim: bool, skip_nan: bool) -> Any:
         middle = box(order, d, (n - 1) // 2, (n - 1) // 2 + 1)
         at = ops.select(any(bad, d, True), first, middle)
         picked = [take_along_dim(x, at, d), at]
-    return ValuesIndices(*(v if keepdim else _dropped(v, d) for v in picked))
+    return [v if keepdim else _dropped(v, d) for v in picked]
 
 
 _median("median", False)
@@ -143,7 +144,7 @@ _median("nanmedian", True)
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """The most frequent element along a dim (the smallest of several), and the last place where it lies."""
     if input.ndim == 0:
-        return sort(input, dim)
+        return VALUES_INDICES["mode"](*sort(input, dim))
     d, x = normal_dim(dim, input.ndim), input.detach()
     n = input.shape[d]
     if x.dtype.is_complex:
@@ -157,7 +158,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     begin = ops.select(begins, places, full_like_type(places, 0)).cummax(d)[0]
     at = take_along_dim(order, argmax(places - begin, d, True), d)
     values = take_along_dim(input, at, d)
-    return ValuesIndices(*(v if keepdim else _dropped(v, d) for v in (values, at)))
+    return VALUES_INDICES["mode"](*(v if keepdim else _dropped(v, d) for v in (values, at)))
 
 
 # --- quantiles --------------------------------------------------------------------------------------------------

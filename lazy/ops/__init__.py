@@ -1,6 +1,6 @@
 """What each primitive op means: its name as in StableHLO, its type rule, its NumPy meaning, one line of doc."""
 
-from ..graph import Op, result
+from ..graph import MOVES, Op, result
 from .bridge import jax_function
 from .contraction import convolution, dot_general
 from .control import case, while_loop
@@ -35,6 +35,11 @@ from .shape import (
     slice_,
     transpose,
 )
+
+MOVES |= {
+    reshape, transpose, broadcast_in_dim, slice_, dynamic_slice, dynamic_update_slice, pad, reverse, concatenate, gather,
+    scatter, result, select, copy, convert, bitcast_convert, optimization_barrier, while_loop, case, jax_function,  # noqa: F405
+}  # fmt: skip
 
 __all__ = [
     "Op",

@@ -169,7 +169,7 @@ def _convert_meaning(x: Any, *, dtype: DType) -> Any:
 
 
 def _bitcast(x: Aval, *, dtype: DType) -> Aval:
-    expect(x.dtype.itemsize == dtype.itemsize, f"{x!r} and {dtype.name} differ in size")
+    expect(x.dtype.bits == dtype.bits, f"{x!r} and {dtype.name} differ in size")
     return x.with_dtype(dtype)
 
 

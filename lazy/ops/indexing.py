@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Aval, define
+from ..graph import Aval, TooNarrow, define
 from .reduction import wide
 from .rules import expect
 
@@ -78,6 +78,8 @@ def _scatter(
     x: Aval, indices: Aval, updates: Aval, *, window_dims: Ints, inserted: Ints, index_map: Ints, combine: str
 ) -> Aval:
     expect(combine in _COMBINE, f"unknown way to combine: {combine}")
+    if combine != "set" and x.dtype.wide:
+        raise TooNarrow(f"not implemented for {x!r}")
     expect(indices.dtype.category == 1, f"indices must be integers, not {indices!r}", IndexError)
     expect(updates.dtype is x.dtype, f"updates {updates!r} differ in type from {x!r}")
     expect(indices.shape[-1] == len(index_map), f"index vectors of {indices!r} for dims {index_map}")

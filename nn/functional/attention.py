@@ -23,6 +23,8 @@ def scaled_dot_product_attention(
     head (dim -3) of key and value serves several of query. A row that may look nowhere gives zeros.
     """
     _check(query, key, value, attn_mask, is_causal)
+    if not 0.0 <= dropout_p <= 1.0:
+        raise error(RuntimeError, f"dropout probability has to be between 0 and 1, but got {dropout_p}")
     if enable_gqa:
         repeats = query.shape[-3] // key.shape[-3]
         if repeats * key.shape[-3] != query.shape[-3]:

@@ -180,7 +180,11 @@ def test_operators_keep_or_refuse_in_place():
         x += xp.asarray([1, 2])
     with pytest.raises(OverflowError, match="300 is out of bounds for uint8"):
         xp.asarray([1], dtype=xp.uint8) + 300
-    assert (xp.asarray([1], dtype=xp.uint8) < 300).tolist() == [True]
+    small = xp.asarray([1, 7], dtype=xp.uint8)
+    assert (small < 300).tolist() == [True, True] and xp.less(300, small).tolist() == [False, False]
+    for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):  # the number may come first
+        found = getattr(xp, name)(7, small)
+        assert type(found) is xp.Array and found.tolist() == getattr(np, name)(7, [1, 7]).tolist()
     with pytest.raises(TypeError, match="would drop the imaginary part"):
         xp.astype(xp.asarray([1j]), xp.float32)
 

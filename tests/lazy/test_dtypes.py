@@ -1,4 +1,5 @@
-"""Rare element types: eight-bit floats, wide unsigned integers; limits, conversions and text. Values that PyTorch gives."""
+"""Rare element types: eight-bit floats, four-bit and wide unsigned integers; limits,
+conversions and text. Values that PyTorch gives."""
 
 import math
 
@@ -105,3 +106,82 @@ def test_numbers_and_zero_dims_beside_rare_types():
         assert lx.result_type(row, 1) is wide and lx.result_type(row, 1.5) is lx.float32
         assert lx.result_type(row, 1j) is lx.complex64
         assert lx.result_type(row, lx.ones((), dtype=lx.float16)) is lx.float16
+
+
+@pytest.mark.parametrize("name", ["int4", "uint4"])
+def test_four_bit_integers_move_as_they_are_and_compute_modulo_16(name):
+    dtype = getattr(lx, name)
+    low, high = (-8, 7) if name == "int4" else (0, 15)
+    info = lx.iinfo(dtype)
+    assert (info.bits, info.min, info.max, info.dtype) == (4, low, high, name) and dtype.is_signed == (low < 0)
+    given = np.array([low, 3, high, 1, 2, low + 5])
+    x = lx.tensor(given.tolist(), dtype=dtype)
+    assert x.dtype is dtype and x.tolist() == given.tolist() and x.numpy().dtype == getattr(ml_dtypes, name)
+    assert lx.from_numpy(x.numpy()).dtype is dtype and x[2].item() == high
+
+    def wrapped(v):
+        return np.asarray((np.asarray(v, np.int64) - low) % 16 + low)
+
+    g, square = given, given.reshape(2, 3)
+    small = np.array([5, 1, 4, 2, 3, 2])
+    y = lx.tensor(small, dtype=dtype)
+    written = x.clone()
+    written[1:4] = y[:3]
+    same = {
+        "reshape": (x.reshape(2, 3), square), "transpose": (x.reshape(2, 3).T, square.T), "slice": (x[1:5:2], g[1:5:2]),
+        "cat": (lx.cat([x, x]), np.tile(g, 2)), "where": (lx.where(y > 2, x, y), np.where(small > 2, g, small)),
+        "index": (x[lx.tensor([3, 0])], g[[3, 0]]), "flip": (x.flip(0), g[::-1]),
+        "written": (written, [low, 5, 1, 4, 2, low + 5]), "arange": (lx.arange(3, dtype=dtype), range(3)),
+        "scatter": (x.scatter(0, lx.tensor([0]), x[2:3]), [high, *g[1:]]), "pad": (lx.nn.functional.pad(x, (1, 1)), [0, *g, 0]),
+        "add": (x + y, g + small), "sub": (x - y, g - small), "mul": (x * y, g * small), "neg": (-x, -g),
+        "number": (x + 100, g + 100), "div": (x // y, g // small), "rem": (x % y, g % small), "invert": (~x, ~g),
+        "or": (x | y, g | small), "shift": (x << 1, g << 1), "max": (x.amax(), high), "clamp": (x.clamp(1, 2), g.clip(1, 2)),
+        "sort": (x.sort().values, np.sort(g)), "topk": (x.topk(2).values, np.sort(g)[:-3:-1]),
+        "matmul": (x.reshape(2, 3) @ y.reshape(3, 2), square @ small.reshape(3, 2)),
+        "full": (lx.full((2,), high, dtype=dtype), [high] * 2),
+        "index_add": (x.index_add(0, lx.tensor([0, 0]), y[:2]), [low + 6, *g[1:]]),
+        "from int64": (lx.tensor([300, -9, 20]).to(dtype), [300, -9, 20]), "from int8": (y.to(lx.int8).to(dtype), small),
+        "from float": (lx.tensor([300.5, -9.7, 20, math.nan]).to(dtype), [300, -9, 20, 0]),
+        "from bool": (lx.tensor([True, False]).to(dtype), [1, 0]),
+    }  # fmt: skip
+    others = {
+        "sum": (x.sum(), g.sum()), "equal": (x == x.flip(0), g == g[::-1]), "less": (x < y, g < small),
+        "bool": (x.bool(), g != 0), "float": (x.float(), g), "bfloat16": (x.to(lx.bfloat16).float(), g),
+        "argmax": (x.argmax(), g.argmax()), "half": (x / 2, g / 2), "any": (x.any(), True),
+        "mean": (x.double().mean(), g.mean()),
+    }  # fmt: skip
+    lx.sync()
+    for what, (found, wanted) in same.items():
+        assert found.dtype is dtype and np.array_equal(found.long().numpy(), wrapped(wanted)), what
+    for what, (found, wanted) in others.items():
+        assert found.dtype is not dtype and np.array_equal(found.numpy(), np.asarray(wanted)), what
+    text = "tensor([-8,  3], dtype=lazyxla.int4)" if name == "int4" else "tensor([0, 3], dtype=lazyxla.uint4)"
+    assert lx.equal(x, x.clone()) and repr(x[:2]) == text
+
+
+def test_what_four_bit_integers_become_beside_others_and_what_they_refuse():
+    wanted = {"int4 uint4": "int8", "int4 int8": "int8", "int4 uint8": "int16", "uint4 int8": "int8", "uint4 uint8": "uint8",
+        "int4 int64": "int64", "uint4 bool": "uint4", "int4 float16": "float16", "uint4 complex64": "complex64"}  # fmt: skip
+    for pair, found in wanted.items():
+        a, b = (getattr(lx, n) for n in pair.split())
+        assert lx.promote_types(a, b) is lx.promote_types(b, a) is getattr(lx, found)
+        assert (lx.ones(1, dtype=a) + lx.ones(1, dtype=b)).dtype is getattr(lx, found)
+    with pytest.raises(RuntimeError, match="Promotion for uint16, uint32, uint64 types is not supported"):
+        lx.promote_types(lx.int4, lx.uint16)
+    with pytest.raises(RuntimeError, match=r"types of different size \(int4, int8\)"):
+        lx.ones(2, dtype=lx.int4).view(lx.int8)
+    assert lx.tensor([-1], dtype=lx.int4).view(lx.uint4).tolist() == [15]
+    for value, dtype in ((8, lx.int4), (-9, lx.int4), (16, lx.uint4)):
+        for given in (value, [value]):
+            with pytest.raises(RuntimeError, match="without overflow"):
+                lx.tensor(given, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", ["promote_types", "can_cast"])
+def test_what_is_no_element_type_is_named(name):
+    first, second = {"promote_types": ("type1", "type2"), "can_cast": ("from_", "to")}[name]
+    f = getattr(lx, name)
+    with pytest.raises(TypeError, match=rf"{name}\(\): argument '{first}' \(position 1\) must be torch.dtype, not int"):
+        f(1, 2)
+    with pytest.raises(TypeError, match=rf"argument '{second}' \(position 2\) must be torch.dtype, not str"):
+        f(lx.int8, "int8")

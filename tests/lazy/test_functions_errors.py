@@ -20,6 +20,9 @@ CASES = {
     "+ str": (lambda: X + "a", TypeError, "unsupported operand"),
     "@ number": (lambda: X @ 1, TypeError, "unsupported operand"),
     "gather list": (lambda: X.gather(0, [1]), TypeError, "argument 'index' .* must be Tensor, not list"),
+    "normal str": (lambda: lx.normal("a", 1.0), TypeError, r"invalid combination of arguments - got \(str, float\)"),
+    "normal numbers": (lambda: lx.normal(1.0, 1.0), TypeError, "expected a tensor among mean and std, or a size"),
+    "repeat of nothing": (lambda: X.repeat(), TypeError, "missing 1 required positional arguments"),
     "unknown keyword": (lambda: lx.exp(X, foo=1), TypeError, r"exp\(\) got an unexpected keyword argument 'foo'"),
     "missing": (lambda: lx.gather(X, 0), TypeError, "missing a required argument: 'index'"),
     "cat of one": (lambda: lx.cat(X), TypeError, "must be tuple of Tensors, not Tensor"),
@@ -49,6 +52,8 @@ CASES = {
         "self.dtype to be equal to src.dtype",
     ),
     "index_select float": (lambda: X.index_select(0, X[0]), RuntimeError, "Expected dtype int32 or int64 for index"),
+    "index_fill float": (lambda: X.index_fill(0, X[0], 1.0), IndexError, r"index_fill_\(\): Expected dtype int64 for index"),
+    "index_fill 2-d": (lambda: X.index_fill(0, I[None], 1.0), RuntimeError, "Index has to be a vector/scalar"),
     "take float": (lambda: X.take(X), RuntimeError, "Expected a long tensor for index"),
     "isclose": (lambda: lx.isclose(X, X.double()), RuntimeError, "did not match"),
     "sign complex": (lambda: lx.sign(X.cfloat()), NotImplementedError, "use torch.sgn instead"),
@@ -169,6 +174,7 @@ CASES = {
     "float index": (lambda: X[1.5], IndexError, "only integers, slices"),
     "float tensor index": (lambda: X[X], IndexError, "must be long, int, byte or bool tensors"),
     "str index": (lambda: X["a"], TypeError, "only integers, slices"),
+    "unbind 0-d": (lambda: X[0, 0].unbind(), IndexError, "Dimension specified as 0 but tensor has no dimensions"),
     "step": (lambda: X[::-1], ValueError, "step must be greater than zero"),
     "mask": (lambda: X[lx.ones(3, dtype=lx.bool)], IndexError, "does not match the shape"),
     "topk": (lambda: X.topk(5), RuntimeError, "selected index k out of range"),
@@ -188,6 +194,9 @@ CASES = {
     "tensor ragged": (lambda: lx.tensor([[1], [1, 2]]), ValueError, "rectangle"),
     "tensor str": (lambda: lx.tensor("a"), TypeError, "invalid data type 'str'"),
     "tensor None": (lambda: lx.tensor([None]), RuntimeError, "Could not infer dtype of NoneType"),
+    "attention dropout": (
+        lambda: lx.nn.functional.scaled_dot_product_attention(X, X, X, dropout_p=2), RuntimeError, "between 0 and 1, but got 2",
+    ),
     "clamp nothing": (lambda: X.clamp(), RuntimeError, "At least one of 'min' or 'max' must not be None"),
 }  # fmt: skip
 

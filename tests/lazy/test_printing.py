@@ -1,6 +1,7 @@
 """How tensors print: as PyTorch prints them."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,24 @@ def test_the_name_of_a_gradient_is_pytorchs_with_its_number():
             return g * 2
 
     assert repr(Mine.apply(x)).endswith("grad_fn=<MineBackward>)")
+
+
+def test_named_results_are_printed_found_and_pickled_under_the_functions_name():
+    x = lx.tensor([[3.0, 1.0], [2.0, 5.0]])
+    found = x.max(1)
+    assert repr(found) == "lazyxla.return_types.max(\nvalues=tensor([3., 5.]),\nindices=tensor([0, 1]))"
+    assert isinstance(found, lx.return_types.max) and isinstance(found, tuple) and found.n_fields == 2
+    one, named = lx.tensor(1.0), lx.return_types
+    kinds = {
+        named.sort: x.sort(), named.topk: x.topk(1), named.kthvalue: x.kthvalue(1), named.mode: x.mode(),
+        named.median: x.median(0), named.nanmedian: x.nanmedian(0), named.cummax: x.cummax(0), named.aminmax: x.aminmax(),
+        named.frexp: lx.frexp(x), named.slogdet: lx.slogdet(x), named.linalg_slogdet: lx.linalg.slogdet(x),
+        named.linalg_svd: lx.linalg.svd(x), named.linalg_lu: lx.linalg.lu(x),
+        named.lu_unpack: lx.lu_unpack(*lx.linalg.lu_factor(x)),
+    }  # fmt: skip
+    for kind, result in kinds.items():
+        assert type(result) is kind and kind.__module__ == "lazyxla.return_types"
+    for name in ("sort", "min", "median", "mode"):  # of one number too
+        assert type(getattr(one, name)(0)) is getattr(named, name)
+    again = pickle.loads(pickle.dumps(found))
+    assert type(again) is type(found) and again.indices.tolist() == [0, 1]

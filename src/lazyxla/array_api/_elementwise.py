@@ -250,7 +250,7 @@ def _comparison(name: str, torch_name: str, doc: str) -> Callable[[Any, Any], Te
                 x = x.to(dtypes.get_default_dtype())
                 a, b = (x, big) if isinstance(a, Tensor) else (big, x)
                 break
-        a, b = pair(name, a, b, True)
+        a, b = pair(name, a, b, isinstance(a, Tensor))
         return like(plain(a, b), x1, x2)  # type: ignore[no-any-return]
 
     return _named(f, name, doc)

@@ -8,6 +8,7 @@ from ..lazy import Tensor
 from ..lazy.dtypes import int32
 from ..lazy.functions.conversion import broadcast_to
 from ..lazy.functions.creation import empty, eye, zeros
+from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
 from ._common import adjoint, checked, jax_op, matrix, one_batch, same_type, square
 from .systems import singular, solve_triangular
@@ -22,44 +23,59 @@ INDEFINITE = (
 )
 
 
+@returned("linalg_cholesky_ex")
 class CholeskyExResult(NamedTuple):
     L: Any
     info: Any
 
 
+@returned("linalg_lu")
 class LU(NamedTuple):
     P: Any
     L: Any
     U: Any
 
 
+@returned("lu_unpack")
+class LUUnpacked(NamedTuple):
+    P: Any
+    L: Any
+    U: Any
+
+
+@returned("linalg_lu_factor")
 class LUFactor(NamedTuple):
     LU: Any
     pivots: Any
 
 
+@returned("linalg_lu_factor_ex")
 class LUFactorEx(NamedTuple):
     LU: Any
     pivots: Any
     info: Any
 
 
+@returned("linalg_ldl_factor")
 class LDLFactor(NamedTuple):
     LD: Any
     pivots: Any
 
 
+@returned("linalg_ldl_factor_ex")
 class LDLFactorEx(NamedTuple):
     LD: Any
     pivots: Any
     info: Any
 
 
+@returned("linalg_qr")
 class QRResult(NamedTuple):
     Q: Any
     R: Any
 
 
+@returned("geqrf")
 class GeqrfResult(NamedTuple):
     a: Any
     tau: Any
@@ -110,7 +126,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     return LUFactorEx(*found, info)
 
 
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> LU:
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> LUUnpacked:
     """P, L and U of A = P L U, from what ``lu_factor`` gives; what is not asked for is empty."""
     if LU_pivots.dtype is not int32:
         raise RuntimeError(
@@ -128,14 +144,14 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
         one = eye(m, k, dtype=LU_data.dtype, device=LU_data.device)
         L = LU_data[..., :, :k].tril(-1) + one
         U = LU_data[..., :k, :].triu()
-    return LU(P, L, U)
+    return LUUnpacked(P, L, U)
 
 
 def lu(A: Tensor, *, pivot: bool = True) -> LU:
     """A = P L U, with a permutation P [..., m, m], L [..., m, k] with a diagonal of ones, U [..., k, n], k = min(m, n)."""
     matrix("linalg.lu", A)
     _pivots_only("linalg.lu", pivot)
-    return lu_unpack(*lu_factor(A))
+    return LU(*lu_unpack(*lu_factor(A)))
 
 
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from ..lazy import Tensor
 from ..lazy.functions._register import alias, both, function
+from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
 from . import factors, products, spectra, systems
 from ._common import adjoint
 
 both(systems.det)
-both(systems.slogdet)
 both(products.matrix_exp)
 both(products.matrix_power)
 both(systems.cholesky_solve)
@@ -25,20 +25,35 @@ function(products.cdist)
 alias("vander", products.vandermonde, methods=False)
 
 
+@returned("qr")
 class QR(NamedTuple):
     Q: Any
     R: Any
 
 
+@returned("svd")
 class SVD(NamedTuple):
     U: Any
     S: Any
     V: Any
 
 
+@returned("triangular_solve")
 class TriangularSolve(NamedTuple):
     solution: Any
     cloned_coefficient: Any
+
+
+@returned("slogdet")
+class Slogdet(NamedTuple):
+    sign: Any
+    logabsdet: Any
+
+
+@both
+def slogdet(input: Tensor) -> Slogdet:
+    """``linalg.slogdet``."""
+    return Slogdet(*systems.slogdet(input))
 
 
 @both

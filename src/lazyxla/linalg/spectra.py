@@ -8,6 +8,7 @@ from ..lazy import Tensor, public
 from ..lazy.dtypes import finfo, int64
 from ..lazy.functions.conversion import broadcast_to, flat, lift
 from ..lazy.functions.creation import empty, zeros
+from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
 from ._common import adjoint, inexact, jax_op, matrix, one_batch, same_type, square
 from .norms import matrix_norm, vector_norm
@@ -18,22 +19,26 @@ _eigh, _eig, _eigvals, _svd, _svdvals, _full_svd, _pinv = map(
 )
 
 
+@returned("linalg_eigh")
 class EighResult(NamedTuple):
     eigenvalues: Any
     eigenvectors: Any
 
 
+@returned("linalg_eig")
 class EigResult(NamedTuple):
     eigenvalues: Any
     eigenvectors: Any
 
 
+@returned("linalg_svd")
 class SvdResult(NamedTuple):
     U: Any
     S: Any
     Vh: Any
 
 
+@returned("linalg_lstsq")
 class LstsqResult(NamedTuple):
     solution: Any
     residuals: Any

@@ -11,6 +11,7 @@ from .. import lazy
 from ..lazy import Tensor
 from ..lazy.functions.conversion import flat
 from ..lazy.functions.creation import eye, ones, zeros
+from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
 from ._common import adjoint, checked, jax_op, matrix, one_batch, same_type, square
 
@@ -19,16 +20,19 @@ _det, _slogdet, _inv, _solve, _triangular, _lu = map(
 )
 
 
+@returned("linalg_slogdet")
 class SlogdetResult(NamedTuple):
     sign: Any
     logabsdet: Any
 
 
+@returned("linalg_inv_ex")
 class InvExResult(NamedTuple):
     inverse: Any
     info: Any
 
 
+@returned("linalg_solve_ex")
 class SolveExResult(NamedTuple):
     result: Any
     info: Any

@@ -12,7 +12,7 @@ from ..lazy import sync
 from ..lazy.replay.state import opaque
 from ..nn import Module
 from . import layers
-from .configs import Config, Float8WeightOnly, Int8Dynamic, Int8WeightOnly
+from .configs import Config, Float8WeightOnly, Int4WeightOnly, Int8Dynamic, Int8WeightOnly
 
 Filter: TypeAlias = str | Iterable[str] | Callable[[Module, str], bool] | None
 
@@ -24,12 +24,13 @@ def quantize_(model: Module, config: Config, filter_fn: Filter = None) -> None:
     these layers are left alone, since they may use their weight otherwise. TypeError for what is no config; ValueError
     where a name fits no layer, or an integer sum may be too large for int32.
     """
-    if not isinstance(config, (Int8WeightOnly, Float8WeightOnly, Int8Dynamic)):
+    if not isinstance(config, (Int8WeightOnly, Float8WeightOnly, Int4WeightOnly, Int8Dynamic)):
         raise TypeError(
-            f"quantize_(): expected Int8WeightOnly(), Float8WeightOnly() or Int8Dynamic() as config, but got {config!r}"
+            "quantize_(): expected Int8WeightOnly(), Float8WeightOnly(), Int4WeightOnly() or Int8Dynamic() as config, but got "
+            f"{config!r}"
         )
     dynamic = isinstance(config, Int8Dynamic)
-    kinds = layers.DYNAMIC if dynamic else layers.WEIGHT_ONLY
+    kinds = layers.DYNAMIC if dynamic else layers.INT4 if isinstance(config, Int4WeightOnly) else layers.WEIGHT_ONLY
     dtype = lx.float8_e4m3fn if isinstance(config, Float8WeightOnly) else lx.int8
     able = {
         name: m
@@ -46,7 +47,10 @@ def quantize_(model: Module, config: Config, filter_fn: Filter = None) -> None:
     opaque("quantize_()")
     with no_grad():
         for m in wanted.values():
-            layers.become(m, kinds[type(m)], dtype)
+            if isinstance(config, Int4WeightOnly):
+                layers.become_int4(m, kinds[type(m)], config.group_size)
+            else:
+                layers.become(m, kinds[type(m)], dtype)
     sync("quantize_()")  # so that the wide weights are let go
 
 

@@ -16,6 +16,19 @@ class Int8WeightOnly(Config):
 
 
 @dataclass(frozen=True)
+class Int4WeightOnly(Config):
+    """Weights in int4, two in a byte, with one scale for each ``group_size`` weights of an output channel, in the order in
+    which they lie (None: one a channel); the layer computes in the type it had. ValueError for a size below 1.
+    """
+
+    group_size: int | None = 128
+
+    def __post_init__(self) -> None:
+        if self.group_size is not None and self.group_size < 1:
+            raise ValueError(f"Int4WeightOnly(): group_size={self.group_size}, expected at least 1, or None")
+
+
+@dataclass(frozen=True)
 class Float8WeightOnly(Config):
     """Weights in float8_e4m3fn with one scale an output channel; the layer computes in the type it had."""
 

@@ -37,6 +37,9 @@ def _narrow(x: Tensor, dtype: DType) -> Tensor:
 def dequantized_weight(layer: Module) -> Tensor:
     """The weight of a quantised layer in the type that the layer computes in."""
     scale = layer.weight_scale
+    if isinstance(layer, _Int4):
+        weight = layer.weight.to(scale.dtype)
+        return (weight.reshape(weight.shape[0], -1) * layer._spread(scale)).reshape(weight.shape)
     return layer.weight.to(scale.dtype) * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
 
 
@@ -60,6 +63,30 @@ class _WeightOnly(_Packed):
 
     def forward(self, input: Tensor) -> Tensor:
         return self._product(input, dequantized_weight(self))
+
+
+class _Int4(_WeightOnly):
+    """The weight's numbers lie two in a byte of ``weight_packed`` [out, ceil(n / 2)], of each channel's n the even ones in the
+    lower halves; ``weight_scale`` is [out, groups]."""
+
+    _dtype = lx.int4
+    _shape: tuple[int, ...]
+    _group: int
+
+    @property
+    def weight(self) -> Tensor:
+        """The numbers as int4, in the shape of the layer's weight."""
+        pairs = self.weight_packed
+        flat = lx.stack([pairs & 15, pairs >> 4], -1).reshape(pairs.shape[0], -1)[:, : summed_of(self._shape)]
+        return flat.to(lx.int4).reshape(self._shape)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, group_size={self._group}"
+
+    def _spread(self, scale: Tensor) -> Tensor:
+        """Each group's scale for all of its weights: [out, n]."""
+        wide = scale.unsqueeze(-1).expand(-1, -1, self._group).reshape(scale.shape[0], -1)
+        return wide[:, : summed_of(self._shape)]
 
 
 class _Dynamic(_Packed):
@@ -142,12 +169,20 @@ class WeightOnlyLinear(_WeightOnly, _LinearProduct):
     """A ``Linear`` over a packed weight."""
 
 
+class Int4Linear(_Int4, _LinearProduct):
+    """A ``Linear`` over weights of four bits."""
+
+
 class DynamicLinear(_Dynamic, _LinearProduct):
     """A ``Linear`` of integer products."""
 
 
 class WeightOnlyConv1d(_WeightOnly, _ConvProduct, Conv1d):
     """A ``Conv1d`` over a packed weight."""
+
+
+class Int4Conv1d(_Int4, _ConvProduct, Conv1d):
+    """A ``Conv1d`` over weights of four bits."""
 
 
 class DynamicConv1d(_Dynamic, _ConvProduct, Conv1d):
@@ -158,11 +193,16 @@ class WeightOnlyConv2d(_WeightOnly, _ConvProduct, Conv2d):
     """A ``Conv2d`` over a packed weight."""
 
 
+class Int4Conv2d(_Int4, _ConvProduct, Conv2d):
+    """A ``Conv2d`` over weights of four bits."""
+
+
 class DynamicConv2d(_Dynamic, _ConvProduct, Conv2d):
     """A ``Conv2d`` of integer products."""
 
 
 WEIGHT_ONLY = {Linear: WeightOnlyLinear, Conv1d: WeightOnlyConv1d, Conv2d: WeightOnlyConv2d}
+INT4 = {Linear: Int4Linear, Conv1d: Int4Conv1d, Conv2d: Int4Conv2d}
 DYNAMIC = {Linear: DynamicLinear, Conv1d: DynamicConv1d, Conv2d: DynamicConv2d}
 
 
@@ -183,4 +223,28 @@ def become(layer: Module, kind: type, dtype: DType) -> None:
 
 def summed(layer: Module) -> int:
     """How many products one result of a layer is the sum of."""
-    return math.prod(layer.weight.shape[1:])
+    return summed_of(layer.weight.shape)
+
+
+def summed_of(shape: Any) -> int:
+    return math.prod(shape[1:])
+
+
+def become_int4(layer: Module, kind: type, group: int | None) -> None:
+    """As ``become``, in four bits: a group's largest weight becomes 7 (or -7)."""
+    weight, n = layer.weight.detach(), summed(layer)
+    group = n if group is None else min(group, n)
+    rows = F.pad(weight.reshape(weight.shape[0], -1).to(lx.float32), (0, -n % group)).reshape(weight.shape[0], -1, group)
+    scale = _scale(rows, (-1,), 7.0)
+    numbers = (rows / scale).round().clamp(-7, 7).reshape(weight.shape[0], -1)[:, :n]
+    pairs = F.pad(numbers, (0, n % 2)).to(lx.int8).to(lx.uint8).reshape(weight.shape[0], -1, 2)
+    del layer.weight
+    layer.__class__ = kind
+    layer._shape, layer._group = tuple(weight.shape), group
+    layer.register_buffer("weight_packed", (pairs[..., 0] & 15) | (pairs[..., 1] << 4))
+    layer.register_buffer("weight_scale", scale.squeeze(-1).to(weight.dtype))
+
+
+def stored(layer: Module) -> int:
+    """The bytes of a quantised layer's weight and scales."""
+    return sum(layer._buffers[name].nbytes for name in ("weight", "weight_packed", "weight_scale") if name in layer._buffers)

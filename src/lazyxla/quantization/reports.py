@@ -9,7 +9,7 @@ from .. import lazy as lx
 from ..autograd import no_grad
 from ..lazy import Tensor
 from ..nn import Module
-from .layers import dequantized_weight, is_quantized
+from .layers import dequantized_weight, is_quantized, stored
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def report(original: Module, quantized: Module, *inputs: Any) -> Report:
             errors.append(_error(original(*inputs), quantized(*inputs)))
         found = lx.stack(errors).tolist() if errors else []
     rows = [
-        Row(name, m.weight.dtype.name, old.weight.nbytes, m.weight.nbytes + m.weight_scale.nbytes, error)
+        Row(name, m.weight.dtype.name, old.weight.nbytes, stored(m), error)
         for (name, old, m), error in zip(pairs, found)
     ]
     return Report(rows, _size(original), _size(quantized), found[-1] if inputs else None)

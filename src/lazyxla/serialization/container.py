@@ -29,6 +29,7 @@ CODES = {
     "F16": _D.float16, "BF16": _D.bfloat16, "F32": _D.float32, "F64": _D.float64, "C64": _D.complex64,
 }  # fmt: skip
 _NAMES = {d.numpy: code for code, d in CODES.items() if code != "C64"}
+NARROW = {d.numpy: d.wide.numpy for d in (_D.int4, _D.uint4)}  # a type that the format has not
 COMPLEX = {np.dtype(np.complex64): np.dtype(np.float32), np.dtype(np.complex128): np.dtype(np.float64)}
 
 
@@ -38,7 +39,10 @@ def flat_bytes(array: np.ndarray) -> memoryview:
 
 
 def plain(array: np.ndarray) -> np.ndarray:
-    """Complex numbers as pairs of real ones in a last dim, which every reader of the format knows."""
+    """Complex numbers as pairs of real ones in a last dim, which every reader of the format knows; integers of four bits as
+    those of eight."""
+    if array.dtype in NARROW:
+        return array.astype(NARROW[array.dtype])
     real = COMPLEX.get(array.dtype)
     return array if real is None else np.ascontiguousarray(array).view(real).reshape(*array.shape, 2)  # type: ignore[call-overload]
 
@@ -71,7 +75,7 @@ def write(
 ) -> str:  # fmt: skip
     """Write a file by ``put(bytes)``: tensors with the widest types first, so that each is aligned. Gives the seal."""
     given = sorted(((n, plain(a), a.dtype) for n, a in tensors), key=lambda t: -t[1].dtype.itemsize)
-    pairs = {name: dtype.name for name, _, dtype in given if dtype in COMPLEX}
+    pairs = {name: dtype.name for name, _, dtype in given if dtype in COMPLEX or dtype in NARROW}
     sums = {name: f"{zlib.crc32(flat_bytes(array)):08x}" for name, array, _ in given}
     meta = {"format": "pt", **blank(SEAL), SUMS: json.dumps(sums, separators=(",", ":"))}
     if pairs:
@@ -153,7 +157,10 @@ class Container:
         if data.ctypes.data % dtype.itemsize:
             data = data.copy()
         found = data.view(dtype).reshape(e.shape)
-        return found.view(np.dtype(self.pairs[name])).reshape(e.shape[:-1]) if name in self.pairs else found
+        kind = None if name not in self.pairs else np.dtype(self.pairs[name])
+        if kind in NARROW:
+            return found.astype(kind)
+        return found if kind is None else found.view(kind).reshape(e.shape[:-1])
 
 
 class _Entry:
