@@ -167,8 +167,8 @@ def _block(array: np.ndarray, indent: int, summarize: bool, form: Any) -> str:
 
 
 def format_tensor(
-    array: np.ndarray | None, *, dtype_name: str, show_dtype: bool, device: str | None, requires_grad: bool, grad_fn: str | None,
-    prefix: str = "tensor(", full_shape: tuple[int, ...] | None = None,
+    array: np.ndarray | None, *, dtype_name: str, show_dtype: bool, device: str | None, requires_grad: bool,
+    grad_fn: str | None, prefix: str = "tensor(", full_shape: tuple[int, ...] | None = None,
 ) -> str:  # fmt: skip
     """The text of a tensor: its numbers in PyTorch's layout, then device, size, dtype and gradient where they are shown.
 

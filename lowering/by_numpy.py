@@ -20,7 +20,8 @@ from .. import devices
 from ..devices.switches import is_on
 from ..lazy import metrics, ops
 from ..lazy.dtypes import bool_
-from ..lazy.graph import Aval, Given, HostValue, Node, Op
+from ..lazy.graph import LEAVES, Aval, Given, HostValue, Node, Op
+from . import places
 
 enabled = [is_on("LAZYXLA_NUMPY")]
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
@@ -42,6 +43,7 @@ _STILL = _MOVES - {ops.convert, ops.compare, ops.argmax, ops.argmin}  # of float
 _OF_INTEGERS = {ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.remainder}  # of many floats, XLA's are faster
 _FEW = 1 << 12  # floats to be reduced
 _ARITHMETIC = {ops.add, ops.subtract, ops.multiply, ops.negate, ops.absolute, ops.maximum, ops.minimum, ops.sign}
+SIMPLE = frozenset({*_MOVES, *_ARITHMETIC, *LEAVES})  # what may be pending beside anything
 _OF_FLOATS = {ops.divide, ops.sqrt, ops.floor, ops.ceil, ops.round_nearest_even}
 _FUNCTIONS = {
     ops.exponential, ops.exponential_minus_one, ops.log, ops.log_plus_one, ops.rsqrt, ops.sine, ops.cosine, ops.tanh,
@@ -189,7 +191,9 @@ def _dot(x: Any, y: Any, *, contract: Any, batch: Any) -> Any:
     return ops.dot_general.meaning(x, y, contract=contract, batch=batch) if batch[0] else np.tensordot(x, y, contract)
 
 
-_MEANING: dict[Op, Callable[..., Any]] = {ops.convert: _converted, ops.dot_general: _dot}
+_MEANING: dict[Op, Callable[..., Any]] = {
+    ops.convert: _converted, ops.dot_general: _dot, ops.gather: places.gather, ops.scatter: places.scatter,
+}  # fmt: skip
 
 
-__all__ = ["ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "seconds_of"]
+__all__ = ["SIMPLE", "ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "seconds_of"]

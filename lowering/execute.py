@@ -256,8 +256,6 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     for variant in graph.variants:
         if variant.donated.keys() <= dying and all(values[i] == v for i, v in variant.baked.items()):
             metrics.count("cache_hits")
-            if kind is not None:
-                kind.came_back()
             return variant
     if kind is not None and not graph.variants and not isinstance(graph.by_numpy, Variant) and by_numpy.allowed(cause, True):
         instead = kind.instead(graph, order)

@@ -1,46 +1,44 @@
-"""Programs that never come back: what a batch of sentences makes of itself, each of another length.
+"""Programs that may never come back: what a batch of sentences makes of itself, each of another length.
 
-Compiling one takes seconds. Where most of the last programs of one kind (the same operations, results of the same types) were
-new, the next new one is run by the NumPy meanings of its operations, if that is much the quicker way; one that does come back
-is compiled when it has taken as long so as compiling takes.
+Compiling one takes seconds. Where some of one kind (the same operations, the same largest result) have been compiled, the
+next new one is run by the NumPy meanings of its operations, if that is much the quicker way; one that does come back is
+compiled when it has taken as long so as compiling takes. So no program takes more than twice the time of compiling it longer
+than the better way would have taken.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from ..devices.switches import is_on
 from ..lazy import ops
 from ..lazy.graph import Aval, HostValue, Node
-from .by_numpy import ByNumpy, seconds_of
+from .by_numpy import SIMPLE, ByNumpy, seconds_of
 from .graphs import Graph, Variant
 
 enabled = [is_on("LAZYXLA_NUMPY")]
-LAST, NEW = 8, 6  # programs of a kind that are looked back at, and how many of them were new
+SOME = 4  # programs of a kind that are compiled before any is not
 QUICKER = 8  # times as quick as compiling was, at least
 FEW = 64  # operations of a program that compiles in no time
-_BY_NUMPY = {ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.cumsum}
+_BY_NUMPY = {ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.scatter, ops.cumsum}
 _CALL, _ELEMENT, _PRODUCT = 10e-6, 10e-9, 1e-9  # seconds of an operation, of each of its elements, and of each product
 
 
 class Kind:
-    """Programs of the same operations, in whatever number, and of results of the same types."""
+    """Programs of the same operations, in whatever number and but for the simplest, and of the same largest result: a step
+    of one model, whatever else is pending at its end."""
 
     def __init__(self) -> None:
-        self.new: deque[bool] = deque(maxlen=LAST)  # of those that ran last, whether each was
+        self.programs = 0  # that were compiled
         self.seconds = 0.0  # that compiling the last one took
 
     def compiled(self, seconds: float) -> None:
-        self.new.append(True)
+        self.programs += 1
         self.seconds = seconds
-
-    def came_back(self) -> None:
-        self.new.append(False)
 
     def instead(self, graph: Graph, order: Sequence[Node]) -> Variant | None:
         """How NumPy runs a new program of this kind; None where it is to be compiled."""
-        if sum(self.new) < NEW:
+        if self.programs < SOME:
             return None
         total = 0.0
         for n in order:
@@ -67,7 +65,8 @@ def kind_of(graph: Graph, order: Sequence[Node]) -> Kind | None:
         return None
     if len(_kinds) > 4096:
         _kinds.clear()
-    key = frozenset([n.sig.op for n in order]), frozenset([order[i].sig.aval for i in graph.roots])
+    largest = max((order[i].sig.aval for i in graph.roots), key=lambda aval: aval.size)
+    key = frozenset([n.sig.op for n in order]) - SIMPLE, largest
     return _kinds.setdefault(key, Kind())
 
 
