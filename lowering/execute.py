@@ -347,7 +347,8 @@ def _to_lift(graph: Graph, order: list[Node], values: dict[int, bytes], cause: s
     _varied.update(sites)
     if nearest.lifted:
         return frozenset(graph.scalars), "more numbers of the program vary; all of them are arguments now"
-    return nearest.lifted | varying, f"{len(varying)} number(s) of the program vary and become arguments"
+    alike = {i for i, site in _sites(order, graph.scalars) if site in sites}  # of other trips of a loop of the program's
+    return nearest.lifted | varying | alike, f"{len(varying)} number(s) of the program vary and become arguments"
 
 
 _varied: set[tuple[Any, int]] = set()  # places in the user's program at which a number was seen to vary

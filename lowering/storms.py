@@ -20,7 +20,9 @@ enabled = [is_on("LAZYXLA_NUMPY")]
 SOME = 4  # programs of a kind that are compiled before any is not
 QUICKER = 8  # times as quick as compiling was, at least
 FEW = 64  # operations of a program that compiles in no time
-_BY_NUMPY = {ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.scatter, ops.cumsum}
+_BY_NUMPY = {
+    ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.scatter, ops.cumsum,
+}  # fmt: skip
 _CALL, _ELEMENT, _PRODUCT = 10e-6, 10e-9, 1e-9  # seconds of an operation, of each of its elements, and of each product
 
 

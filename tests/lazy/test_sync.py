@@ -212,6 +212,20 @@ def test_two_numbers_that_vary_in_turn():
     assert counts()["compiles"] <= 3
 
 
+def test_numbers_of_one_line_vary_together():
+    """The greatest of each row, of which another moves at each run: one program more, not one for each."""
+    for moved in ((), (1,), (1, 3), (0, 2, 4), (5,)):
+        y = lx.tensor([1.0, 2.0])
+        lx.sync()
+        for k in range(6):
+            y = (y * (1.5 if k in moved else 0.5)).cos()
+        expected = np.array([1.0, 2.0])
+        for k in range(6):
+            expected = np.cos(expected * (1.5 if k in moved else 0.5))
+        np.testing.assert_allclose(y.numpy(), expected, rtol=1e-5)
+    assert counts()["compiles"] == 2
+
+
 def test_zero_and_minus_zero_and_nan_are_different_constants():
     x = lx.tensor([1.0, 2.0])
     assert np.signbit((x * 0.0).numpy()).tolist() == [False, False]
