@@ -1,9 +1,8 @@
 """Programs that may never come back: what a batch of sentences makes of itself, each of another length.
 
-Compiling one takes seconds. Where some of one kind (the same operations, the same largest result) have been compiled, the
+Compiling one takes seconds. Where some of one kind (the same operations, the same state) have been compiled, the
 next new one is run by the NumPy meanings of its operations, if that is much the quicker way; one that does come back is
-compiled when it has taken as long so as compiling takes. So no program takes more than twice the time of compiling it longer
-than the better way would have taken.
+compiled when it has taken a good part of the time so that compiling takes.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ from .graphs import Graph, Variant
 
 enabled = [is_on("LAZYXLA_NUMPY")]
 SOME = 4  # programs of a kind that are compiled before any is not
+PART = 0.25  # of the time of compiling that runs by NumPy may take of one that comes back
 QUICKER = 8  # times as quick as compiling was, at least
-FEW = 64  # operations of a program that compiles in no time
+FEW = 24  # operations of a program that compiles in no time
 _BY_NUMPY = {
     ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.scatter, ops.cumsum,
 }  # fmt: skip
@@ -27,8 +27,8 @@ _CALL, _ELEMENT, _PRODUCT = 10e-6, 10e-9, 1e-9  # seconds of an operation, of ea
 
 
 class Kind:
-    """Programs of the same operations, in whatever number and but for the simplest, and of the same largest result: a step
-    of one model, whatever else is pending at its end."""
+    """Programs of the same operations, in whatever number and but for the simplest, that make new values of the same state:
+    steps of one model, whatever else is pending at their end."""
 
     def __init__(self) -> None:
         self.programs = 0  # that were compiled
@@ -50,7 +50,7 @@ class Kind:
                 if total * QUICKER > self.seconds:
                     return None
         given = [*graph.leaves, *graph.hosts]
-        made = ByNumpy(order, graph.roots, given, total, exact=True, reads=True, budget=self.seconds, waits=True)
+        made = ByNumpy(order, graph.roots, given, total, exact=True, reads=True, budget=self.seconds * PART, waits=True)
         return Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
 
 
@@ -67,9 +67,16 @@ def kind_of(graph: Graph, order: Sequence[Node]) -> Kind | None:
         return None
     if len(_kinds) > 4096:
         _kinds.clear()
-    largest = max((order[i].sig.aval for i in graph.roots), key=lambda aval: aval.size)
-    key = frozenset([n.sig.op for n in order]) - SIMPLE, largest
+    key = frozenset([n.sig.op for n in order]) - SIMPLE, _state(graph, order)
     return _kinds.setdefault(key, Kind())
+
+
+def _state(graph: Graph, order: Sequence[Node]) -> object:
+    """The largest type of what a program takes and gives; of one that gives only other types, dims and element type."""
+    given = {order[i].sig.aval for i in graph.leaves}
+    made = [order[i].sig.aval for i in graph.roots]
+    largest = max([aval for aval in made if aval in given] or made, key=lambda aval: aval.size)
+    return largest if largest in given else (largest.ndim, largest.dtype)
 
 
 def _seconds(n: Node) -> float:
