@@ -8,9 +8,11 @@ from . import forks
 from ._jaxlib import RuntimeFailure, cpu_only
 from .denormals import flushed
 from .device import Device, canonical, devices, get_default_device, register_backend, set_default_device
+from .meta import NO_VALUES
 from .transfer import HostArray, aligned, from_dlpack, move, put, put_small, to_numpy, wait
 
 __all__ = [
+    "NO_VALUES",
     "Device",
     "HostArray",
     "RuntimeFailure",

@@ -1,4 +1,4 @@
-"""Devices by name: 'cpu', 'cuda' (also 'gpu'), 'tpu', registered plugins, and 'xla', the best one present."""
+"""Devices by name: 'cpu', 'cuda' (also 'gpu'), 'tpu', registered plugins, 'xla', the best one present, and 'meta'."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ class Device:
     """Where tensors live, as ``torch.device``: ``device('xla:0')``, ``device('xla', 1)``, ``device('cpu')``.
 
     ``with device('xla'):`` makes it the default of what this thread creates inside. Equal devices are the same object.
-    ``type`` is the name's first part, ``index`` its number or None.
+    ``type`` is the name's first part, ``index`` its number or None; tensors on 'meta' (``is_meta``) have a shape, a type
+    and no values.
     """
 
-    __slots__ = ("_pjrt", "index", "type")
+    __slots__ = ("_pjrt", "index", "is_meta", "type")
     type: str
     index: int | None
+    is_meta: bool
     _pjrt: Any
 
     def __new__(cls, type: str | int | Device, index: int | None = None) -> Device:
@@ -51,19 +53,22 @@ class Device:
         if index is not None and index < 0:
             raise RuntimeError(f"Device index must not be negative, got {index}")
         kind = _ALIASES.get(kind, kind)
-        if kind != "xla" and kind not in _PLATFORMS:
-            known = ", ".join(sorted(["xla", "gpu", *_PLATFORMS]))
+        if kind not in ("xla", "meta") and kind not in _PLATFORMS:
+            known = ", ".join(sorted(["xla", "gpu", "meta", *_PLATFORMS]))
             raise RuntimeError(f"Expected one of {known} device type at start of device string: {type}")
         found = _interned.get((kind, index))
         if found is None:
             found = super().__new__(cls)
             found.type, found.index, found._pjrt = kind, index, None
+            found.is_meta = kind == "meta"
             _interned[kind, index] = found
         return found
 
     @property
     def pjrt(self) -> Any:
-        """The PJRT device; RuntimeError where this machine has none such."""
+        """The PJRT device; RuntimeError where this machine has none such, as for 'meta', which is none."""
+        if self.is_meta:
+            raise RuntimeError("the device 'meta' holds no values and runs nothing")
         if self._pjrt is None:
             found = platform_devices(best_platform() if self.type == "xla" else self.type)
             index = self.index or 0
@@ -78,7 +83,7 @@ class Device:
 
     @property
     def platform(self) -> str:
-        """What it really is: 'cpu', 'cuda' (also for ROCm), 'tpu' or a plugin's name."""
+        """What it really is: 'cpu', 'cuda' (also for ROCm), 'tpu', a plugin's name, or 'meta'."""
         return best_platform() if self.type == "xla" else self.type
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -90,7 +95,6 @@ class Device:
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
-
 
     def __enter__(self) -> Device:
         _scopes.entered += (canonical(self),)
@@ -114,8 +118,10 @@ def best_platform() -> str:
 
 
 def canonical(name: Device | str | int | None) -> Device:
-    """The device of a tensor: with a number, except for the first CPU, as PyTorch writes them."""
+    """The device of a tensor: with a number, except for the first CPU and 'meta', as PyTorch writes them."""
     d = get_default_device() if name is None else Device(name)
+    if d.is_meta:
+        return Device("meta")
     if d.type == "cpu":
         d = Device("cpu", d.index or None)
     elif d.index is None:
@@ -142,7 +148,7 @@ def register_backend(name: str, library_path: str, options: Mapping[str, Any] | 
     """
     import os
 
-    if name in _PLATFORMS or name in _ALIASES or name == "xla":
+    if name in _PLATFORMS or name in _ALIASES or name in ("xla", "meta"):
         raise RuntimeError(f"register_backend: the name '{name}' is taken")
     if not name.isidentifier():
         raise RuntimeError(f"register_backend: '{name}' is not a valid platform name")

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _jaxlib, forks
 from .device import Device
+from .meta import NO_VALUES
 
 Array = _jaxlib.Array
 _HOST = 1  # kDLCPU
@@ -47,6 +48,8 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 def put(array: np.ndarray, device: Device) -> Any:
     """A buffer on ``device`` holding a copy of ``array``."""
+    if device.is_meta:
+        return NO_VALUES
     return _jaxlib.host_copy(np.asarray(array, order="C"), device.pjrt)
 
 

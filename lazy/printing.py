@@ -169,16 +169,21 @@ def _block(array: np.ndarray, indent: int, summarize: bool, form: Any) -> str:
 
 
 def format_tensor(
-    array: np.ndarray, *, dtype_name: str, show_dtype: bool, device: str | None, requires_grad: bool, grad_fn: str | None,
-    prefix: str = "tensor(", full_shape: tuple[int, ...] | None = None,
+    array: np.ndarray | None, *, dtype_name: str, show_dtype: bool, device: str | None, requires_grad: bool,
+    grad_fn: str | None, prefix: str = "tensor(", full_shape: tuple[int, ...] | None = None,
 ) -> str:  # fmt: skip
     """The text of a tensor: its numbers in PyTorch's layout, then device, size, dtype and gradient where they are shown.
 
-    ``array`` may be the tensor narrowed by ``edge_slices``; ``full_shape`` then is the tensor's own.
+    ``array`` may be the tensor narrowed by ``edge_slices``; ``full_shape`` then is the tensor's own. None stands for
+    the values of a meta tensor.
     """
-    shape = array.shape if full_shape is None else full_shape
+    shape = full_shape if full_shape is not None or array is None else array.shape
+    assert shape is not None
     suffixes = [f"device='{device}'"] if device is not None else []
-    if math.prod(shape) == 0:
+    if array is None:
+        body = "..."
+        suffixes.append(f"size={tuple(shape)}")
+    elif math.prod(shape) == 0:
         if len(shape) != 1:
             suffixes.append(f"size={tuple(shape)}")
         body = "[]"

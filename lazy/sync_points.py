@@ -123,6 +123,8 @@ def _run_all(cause: str, *more: Any) -> list[Node]:
             recorder.opaque("ops recorded outside of any call")
         reads = more[0] if recorder is not None and more and recorder.may_read(more[0]) else None
         roots = live_roots()
+        if recorder is not None and any(n.sig.aval.device.is_meta for n in roots):
+            recorder.opaque("tensors without values")
         pending = len(rec.live)
         roots.extend(t._node or t._refresh() for t in more)
         script = recorder.ends(roots) if recorder is not None and reads is None else None

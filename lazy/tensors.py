@@ -161,6 +161,8 @@ class Tensor(Copyable, _Added):
 
     def data_ptr(self) -> int:
         """The address of the computed buffer (0 where the device keeps it to itself)."""
+        if self.is_meta:
+            return 0
         buffer = self._buffer("data_ptr()")
         if isinstance(buffer, devices.HostArray):
             return buffer.array.ctypes.data
@@ -175,7 +177,7 @@ class Tensor(Copyable, _Added):
     def is_signed(self) -> bool:
         return self.dtype.is_signed
 
-    is_sparse = is_quantized = is_mkldnn = is_meta = False
+    is_sparse = is_quantized = is_mkldnn = False
     layout = layouts.strided
 
     @property
@@ -186,8 +188,12 @@ class Tensor(Copyable, _Added):
     def is_cpu(self) -> bool:
         return self.device.type == "cpu"
 
+    @property
+    def is_meta(self) -> bool:
+        return self.device.is_meta
+
     def get_device(self) -> int:
-        return -1 if self.device.type == "cpu" else (self.device.index or 0)
+        return -1 if self.device.type in ("cpu", "meta") else (self.device.index or 0)
 
     def __len__(self) -> int:
         shape = self._aval().shape
@@ -368,6 +374,10 @@ class Tensor(Copyable, _Added):
         return self._array("item()").item() if self.dtype.category != dtypes.FLOAT else float(self._array("item()").reshape(()))
 
     def _array(self, cause: str) -> np.ndarray:
+        if self.device.is_meta:
+            if cause not in ("item()", "bool()", "float()", "int()", "complex()", "index()"):
+                devices.NO_VALUES.read()
+            raise RuntimeError(f"Tensor.item() cannot be called on meta tensors  ({cause} at {user_line()})")
         if isinstance(self._node, HostValue):
             return self._node.value
         return devices.to_numpy(self._buffer(cause))
@@ -453,7 +463,9 @@ class Tensor(Copyable, _Added):
     @levels.printed
     def _text(self) -> str:
         shape, array = tuple(self.shape), None
-        if printing.needs_summary(shape) and self.device.platform != "cpu":
+        if self.is_meta:
+            pass
+        elif printing.needs_summary(shape) and self.device.platform != "cpu":
             array = self.detach()[tuple(printing.edge_slices(shape))]._array("print")
         else:
             array = self._array("print")
@@ -461,7 +473,7 @@ class Tensor(Copyable, _Added):
             array,
             dtype_name=self.dtype.name,
             show_dtype=not dtypes.goes_unsaid(self.dtype)
-            or (self.numel() == 0 and self.dtype is not dtypes.get_default_dtype()),
+            or ((self.numel() == 0 or self.is_meta) and self.dtype is not dtypes.get_default_dtype()),
             device=None if self.device is devices.canonical("cpu") else str(self.device),
             requires_grad=type(self._edge) is Leaf,
             grad_fn=None if (history := self.grad_fn) is None else history.name(),
@@ -469,7 +481,7 @@ class Tensor(Copyable, _Added):
         )
 
     def __format__(self, spec: str) -> str:
-        number = self.ndim == 0 and (spec or type(self) is Tensor)
+        number = self.ndim == 0 and (spec or type(self) is Tensor) and not self.is_meta
         return format(self.item(), spec) if number else object.__format__(self, spec)
 
     def __str__(self) -> str:

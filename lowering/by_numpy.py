@@ -22,8 +22,9 @@ from .. import devices
 from ..devices.switches import is_on
 from ..lazy import metrics, ops
 from ..lazy.dtypes import bool_
-from ..lazy.graph import Aval, Given, HostValue, Node, Op
+from ..lazy.graph import LEAVES, Aval, Given, HostValue, Node, Op
 from ..lazy.ops.shape import aligned
+from . import places
 
 enabled = [is_on("LAZYXLA_NUMPY")]
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
@@ -47,6 +48,7 @@ _STILL = _MOVES - {ops.convert, ops.compare, ops.argmax, ops.argmin}  # of float
 _OF_INTEGERS = {ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.remainder}  # of many floats, XLA's are faster
 _FEW = 1 << 12  # floats to be reduced
 _ARITHMETIC = {ops.add, ops.subtract, ops.multiply, ops.negate, ops.absolute, ops.maximum, ops.minimum, ops.sign}
+SIMPLE = frozenset({*_MOVES, *_ARITHMETIC, *LEAVES})  # what may be pending beside anything
 _OF_FLOATS = {ops.divide, ops.sqrt, ops.floor, ops.ceil, ops.round_nearest_even}
 _FUNCTIONS = {
     ops.exponential, ops.exponential_minus_one, ops.log, ops.log_plus_one, ops.rsqrt, ops.sine, ops.cosine, ops.tanh,
@@ -71,7 +73,9 @@ def _cost(n: Node) -> tuple[float, bool] | None:
     return (_CALL + _SMOOTH * size, False) if op in _FUNCTIONS else None
 
 
-_BY_NUMPY = {ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.cumsum}
+_BY_NUMPY = {
+    ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.scatter, ops.cumsum,
+}  # fmt: skip
 _STEP, _ELEMENT = 10e-6, 10e-9  # seconds of an op of these, or of any other in a longer program, and of each element
 
 
@@ -241,7 +245,9 @@ def _spread_by_numpy(order: Sequence[Node], roots: Sequence[int]) -> set[Node]:
 _SPREADS = {ops.add, ops.subtract, ops.multiply, ops.divide, ops.maximum, ops.minimum, ops.compare}
 
 
-_MEANING: dict[Op, Callable[..., Any]] = {ops.convert: _converted, ops.dot_general: _dot}
+_MEANING: dict[Op, Callable[..., Any]] = {
+    ops.convert: _converted, ops.dot_general: _dot, ops.gather: places.gather, ops.scatter: places.scatter,
+}  # fmt: skip
 
 
-__all__ = ["ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "work_of"]
+__all__ = ["SIMPLE", "ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "work_of"]

@@ -37,6 +37,10 @@ _lock = devices.forks.renewed(threading.RLock())
 
 def execute(roots: list[Node], cause: str) -> Again | None:
     """Give each of ``roots`` (nodes of one device) its buffer; nothing is waited for. Gives what ran."""
+    if roots and roots[0].sig.aval.device.is_meta:
+        for n in roots:
+            computed_as(n, devices.NO_VALUES)
+        return None
     if devices.forks.forked:
         devices.forks.refuse()
     with _lock:
@@ -252,8 +256,6 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
     for variant in graph.variants:
         if variant.donated.keys() <= dying and all(values[i] == v for i, v in variant.baked.items()):
             metrics.count("cache_hits")
-            if kind is not None:
-                kind.came_back()
             return variant
     if kind is not None and not graph.variants and not isinstance(graph.by_numpy, Variant) and by_numpy.allowed(cause, True):
         instead = kind.instead(graph, order)
@@ -345,7 +347,8 @@ def _to_lift(graph: Graph, order: list[Node], values: dict[int, bytes], cause: s
     _varied.update(sites)
     if nearest.lifted:
         return frozenset(graph.scalars), "more numbers of the program vary; all of them are arguments now"
-    return nearest.lifted | varying, f"{len(varying)} number(s) of the program vary and become arguments"
+    alike = {i for i, site in _sites(order, graph.scalars) if site in sites}  # of other trips of a loop of the program's
+    return nearest.lifted | varying | alike, f"{len(varying)} number(s) of the program vary and become arguments"
 
 
 _varied: set[tuple[Any, int]] = set()  # places in the user's program at which a number was seen to vary

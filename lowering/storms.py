@@ -1,44 +1,42 @@
-"""Programs that never come back: what a batch of sentences makes of itself, each of another length.
+"""Programs that may never come back: what a batch of sentences makes of itself, each of another length.
 
-Compiling one takes seconds. Where most of the last programs of one kind (the same operations, results of the same types) were
-new, the next new one is run by the NumPy meanings of its operations, if that is much the quicker way; one that does come back
-is compiled when it has taken as long so as compiling takes.
+Compiling one takes seconds. Where some of one kind (the same operations, the same state) have been compiled, the
+next new one is run by the NumPy meanings of its operations, if that is much the quicker way; one that does come back is
+compiled when it has taken a good part of the time so that compiling takes.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from ..devices.switches import is_on
 from ..lazy.graph import HostValue, Node
-from .by_numpy import ByNumpy, work_of
+from .by_numpy import SIMPLE, ByNumpy, work_of
 from .graphs import Graph, Variant
 
 enabled = [is_on("LAZYXLA_NUMPY")]
-LAST, NEW = 8, 6  # programs of a kind that are looked back at, and how many of them were new
+SOME = 4  # programs of a kind that are compiled before any is not
+PART = 0.25  # of the time of compiling that runs by NumPy may take of one that comes back
 QUICKER = 8  # times as quick as compiling was, at least
-FEW = 64  # operations of a program that compiles in no time
+FEW = 24  # operations of a program that compiles in no time
 _PRODUCT = 1e-9  # seconds of each product that is summed
 
 
 class Kind:
-    """Programs of the same operations, in whatever number, and of results of the same types."""
+    """Programs of the same operations, in whatever number and but for the simplest, that make new values of the same state:
+    steps of one model, whatever else is pending at their end."""
 
     def __init__(self) -> None:
-        self.new: deque[bool] = deque(maxlen=LAST)  # of those that ran last, whether each was
+        self.programs = 0  # that were compiled
         self.seconds = 0.0  # that compiling the last one took
 
     def compiled(self, seconds: float) -> None:
-        self.new.append(True)
+        self.programs += 1
         self.seconds = seconds
-
-    def came_back(self) -> None:
-        self.new.append(False)
 
     def instead(self, graph: Graph, order: Sequence[Node]) -> Variant | None:
         """How NumPy runs a new program of this kind; None where it is to be compiled."""
-        if sum(self.new) < NEW:
+        if self.programs < SOME:
             return None
         total = 0.0
         for n in order:
@@ -48,7 +46,7 @@ class Kind:
                 if total * QUICKER > self.seconds:
                     return None
         given = [*graph.leaves, *graph.hosts]
-        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=self.seconds, waits=True)
+        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=self.seconds * PART, waits=True)
         return Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
 
 
@@ -65,8 +63,16 @@ def kind_of(graph: Graph, order: Sequence[Node]) -> Kind | None:
         return None
     if len(_kinds) > 4096:
         _kinds.clear()
-    key = frozenset([n.sig.op for n in order]), frozenset([order[i].sig.aval for i in graph.roots])
+    key = frozenset([n.sig.op for n in order]) - SIMPLE, _state(graph, order)
     return _kinds.setdefault(key, Kind())
+
+
+def _state(graph: Graph, order: Sequence[Node]) -> object:
+    """The largest type of what a program takes and gives; of one that gives only other types, dims and element type."""
+    given = {order[i].sig.aval for i in graph.leaves}
+    made = [order[i].sig.aval for i in graph.roots]
+    largest = max([aval for aval in made if aval in given] or made, key=lambda aval: aval.size)
+    return largest if largest in given else (largest.ndim, largest.dtype)
 
 
 __all__ = ["Kind", "enabled", "forget", "kind_of"]

@@ -364,6 +364,11 @@ class Module(Stateful):
             )
 
         def move(t: Tensor) -> Tensor:
+            if t.is_meta and device is not None and not lx.device(device).is_meta:
+                raise NotImplementedError(
+                    "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of "
+                    "torch.nn.Module.to() when moving module from meta to a different device."
+                )
             return t.to(device=device, dtype=dtype if t.dtype.is_inexact else None)
 
         return self._apply(move)

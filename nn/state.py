@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -90,7 +91,7 @@ class Stateful:
                 if name not in self._state_of_later or (local_metadata.get("version") or 0) >= self._version:
                     missing_keys.append(key)
                 continue
-            value = _checked(key, state_dict[key], t, error_msgs)
+            value = _checked(key, state_dict[key], t, error_msgs, bool(local_metadata.get("assign_to_params_buffers")))
             if value is not None:
                 loading.writes.append((self, name, t, value))
         if _has_extra(self, "set_extra_state") or _has_extra(self, "get_extra_state"):
@@ -194,7 +195,7 @@ def _quoted(keys: list[str]) -> str:
     return ", ".join(f'"{k}"' for k in keys)
 
 
-def _checked(key: str, value: Any, t: Tensor, errors: list[str]) -> Tensor | None:
+def _checked(key: str, value: Any, t: Tensor, errors: list[str], assign: bool) -> Tensor | None:
     """The value as a tensor that fits ``t``; None, with a line in ``errors``, where it does not."""
     if isinstance(value, np.ndarray | np.generic):
         try:
@@ -221,6 +222,19 @@ def _checked(key: str, value: Any, t: Tensor, errors: list[str]) -> Tensor | Non
     if value.is_complex() and not t.is_complex():
         errors.append(f"type mismatch for {key}: copying a {value.dtype} from checkpoint into a {t.dtype}.")
         return None
+    if value.is_meta and not t.is_meta and not assign:
+        errors.append(
+            f'While copying the parameter named "{key}", whose dimensions in the model are {t.shape} and whose dimensions in '
+            f"the checkpoint are {value.shape}, an exception occurred : Cannot copy out of meta tensor; no data!"
+        )
+        return None
+    if t.is_meta and not value.is_meta and not assign:
+        warnings.warn(
+            f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which "
+            "is a no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding "
+            "key in the module instead of copying them in place?)",
+            UserWarning, stacklevel=5,
+        )  # fmt: skip
     return value
 
 

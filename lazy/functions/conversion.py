@@ -293,11 +293,15 @@ def _dispatched(x: Tensor, device: Device) -> Tensor:
 
 def transfer(x: Tensor, device: Device) -> Tensor:
     """The same values on another device; what is pending is dispatched first (of constants: they alone), nothing is waited
-    for."""
+    for. To 'meta' goes the type alone; NotImplementedError for a tensor from there."""
     if x.device is device:
         return x
     if S.capture is not None:
         S.capture.moves(x, device)
+    if x.device.is_meta:
+        devices.NO_VALUES.read()
+    if device.is_meta:
+        return _moved(x, leaf(Aval(tuple(x.shape), x.dtype, device), devices.NO_VALUES))
     node = x._node
     if node is None or node.buffer is None:
         x = x if isinstance(node, rec.HostValue) else _dispatched(x, device)
@@ -306,10 +310,14 @@ def transfer(x: Tensor, device: Device) -> Tensor:
         return wrap(
             rec.HostValue(rec.leaf_signature(node.sig.op, Aval(tuple(x.shape), x.dtype, device)), node.value, None, 0)
         )
-    moved = leaf(Aval(tuple(x.shape), x.dtype, device), devices.move(node.buffer, device))
+    return _moved(x, leaf(Aval(tuple(x.shape), x.dtype, device), devices.move(node.buffer, device)))
+
+
+def _moved(x: Tensor, moved: Node) -> Tensor:
+    """The tensor of a moved value, differentiable as ``x`` is."""
     out = wrap(moved)
     if x._edge is not None and mode.grad:
-        entry = GradNode(moved.sig, (x._edge,), (), None, moved.serial, *rec.user_site(2))
+        entry = GradNode(moved.sig, (x._edge,), (), None, moved.serial, *rec.user_site(3))
         entry.rule = _Transfer(x.device)
         out._edge = entry
     return out

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, levels, ops
-from ..graph import HostValue
+from ..graph import HostValue, Node
 from ..overrides import kind_of
 from ..record import sockets, user_line
 from ..replay.inlay import Inlay
@@ -23,6 +23,7 @@ from .shape import normal_dim, pad_zeros, reshape, unsqueeze
 
 MANY = 4  # tensors to be joined, from which on they may be samples
 _FORMS = {ops.reshape, ops.convert}
+_ROW = {ops.slice_, ops.dynamic_slice}
 
 
 def _tensors(given: Any, name: str) -> list[Tensor]:
@@ -41,7 +42,8 @@ def _tensors(given: Any, name: str) -> list[Tensor]:
 
 
 def _settle(items: list[Tensor]) -> None:
-    """Compute those of a list's tensors that are new, another form of given data, where the others are computed already.
+    """Compute those of a list's tensors that are new, another form of given data or a row of an array, where the others are
+    computed already.
 
     That is a batch drawn from a replay memory, and where in it the newest samples stand is chance: it must not decide
     the program.
@@ -52,10 +54,15 @@ def _settle(items: list[Tensor]) -> None:
     new = [n for n in nodes if n.buffer is None and not isinstance(n, HostValue)]
     if not new or not any(n.buffer is not None for n in nodes):
         return
-    if all(n.sig.op in _FORMS and n.inputs[0].buffer is not None for n in new):
+    if all(n.sig.op in _FORMS and _is_there(n.inputs[0]) for n in new):
         opaque("new samples among old ones in a list")
         for n in new:
             sockets.execute([n], "a list of samples")
+
+
+def _is_there(n: Node) -> bool:
+    """Whether a value is computed, or a row of an array that is (see lowering/bundles.py)."""
+    return n.buffer is not None or (n.sig.op in _ROW and n.inputs[0].buffer is not None)
 
 
 @function

@@ -69,6 +69,8 @@ class Generator:
 
     def next_key(self, device: Device) -> Tensor:
         """The key of the next draw, an argument of the program that uses it."""
+        if device.is_meta:  # no number is drawn
+            return run_time_value(np.zeros(4, np.uint32), dtypes.uint32, device)  # type: ignore[no-any-return]
         if levels.active:
             levels.check_random()
         key = run_time_value(S.forced.pop(0) if S.forced else self.next_words(), dtypes.uint32, device)

@@ -44,7 +44,7 @@ def test_name_and_index_apart():
 
 @pytest.mark.parametrize("name", ["abacus", "", ":0", "CPU", "cpu0"])
 def test_an_unknown_name(name):
-    with pytest.raises(RuntimeError, match="Expected one of cpu, cuda, gpu, tpu, xla device type at start of device string"):
+    with pytest.raises(RuntimeError, match="Expected one of cpu, cuda, gpu, meta, tpu, xla device type at start of"):
         lx.device(name)
 
 

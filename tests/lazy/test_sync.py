@@ -5,6 +5,7 @@ import pytest
 
 import lazyxla as lx
 from lazyxla.lazy import sync_points
+from lazyxla.lowering import bundles
 
 
 def counts() -> dict:
@@ -211,6 +212,20 @@ def test_two_numbers_that_vary_in_turn():
     assert counts()["compiles"] <= 3
 
 
+def test_numbers_of_one_line_vary_together():
+    """The greatest of each row, of which another moves at each run: one program more, not one for each."""
+    for moved in ((), (1,), (1, 3), (0, 2, 4), (5,)):
+        y = lx.tensor([1.0, 2.0])
+        lx.sync()
+        for k in range(6):
+            y = (y * (1.5 if k in moved else 0.5)).cos()
+        expected = np.array([1.0, 2.0])
+        for k in range(6):
+            expected = np.cos(expected * (1.5 if k in moved else 0.5))
+        np.testing.assert_allclose(y.numpy(), expected, rtol=1e-5)
+    assert counts()["compiles"] == 2
+
+
 def test_zero_and_minus_zero_and_nan_are_different_constants():
     x = lx.tensor([1.0, 2.0])
     assert np.signbit((x * 0.0).numpy()).tolist() == [False, False]
@@ -303,6 +318,26 @@ def test_where_the_newest_sample_stands_in_a_batch_needs_no_other_program(metric
         counts.append(metrics.report(as_dict=True)["compiles"])
         expected = np.array([m.tolist()[0] for m in memory])
         assert batch.tolist() == expected.tolist() and loss.item() == expected.sum() + expected[4:].sum()
+    assert counts[0] > 0 and sum(counts[2:]) == 0, counts
+
+
+def test_where_the_rows_of_an_array_stand_in_a_batch_needs_no_other_program(metrics):
+    """A replay memory some of whose samples are left as rows of an array, as a padded program leaves them."""
+    w = lx.ones(3, requires_grad=True)
+    array = lx.tensor(np.arange(12, dtype=np.float32).reshape(4, 1, 3))
+    counts = []
+    for place in (7, 2, 5, 0):
+        memory = [lx.tensor([[float(i), 0.0, 1.0]]) for i in range(8)]
+        lx.sync()
+        row = lx.empty(1, 3) + 1
+        bundles.become_rows([(row._node, 2)], array._node, bundles.numbered)
+        memory[place] = row
+        metrics.reset()
+        loss = (lx.cat(memory) @ w).sum()
+        loss.backward()
+        lx.sync()
+        counts.append(metrics.report(as_dict=True)["compiles"])
+        assert row.tolist() == [[6, 7, 8]] and loss.item() == 28 - place + 7 + 21
     assert counts[0] > 0 and sum(counts[2:]) == 0, counts
 
 

@@ -6,6 +6,9 @@ import pytest
 import lazyxla as lx
 import lazyxla.nn.functional as F
 from lazyxla.devices import denormals
+from lazyxla.lazy import ops
+from lazyxla.lowering import places
+from tests.lazy.cases import CASES
 
 pytestmark = pytest.mark.usefixtures("by_numpy")
 
@@ -279,3 +282,12 @@ def test_results_share_no_memory_with_arrays(clean):
     lx.sync()
     array[:] = 9
     assert t.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("op", [ops.gather, ops.scatter], ids=str)
+def test_places_are_those_of_the_meanings(op):
+    fast = getattr(places, op.name)
+    for row in CASES[op].rows:
+        for dtype in (np.float32, np.int32):
+            operands = row.operands(dtype)
+            np.testing.assert_array_equal(fast(*operands, **row.attributes), op.meaning(*operands, **row.attributes), row.name)
