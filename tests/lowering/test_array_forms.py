@@ -222,6 +222,24 @@ def test_remainders_of_bfloat16_and_by_numbers():
     assert_same(x // 0.1, np.floor_divide(x.numpy(), np.float32(0.1)))
 
 
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8, np.uint8], ids=str)
+def test_the_greatest_common_divisor_by_floats_is_exact(dtype, long):
+    rng, most = np.random.default_rng(0), np.iinfo(dtype).max if long else min(1000, np.iinfo(dtype).max)
+    x, y = (rng.integers(-most if dtype is not np.uint8 else 0, most, 3000, dtype) for _ in (0, 1))
+    y[:2000] >>= rng.integers(0, np.iinfo(dtype).bits - 2, 2000).astype(dtype)
+    pell, fibonacci = [0, 1], [0, 1]  # which take the most steps
+    while fibonacci[-1] + fibonacci[-2] <= most:
+        fibonacci.append(fibonacci[-1] + fibonacci[-2])
+    while 2 * pell[-1] + pell[-2] <= most:
+        pell.append(2 * pell[-1] + pell[-2])
+    a, b = (np.array([*pell, *fibonacci], dtype)[i] for i in np.indices((len(pell) + len(fibonacci),) * 2).reshape(2, -1))
+    x, y = np.concatenate([x, a]), np.concatenate([y, b])
+    found = lx.gcd(lx.tensor(x), lx.tensor(y))
+    assert "stablehlo.round_nearest_even" in text_of(found)
+    np.testing.assert_array_equal(found.numpy(), np.gcd(x, y))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32, np.uint32], ids=str)
 def test_of_a_sort_of_which_one_element_is_read_only_this_is_found(dtype, monkeypatch):
     monkeypatch.setattr("lazyxla.lowering.forms.sorting.LARGE", 1)
