@@ -178,7 +178,9 @@ class _Image:
         first = lx.arange(batch, dtype=whole, device=rows.device).reshape(batch, *[1] * len(points))
         out: Any = None
         for choice in itertools.product(*[range(t.shape[1]) for t in taps]):
-            index, seen, weight = first, None, None
+            index: Any = first
+            seen: Any = None
+            weight: Any = None
             for d, (k, size) in enumerate(zip(choice, self.sizes)):
                 p = taps[d][:, k]
                 index = index * size + p.detach().clamp(0, size - 1).nan_to_num(0.0).to(whole)
