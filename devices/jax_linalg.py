@@ -364,9 +364,13 @@ def _pinv(a: Any, atol: Any, rtol: Any, symmetric: bool) -> Any:
         u = u * jnp.where(values < 0, -1, 1)[..., None, :].astype(u.dtype)
     else:
         u, s, vh = svd(a)
+    return _mm(_h(vh) * _inverse(s, atol, rtol).astype(a.dtype)[..., None, :], _h(u))
+
+
+def _inverse(s: Any, atol: Any, rtol: Any) -> Any:
+    """One over the singular values, 0 for those up to max(atol, rtol * the largest)."""
     kept = s > jnp.maximum(atol, rtol * jnp.max(s, -1, initial=0))[..., None]
-    inverse = jnp.where(kept, 1 / jnp.where(kept, s, 1), 0).astype(a.dtype)
-    return _mm(_h(vh) * inverse[..., None, :], _h(u))
+    return jnp.where(kept, 1 / jnp.where(kept, s, 1), 0)
 
 
 @_pinv.defjvp
@@ -385,6 +389,26 @@ def _(symmetric: bool, primals: Any, tangents: Any) -> Any:
 def pinv(a: Any, atol: Any, rtol: Any, *, symmetric: bool) -> Any:
     """The pseudoinverse, singular values up to max(atol, rtol * the largest) taken for 0."""
     return _pinv(a, atol, rtol, symmetric)
+
+
+@jax.custom_jvp
+def lstsq(a: Any, b: Any, rtol: Any) -> Any:
+    """The x of least norm that makes a x nearest to b, singular values up to rtol * the largest taken for 0; without the
+    pseudoinverse, which is as large as ``a``."""
+    u, s, vh = svd(a)
+    return _mm(_h(vh), _inverse(s, 0, rtol).astype(a.dtype)[..., None] * _mm(_h(u), b))
+
+
+@lstsq.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    """Of the pseudoinverse times b, for constant rank."""
+    a, b, rtol = primals
+    da, db, _ = tangents
+    p = _pinv(a, 0, rtol, False)
+    x, ph, dah = _mm(p, b), _h(p), _h(da)
+    dx = _mm(p, db - _mm(da, x)) + _mm(p, ph, _mm(dah, b - _mm(a, x)))
+    turned = _mm(dah, _mm(ph, x))
+    return x, dx + turned - _mm(p, _mm(a, turned))
 
 
 def matrix_exp(a: Any) -> Any:

@@ -30,13 +30,14 @@ enabled = [is_on("LAZYXLA_NUMPY")]
 BUDGET = 0.25  # seconds of a program's runs after which it is compiled
 CHEAP = 30e-6  # seconds of a run that takes no longer than to start an executable: it is never compiled
 ALWAYS = 0.1  # seconds that a run may take of what is never compiled, since XLA's result could differ
+OFTEN = 0.02  # the same, of arrays that were given: they may come again, where what is drawn or filled is made once
 AT_ONCE = 1e-3  # seconds that a run on computed values may take
 SMALL = 1 << 16  # bytes of values that may come from an accelerator
 FEW_OPS = 24  # of an answer
 PRODUCTS = 4e6  # that it may sum: NumPy's matrix products take no longer than XLA's
 _AS_IT_IS = nullcontext()
 _CALL = 2e-6  # seconds of an op, and of each of its elements by the kind of op
-_PLAIN, _SMOOTH, _BITS, _BITS_CALL = 1e-9, 10e-9, 80e-9, 300e-6
+_PLAIN, _SMOOTH, _SLOW, _BITS, _BITS_CALL = 1e-9, 10e-9, 40e-9, 80e-9, 300e-6
 
 _MOVES = {
     ops.reshape, ops.transpose, ops.broadcast_in_dim, ops.slice_, ops.dynamic_slice, ops.dynamic_update_slice, ops.pad,
@@ -70,7 +71,10 @@ def _cost(n: Node) -> tuple[float, bool] | None:
         return _BITS_CALL + _BITS * size, False
     if op is ops.exponential_minus_one and kind == "c":  # NumPy's loses infinite parts
         return None
-    return (_CALL + _SMOOTH * size, False) if op in _FUNCTIONS else None
+    if op is ops.gcd:
+        return _CALL + _SLOW * size, True
+    each = _SLOW if op is ops.erf_inv else _SMOOTH
+    return (_CALL + each * size, False) if op in _FUNCTIONS else None
 
 
 _BY_NUMPY = {
@@ -128,6 +132,7 @@ class ByNumpy:
     ) -> None:  # fmt: skip
         self.roots, self.given, self.seconds = list(roots), list(given), seconds
         self.for_good, self.reads, self.budget, self.waits = for_good, reads, budget, waits
+        self.most = OFTEN if any(_bytes(order[i]) > SMALL for i in given) else ALWAYS
         self.spent, self.size = 0.0, len(order)
         self.device = order[roots[0]].sig.aval.device
         known, spread = set(given), _spread_by_numpy(order, roots)
@@ -157,7 +162,7 @@ class ByNumpy:
     def fits(self, on_host: bool) -> bool:
         """Whether it is to be run now, and not compiled."""
         if on_host and self.for_good:
-            return self.seconds <= ALWAYS
+            return self.seconds <= self.most
         return (on_host or self.reads) and self.spent + self.seconds <= (self.budget or BUDGET)
 
     def cost_analysis(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from .table import all_spread, batching
     ops.asin, ops.acos, ops.atan, ops.sinh, ops.cosh, ops.tanh, ops.asinh, ops.acosh, ops.atanh, ops.erf, ops.erfc,
     ops.erf_inv, ops.lgamma, ops.digamma, ops.polygamma, ops.logical_not, ops.bit_and, ops.bit_or, ops.bit_xor,
     ops.shift_left, ops.shift_right_arithmetic, ops.shift_right_logical, ops.compare, ops.select, ops.is_finite,
-    ops.convert, ops.bitcast_convert, ops.real, ops.imag, ops.conj, ops.complex_, ops.copy,
+    ops.convert, ops.bitcast_convert, ops.real, ops.imag, ops.conj, ops.complex_, ops.copy, ops.gcd,
 )  # fmt: skip
 def _elementwise(op: Any, size: int, xs: Any, varies: Any, **attributes: Any) -> Any:
     return op(*all_spread(size, xs, varies), **attributes)

@@ -28,6 +28,7 @@ def half_ties(x: Any, other: Any, direction: str, dtype_of: Any) -> Any:
 not_differentiable(
     ops.floor, ops.ceil, ops.round_nearest_even, ops.logical_not, ops.bit_and, ops.bit_or, ops.bit_xor, ops.shift_left,
     ops.shift_right_arithmetic, ops.shift_right_logical, ops.compare, ops.is_finite, ops.bitcast_convert,
+    ops.gcd,
 )  # fmt: skip
 
 # --- arithmetic ---

@@ -112,16 +112,22 @@ def _running(name: str, direction: str, worst: Any) -> None:
             return VALUES_INDICES[name](ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
         x = input.detach()
         x = convert(x, dtypes.uint8) if x.dtype is dtypes.bool_ else x
-        places = line(Aval(tuple(x.shape), dtypes.int64, x.device), d)
 
         def later_wins(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            (x, i), (y, j) = a, b
+            (x,), (y,) = a, b
             better = ops.compare(y, x, direction=direction)
             if x.dtype.is_floating_point:
                 better = ops.bit_or(ops.bit_and(better, ops.logical_not(isnan(x))), isnan(y))
-            return ops.select(better, y, x), ops.select(better, j, i)
+            return (ops.select(better, y, x),)
 
-        values, found = _accumulated((x, places), d, (worst(x.dtype.numpy), 0), later_wins)
+        (values,) = _accumulated((x,), d, (worst(x.dtype.numpy),), later_wins)
+        # an extreme lies where it is an element's own value, up to the next such place
+        own = ops.compare(x, values, direction="EQ")
+        own = ops.bit_or(own, isnan(x)) if x.dtype.is_floating_point else own
+        places = line(Aval(tuple(x.shape), dtypes.int32, x.device), d)
+        places = ops.select(own, places, full_like_type(places, 0))
+        (found,) = _accumulated((places,), d, (0,), lambda a, b: (ops.maximum(a[0], b[0]),))
+        found = convert(found, dtypes.int64)
         if input._edge is not None:
             values = gather(input, d, found)
         return VALUES_INDICES[name](convert(values, input.dtype), found)

@@ -114,23 +114,41 @@ def _median(name: str, skip_nan: bool) -> None:
     both(f)
 
 
+def _middle_number(x: Tensor, d: int) -> Tensor:
+    """Where the lower median of what is not NaN lies; 0 where all is.
+
+    The NaN are taken for so many infinities of both signs that it is the middle of all: then one element of known rank is
+    wanted, which need not be found by sorting.
+    """
+    n, bad = x.shape[d], isnan(x)
+    gaps = convert(bad, dtypes.int32)
+    real = ops.negate(gaps.sum(d, True, dtype=dtypes.int32)) + n
+    none = ops.compare(real, full_like_type(real, 0), direction="EQ")
+    before = (n - 1) // 2 - (ops.maximum(real, full_like_type(real, 1)) - 1) // 2
+    first = ops.cumsum(gaps, axis=d, reverse=False) <= before
+    filled = ops.select(bad, ops.select(first, full_like_type(x, -math.inf), full_like_type(x, math.inf)), x)
+    value, at = (box(v, d, (n - 1) // 2, (n - 1) // 2 + 1) for v in sort(filled, d))
+    # of an infinity, where it is the input's own
+    own = argmax(convert(x == value, dtypes.uint8), d, True)
+    at = ops.select(isnan(take_along_dim(x, at, d)), own, at)
+    return ops.select(none, full_like_type(at, 0), at)
+
+
 def _nothing(x: Tensor) -> Tensor:
     return from_host(np.zeros((), x.dtype.numpy), x.device)
 
 
 def _middle(x: Tensor, d: int, keepdim: bool, skip_nan: bool) -> list[Tensor]:
     n = x.shape[d]
-    values, order = sort(x, d)
     if not x.dtype.is_floating_point:
-        picked = [box(v, d, (n - 1) // 2, (n - 1) // 2 + 1) for v in (values, order)]
+        picked = [box(v, d, (n - 1) // 2, (n - 1) // 2 + 1) for v in sort(x, d)]
     elif skip_nan:
-        real = convert(ops.logical_not(isnan(x.detach())), dtypes.int64).sum(d, True)
-        at = ops.maximum((real - 1) // 2, full_like_type(real, 0))
-        picked = [take_along_dim(v, at, d) for v in (values, order)]
+        at = _middle_number(x.detach(), d)
+        picked = [take_along_dim(x, at, d), at]
     else:
         bad = isnan(x.detach())
         first = argmax(convert(bad, dtypes.uint8), d, True)
-        middle = box(order, d, (n - 1) // 2, (n - 1) // 2 + 1)
+        middle = box(sort(x, d)[1], d, (n - 1) // 2, (n - 1) // 2 + 1)
         at = ops.select(any(bad, d, True), first, middle)
         picked = [take_along_dim(x, at, d), at]
     return [v if keepdim else _dropped(v, d) for v in picked]

@@ -45,6 +45,20 @@ divide = define("divide", like("ifc"), _divide, "x / y; integers towards zero, a
 remainder = define("remainder", like("if"), np.fmod, "The remainder with the sign of x.")
 
 
+def _gcd(x: Any, y: Any) -> Any:
+    """NumPy's, but of the widest negative number, which has no positive one, what Euclid's steps give, as in PyTorch."""
+    least = np.iinfo(x.dtype).min
+    if x.dtype.kind == "u" or not (np.any(x == least) or np.any(y == least)):
+        return np.gcd(x, y)
+    x, y = np.abs(x), np.abs(y)
+    while np.any(y):
+        x, y = np.where(y == 0, x, y), np.where(y == 0, 0, np.fmod(x, np.where(y == 0, 1, y))).astype(x.dtype)
+    return x
+
+
+gcd = define("gcd", like("i"), _gcd, "The greatest common divisor.")
+
+
 def _power(x: Any, y: Any) -> Any:
     if x.dtype.kind not in "iu":
         return np.power(x, y)

@@ -86,7 +86,7 @@ def _remainder(b: Builder, sig: Signature, x: Value, y: Value) -> Value:
         for direction, exponent in (("GE", USUAL), ("LE", -USUAL)):
             hard = truth("or", hard, b.compare(direction, long_y, b.full(2.0**exponent, aval), aval))
     hard = truth("and", truth("and", hard, is_number), truth("is_finite", y))
-    return _unless(b, hard, r, x, y, aval)
+    return _unless(b, hard, r, x, y, aval, lambda x, y: op("remainder", x, y))
 
 
 def _steps32(b: Builder, x: Value, y: Value, aval: Aval) -> Value:
@@ -135,24 +135,94 @@ def _signed(b: Builder, x: Value, r: Value, aval: Aval) -> Value:
     return b.op("stablehlo.bitcast_convert", [op("or", bits[1], sign)], aval)
 
 
-def _unless(b: Builder, hard: Value, r: Value, x: Value, y: Value, aval: Aval) -> Value:
-    """r, or the remainder that XLA computes if it is hard anywhere: a loop of no trip or one, for of an ``if`` XLA computes
-    both sides."""
+def _unless(b: Builder, hard: Value, r: Value, x: Value, y: Value, aval: Aval, other: Any) -> Value:
+    """r, or what is ``other`` of x and y if it is hard anywhere: a loop of no trip or one, for of an ``if`` XLA computes both
+    sides."""
     one = aval.with_shape(()).with_dtype(dtypes.bool_)
-    some = b.region_op(
-        "stablehlo.reduce", [hard, b.full(False, one)], [one], [b.type(one)] * 2,
+    some = _any(b, hard, aval)
+    return _repeated(
+        b, [some, r, x, y], [one, aval, aval, aval], lambda go, *_: go,
+        lambda go, r, x, y: [b.full(False, one), other(x, y), x, y],
+    )[1]  # fmt: skip
+
+
+# --- the greatest common divisor ---
+
+EXACT = {dtypes.float32: 23, dtypes.float64: 52}  # bits of whole numbers whose multiples up to one another they hold
+
+
+@rule(ops.gcd)
+def _gcd(b: Builder, sig: Signature, x: Value, y: Value) -> Value:
+    """By Euclid's steps. On the CPU in floats, which are divided several at once, as whole numbers are not: in float32, or,
+    where a number is too long for that (a choice that is made while the program runs), in float64."""
+    aval = sig.aval
+    if aval.dtype.is_signed:
+        x, y = (b.op("stablehlo.abs", [v], aval) for v in (x, y))
+    if b.platform != "cpu":
+        return _euclid(b, x, y, aval, lambda x, y: y)[0]
+    op, width = _of(b, aval), 8 * aval.dtype.itemsize - aval.dtype.is_signed
+    found = _euclid_of_floats(b, x, y, aval, dtypes.float32, width)
+    if width <= EXACT[dtypes.float32] and not aval.dtype.is_signed:
+        return found
+
+    def above(bits: int, x: Value, y: Value) -> Value:
+        """0 unless there is more than so many bits; the widest negative number, which has no positive one, has them all."""
+        return op("shift_right_logical", op("or", x, y), b.full(bits, aval))
+
+    def longer(x: Value, y: Value) -> Value:
+        bits = min(width, EXACT[dtypes.float64])
+        x, y = _euclid(b, x, y, aval, lambda x, y: op(
+            "select", b.compare("EQ", y, b.full(0, aval), aval), y, above(bits, x, y)
+        ))  # fmt: skip
+        found = _euclid_of_floats(b, x, y, aval, dtypes.float64, width)
+        return op("select", b.compare("EQ", y, b.full(0, aval), aval), x, found)
+
+    hard = b.compare("NE", above(min(width, EXACT[dtypes.float32]), x, y), b.full(0, aval), aval)
+    return _unless(b, hard, found, x, y, aval, longer)
+
+
+def _euclid(b: Builder, x: Value, y: Value, aval: Aval, left: Any) -> list[Value]:
+    """(x, y) to (y, rest) where y is not 0, as long as ``left`` is not 0 somewhere."""
+    op, none = _of(b, aval), lambda: b.full(0, aval)
+
+    def body(x: Value, y: Value) -> list[Value]:
+        done = b.compare("EQ", y, none(), aval)
+        rest = op("remainder", x, op("select", done, b.full(1, aval), y))
+        return [op("select", done, x, y), op("select", done, none(), rest)]
+
+    return _repeated(b, [x, y], [aval, aval], lambda x, y: _any(b, b.compare("NE", left(x, y), none(), aval), aval), body)
+
+
+def _euclid_of_floats(b: Builder, x: Value, y: Value, aval: Aval, dtype: Any, bits: int) -> Value:
+    """As many steps to (y, the distance of x from y's nearest multiple) as numbers of these bits can need, in one pass over
+    memory; what is done goes to and fro between x and y, which is less than to choose."""
+    wide = aval.with_dtype(dtype)
+    op, bits = _of(b, wide), min(bits, EXACT[dtype])
+    x, y = (b.op("stablehlo.convert", [v], wide) for v in (x, y))
+    for _ in range(math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2):  # the longest way is that of Pell's numbers
+        times = op("round_nearest_even", op("divide", x, y))
+        times = op("select", b.compare("EQ", y, b.full(0, wide), wide), b.full(0, wide), times)
+        x, y = y, op("abs", op("subtract", x, op("multiply", times, y)))
+    return b.op("stablehlo.convert", [op("maximum", x, y)], aval)
+
+
+def _any(b: Builder, where: Value, aval: Aval) -> Value:
+    one = aval.with_shape(()).with_dtype(dtypes.bool_)
+    return b.region_op(
+        "stablehlo.reduce", [where, b.full(False, one)], [one], [b.type(one)] * 2,
         lambda p, q: [b.op("stablehlo.or", [p, q], one)], dimensions=b.ints(list(range(aval.ndim))),
     )[0]  # fmt: skip
-    types = [b.type(a) for a in (one, aval, aval, aval)]
-    made = ir.Operation.create("stablehlo.while", types, [some, r, x, y], regions=2, loc=b.location)
-    bodies: list[Any] = [
-        lambda go, *_: [go], lambda go, r, x, y: [b.full(False, one), b.op("stablehlo.remainder", [x, y], aval), x, y],
-    ]  # fmt: skip
-    for region, body in zip(made.regions, bodies):
+
+
+def _repeated(b: Builder, state: list[Value], avals: list[Aval], test: Any, body: Any) -> list[Value]:
+    """What the body makes of the state, as long as the test holds."""
+    types = [b.type(a) for a in avals]
+    made = ir.Operation.create("stablehlo.while", types, state, regions=2, loc=b.location)
+    for region, inside in zip(made.regions, (lambda *v: [test(*v)], body)):
         block = region.blocks.append(*types, arg_locs=[b.location] * len(types))
         with ir.InsertionPoint(block):
-            ir.Operation.create("stablehlo.return", [], body(*block.arguments), loc=b.location)
-    return made.results[1]
+            ir.Operation.create("stablehlo.return", [], inside(*block.arguments), loc=b.location)
+    return list(made.results)
 
 
 def _of(b: Builder, aval: Aval) -> Any:

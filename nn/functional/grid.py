@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import lazy as lx
-from ...lazy import Tensor
+from ...lazy import Tensor, ops
 from ...lazy.functions.spaced import evenly
 from ._common import constant, error, reshaped
 
@@ -104,6 +106,9 @@ def grid_sample(
     return image.mean(taps, [lx.stack([1 - (p - f), p - f], 1) for p, f in zip(places, floors)])
 
 
+FEW = 4  # combinations of neighbours that are read one by one; of more the program would be long
+
+
 class _Image:
     """What is read: x [N, C, *S], and what lies outside of it."""
 
@@ -130,6 +135,8 @@ class _Image:
         """
         batch, channels = self.x.shape[:2]
         n, points = len(taps), tuple(taps[0].shape[2:])
+        if math.prod(t.shape[1] for t in taps) <= FEW:
+            return self._one_by_one(taps, weights)
 
         def apart(t: Tensor, d: int) -> Tensor:  # [N, T, 1, P], with as many ones as there are other dims
             return t.reshape(batch, *[t.shape[1] if e == d else 1 for e in range(n)], -1)
@@ -160,6 +167,34 @@ class _Image:
                 weight = apart(w, d) if weight is None else weight * apart(w, d)
             found = found * weight.reshape(batch, -1, index.shape[-1], 1)
         return found.sum(1).transpose(1, 2).reshape(batch, channels, *points)
+
+
+    def _one_by_one(self, taps: list[Tensor], weights: list[Tensor] | None) -> Tensor:
+        """The same, a combination after another: one pass over memory, where all at once are written and read again."""
+        batch, channels = self.x.shape[:2]
+        points = tuple(taps[0].shape[2:])
+        rows = self.rows.flatten(0, 1)
+        whole = lx.int32 if rows.shape[0] < 2**31 else lx.int64
+        first = lx.arange(batch, dtype=whole, device=rows.device).reshape(batch, *[1] * len(points))
+        out: Any = None
+        for choice in itertools.product(*[range(t.shape[1]) for t in taps]):
+            index: Any = first
+            seen: Any = None
+            weight: Any = None
+            for d, (k, size) in enumerate(zip(choice, self.sizes)):
+                p = taps[d][:, k]
+                index = index * size + p.detach().clamp(0, size - 1).nan_to_num(0.0).to(whole)
+                within = (p >= 0) & (p <= size - 1)
+                seen = within if seen is None else seen & within
+                if weights is not None:
+                    weight = weights[d][:, k] if weight is None else weight * weights[d][:, k]
+            found = ops.gather(
+                rows, index.reshape(-1, 1), offset_dims=(1,), collapsed=(0,), index_map=(0,), sizes=(1, channels)
+            )
+            found = lx.where(seen.reshape(-1, 1), found, 0.0)
+            found = found if weight is None else found * weight.reshape(-1, 1)
+            out = found if out is None else out + found
+        return out.reshape(batch, -1, channels).transpose(1, 2).reshape(batch, channels, *points)
 
 
 def _reflected(place: Tensor, low: float, high: float) -> Tensor:

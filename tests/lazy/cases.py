@@ -192,6 +192,7 @@ CASES: dict[Op, Case] = {
     ], 8.0),
     ops.remainder: Case("if", [row(exactly(7, 5, 9, 1), exactly(2, 3, 4, 5), smooth=False), row(numbers(5, low=4.1, high=4.9), numbers(5, low=3, high=4))], 8.0),
     ops.power: Case("fc", [row(numbers(3, 4, low=0.3), numbers(3, 4, seed=2)), row(exactly(0, 0, 2, 1), exactly(0, 2, 0, 3), name="zeros", smooth=False)], 20.0),
+    ops.gcd: Case("i", [row(exactly(12, 7, 0, 5, 0, 96), exactly(18, 5, 4, 0, 0, 36)), row(exactly(2**63 - 1, -(2**63), -8, 2**62), exactly(2**61 - 2, 6, 12, -(2**40)), name="wide")]),
     ops.maximum: Case("bif", [*binary("").rows, TIES, NANS]), ops.minimum: Case("bif", [*binary("").rows, TIES, NANS]),
     ops.atan2: Case("f", [*binary("").rows, row(exactly(0.0, -0.0, 1, -1), exactly(-1, -1, 0, 0), name="axes", smooth=False)], 8.0),
     ops.floor: unary("f"), ops.ceil: unary("f"),

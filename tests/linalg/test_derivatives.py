@@ -75,6 +75,8 @@ FUNCTIONS = {
     "pinv_hermitian": (lambda x: LA.pinv(hermitian(x), hermitian=True), (3, 3)),
     "pinv_low_rank": (lambda x, y: LA.pinv(x @ y, rtol=1e-8), (4, 2), (2, 3)),
     "lstsq": (lambda a, b: LA.lstsq(a, b, driver="gels")[:2], TALL, (4, 2)),
+    "lstsq_wide": (lambda a, b: LA.lstsq(a, b).solution, WIDE, (3, 2)),
+    "lstsq_low_rank": (lambda x, y, b: LA.lstsq(x @ y, b, rcond=1e-8).solution, (4, 2), (2, 3), (4, 2)),
     "matrix_exp": (LA.matrix_exp, SQUARE), "matrix_power": (lambda x: LA.matrix_power(x, -3), SQUARE),
     "cond": (LA.cond, SQUARE), "nuclear": (lambda x: LA.matrix_norm(x, "nuc"), TALL),
     "frobenius": (LA.matrix_norm, TALL), "vector_norm": (lambda x: LA.vector_norm(x, 3.5, dim=0), TALL),

@@ -176,6 +176,21 @@ def test_long_running_products_and_extremes(n):
         assert (at <= np.arange(n)).all()
 
 
+@pytest.mark.parametrize(("shape", "dim"), [((1 << 14,), 0), ((3, 5500), 1), ((5501, 3), 0)], ids=str)
+def test_running_sums_of_many_numbers_by_pairs(shape, dim):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    t = lx.tensor(x, requires_grad=True)
+    y = t.cumsum(dim)
+    assert "reduce_window" not in text_of(y)
+    np.testing.assert_allclose(y.detach().numpy(), np.cumsum(x.astype(np.float64), dim), rtol=1e-4, atol=1e-4)
+    (y * lx.tensor(x)).sum().backward()
+    np.testing.assert_allclose(t.grad.numpy(), np.flip(np.cumsum(np.flip(x, dim), dim), dim), rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(lx.tensor(x > 0).cumsum(dim).numpy(), np.cumsum(x > 0, dim))
+    x[(2,) * x.ndim] = np.inf
+    found = lx.tensor(x).cumsum(dim).numpy()
+    np.testing.assert_array_equal(np.isinf(found), np.isinf(np.cumsum(x, dim)))
+
+
 def of_remainders(dtype: type, near: bool) -> tuple[np.ndarray, np.ndarray]:
     """Operands whose results are no denormal numbers: of all sizes or of near ones, multiples and their neighbours."""
     rng, info = np.random.default_rng(5), np.finfo(dtype)
@@ -222,6 +237,24 @@ def test_remainders_of_bfloat16_and_by_numbers():
     assert_same(x // 0.1, np.floor_divide(x.numpy(), np.float32(0.1)))
 
 
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8, np.uint8], ids=str)
+def test_the_greatest_common_divisor_by_floats_is_exact(dtype, long):
+    rng, most = np.random.default_rng(0), np.iinfo(dtype).max if long else min(1000, np.iinfo(dtype).max)
+    x, y = (rng.integers(-most if dtype is not np.uint8 else 0, most, 3000, dtype) for _ in (0, 1))
+    y[:2000] >>= rng.integers(0, np.iinfo(dtype).bits - 2, 2000).astype(dtype)
+    pell, fibonacci = [0, 1], [0, 1]  # which take the most steps
+    while fibonacci[-1] + fibonacci[-2] <= most:
+        fibonacci.append(fibonacci[-1] + fibonacci[-2])
+    while 2 * pell[-1] + pell[-2] <= most:
+        pell.append(2 * pell[-1] + pell[-2])
+    a, b = (np.array([*pell, *fibonacci], dtype)[i] for i in np.indices((len(pell) + len(fibonacci),) * 2).reshape(2, -1))
+    x, y = np.concatenate([x, a]), np.concatenate([y, b])
+    found = lx.gcd(lx.tensor(x), lx.tensor(y))
+    assert "stablehlo.round_nearest_even" in text_of(found)
+    np.testing.assert_array_equal(found.numpy(), np.gcd(x, y))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32, np.uint32], ids=str)
 def test_of_a_sort_of_which_one_element_is_read_only_this_is_found(dtype, monkeypatch):
     monkeypatch.setattr("lazyxla.lowering.forms.sorting.LARGE", 1)
@@ -250,3 +283,24 @@ def test_gradients_go_through_the_one_element(monkeypatch):
     x = lx.tensor(np.random.default_rng(1).permutation(80).astype(np.float32), requires_grad=True)
     (g,) = lx.autograd.grad(x.median() * 3, x)
     np.testing.assert_array_equal(g.numpy(), 3.0 * (x.detach().numpy() == 39))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16], ids=str)
+def test_the_middle_of_what_is_not_nan_is_found_without_sorting(dtype, monkeypatch):
+    monkeypatch.setattr("lazyxla.lowering.forms.sorting.LARGE", 1)
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(6, 90)) * 2).round(1).astype(dtype)
+    values[rng.random(values.shape) < 0.3] = np.nan
+    values[1] = np.nan
+    values[2, :60], values[3, 20:80], values[4, 1:] = -np.inf, np.inf, np.nan
+    x = lx.tensor(values, requires_grad=True)
+    found, places = x.nanmedian(1)
+    assert "stablehlo.sort" not in text_of(found)
+    kept = [np.sort(r[~np.isnan(r)]) for r in values]
+    expected = [r[(len(r) - 1) // 2] if len(r) else np.nan for r in kept]
+    np.testing.assert_array_equal(found.detach().numpy(), expected)
+    at = places.numpy()
+    np.testing.assert_array_equal(values[np.arange(6), at], expected)
+    assert at[1] == 0
+    found.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.arange(90) == at[:, None])

@@ -222,6 +222,14 @@ def test_large_ones_are_compiled(clean):
     assert counts() == (2, 0)
 
 
+def test_arrays_given_that_may_come_again_are_compiled_where_that_is_faster(clean):
+    x = lx.tensor(np.linspace(-0.9, 0.9, 1 << 20, dtype=np.float32))
+    lx.erfinv(x).numpy()
+    assert counts() == (1, 0)
+    (x[:9] * 0.5).numpy()
+    assert counts() == (1, 1)
+
+
 def test_what_has_taken_long_is_compiled(clean, monkeypatch):
     monkeypatch.setattr(lx.lowering.by_numpy, "BUDGET", 0.002)
     monkeypatch.setattr(lx.lowering.by_numpy, "CHEAP", 0.0)

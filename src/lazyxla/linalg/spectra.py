@@ -14,8 +14,8 @@ from ._common import adjoint, inexact, jax_op, matrix, one_batch, same_type, squ
 from .norms import matrix_norm, vector_norm
 from .systems import inv
 
-_eigh, _eig, _eigvals, _svd, _svdvals, _full_svd, _pinv = map(
-    jax_op, ("eigh", "eig", "eigvals", "svd", "svdvals", "full_svd", "pinv")
+_eigh, _eig, _eigvals, _svd, _svdvals, _full_svd, _pinv, _lstsq = map(
+    jax_op, ("eigh", "eig", "eigvals", "svd", "svdvals", "full_svd", "pinv", "lstsq")
 )
 
 
@@ -172,7 +172,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     a, b = one_batch(A, b)
     m, n = a.shape[-2:]
     cutoff = finfo(A.dtype.to_real()).eps * max(m, n) if rcond is None else rcond
-    x = pinv(a, rtol=cutoff) @ b
+    x = _lstsq(a, b, tolerances(a, None, cutoff)[1]) if a.numel() else pinv(a, rtol=cutoff) @ b
     none = empty(0, dtype=A.dtype.to_real(), device=A.device)
     residuals = ((a @ x - b).abs() ** 2).sum(-2) if m > n and driver != "gelsy" else flat(lambda *_: none, a, b)
     rank = empty(0, dtype=int64, device=A.device) if driver == "gels" else matrix_rank(a.detach(), rtol=cutoff)
