@@ -90,6 +90,19 @@ class Builder:
             ir.Operation.create("stablehlo.return", [], list(returned), loc=self.location)
         return list(made.results)
 
+    def repeat(
+        self, state: Sequence[Value], test: Callable[..., Value], body: Callable[..., Sequence[Value]]
+    ) -> list[Value]:
+        """What ``body(*state) -> state`` makes of the values, as long as ``test(*state)`` holds."""
+        types, where = [x.type for x in state], [self.location] * len(state)
+        made = ir.Operation.create("stablehlo.while", types, list(state), regions=2, loc=self.location)
+        for region, inside in zip(made.regions, (lambda *now: [test(*now)], body)):
+            block = region.blocks.append(*types, arg_locs=where)
+            with ir.InsertionPoint(block):
+                found = inside(*block.arguments)
+                ir.Operation.create("stablehlo.return", [], list(found), loc=self.location)
+        return list(made.results)
+
     def compare(self, direction: str, x: Value, y: Value, aval: Aval) -> Value:
         """Where two values of the type ``aval`` are ``EQ``, ``NE``, ``LT``, ..."""
         return self.op(

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...devices.compiler import ir
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, Node, Op, Several, Signature, leaf_signature, placeholder, result, signature
 from ..emit import Builder, Value, fill, rule
@@ -107,17 +106,10 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
     avals = list(sig.aval.elements)
     stacks = [b.full(0, a) for a in avals[len(registers) :]]
     state = [b.full(0, number), *registers, *stacks, *operands[: fixed + sources]]
-    types = [v.type for v in state]
-    made = ir.Operation.create("stablehlo.while", types, state, regions=2, loc=b.location)
-    where = [b.location] * len(types)
-    with ir.InsertionPoint(made.regions[0].blocks.append(*types, arg_locs=where)) as at:
-        counter = at.block.arguments[0]
-        test = b.compare("LT", counter, trips, number)
-        ir.Operation.create("stablehlo.return", [], [test], loc=b.location)
-    with ir.InsertionPoint(made.regions[1].blocks.append(*types, arg_locs=where)) as at:
-        counter, *rest = at.block.arguments
+
+    def body(counter: Value, *rest: Value) -> list[Value]:
         now, rest = rest[: len(registers)], rest[len(registers) :]
-        kept, given = rest[: len(stacks)], rest[len(stacks) :]
+        kept, given = list(rest[: len(stacks)]), rest[len(stacks) :]
         values: dict[Node, Value] = dict(zip(loop.fixed, given))
         left = counter
         if loop.counted:  # trips still to be made after this one
@@ -147,8 +139,9 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
             kept[k] = b.op("stablehlo.dynamic_update_slice", [kept[k], one, *start], avals[len(registers) + k])
         after = [values[r.after] for r in loop.registers]
         following = b.op("stablehlo.add", [counter, b.full(1, number)], number)
-        ir.Operation.create("stablehlo.return", [], [following, *after, *kept, *given], loc=b.location)
-    return list(made.results)[1 : 1 + len(avals)]
+        return [following, *after, *kept, *given]
+
+    return b.repeat(state, lambda counter, *_: b.compare("LT", counter, trips, number), body)[1 : 1 + len(avals)]
 
 
 def _line(b: Builder, counter: Value, first: int, step: int, aval: Aval) -> Value:

@@ -35,9 +35,6 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
         return [*first, *stacks, *([b.full(0, number)] if loop.test is not None else [])]
     same = [x for x in (*operands[: loop.first], *operands[loop.first + carried :]) if not _is_constant(x)]
     state = [b.full(0, number), *first, *stacks, *same]
-    types = [x.type for x in state]
-    made = ir.Operation.create("stablehlo.while", types, state, regions=2, loc=b.location)
-    where = [b.location] * len(types)
 
     def at_trip(arguments: Sequence[Value]) -> tuple[Any, ...]:
         """The number of the trip, that of all trips or None, and the operands that the regions know, by kind."""
@@ -56,8 +53,8 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
         most = b.full(loop.trips, number)
         return most if bound is None else b.op("stablehlo.minimum", [bound, most], number)
 
-    with ir.InsertionPoint(made.regions[0].blocks.append(*types, arg_locs=where)) as at:
-        trip, bound, now, _, rest = at_trip(at.block.arguments)
+    def goes_on(*arguments: Value) -> Value:
+        trip, bound, now, _, rest = at_trip(arguments)
         truth = number.with_dtype(dtypes.bool_)
         tests = []
         end = trips(bound)
@@ -65,10 +62,10 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
             tests.append(b.compare("LT", trip, end, number))
         if loop.test is not None:
             tests += _inside(b, loop.test, [trip, *now, *rest[loop.sliced :]])
-        goes_on = tests[0] if len(tests) == 1 else b.op("stablehlo.and", tests, truth)
-        ir.Operation.create("stablehlo.return", [], [goes_on], loc=b.location)
-    with ir.InsertionPoint(made.regions[1].blocks.append(*types, arg_locs=where)) as at:
-        trip, bound, now, kept, rest = at_trip(at.block.arguments)
+        return tests[0] if len(tests) == 1 else b.op("stablehlo.and", tests, truth)
+
+    def body(*arguments: Value) -> list[Value]:
+        trip, bound, now, kept, rest = at_trip(arguments)
         row = trip
         if loop.backwards and (loop.sliced or stacks):
             last = b.op("stablehlo.subtract", [trips(bound), b.full(1, number)], number)
@@ -77,9 +74,9 @@ def _while(b: Builder, sig: Signature, *operands: Value, loop: Loop) -> Sequence
         found = _inside(b, loop.body, [trip, *now, *rows, *rest[loop.sliced :]])
         kept = [_with_row(b, s, row, y, a) for s, y, a in zip(kept, found[carried:], loop.body.results[carried:])]
         following = b.op("stablehlo.add", [trip, b.full(1, number)], number)
-        unchanged = at.block.arguments[1 + carried + len(stacks) :]
-        ir.Operation.create("stablehlo.return", [], [following, *found[:carried], *kept, *unchanged], loc=b.location)
-    results = list(made.results)
+        return [following, *found[:carried], *kept, *arguments[1 + carried + len(stacks) :]]
+
+    results = b.repeat(state, goes_on, body)
     return results[1 : 1 + carried + len(stacks)] + (results[:1] if loop.test is not None else [])
 
 

@@ -140,10 +140,7 @@ def _unless(b: Builder, hard: Value, r: Value, x: Value, y: Value, aval: Aval, o
     sides."""
     one = aval.with_shape(()).with_dtype(dtypes.bool_)
     some = _any(b, hard, aval)
-    return _repeated(
-        b, [some, r, x, y], [one, aval, aval, aval], lambda go, *_: go,
-        lambda go, r, x, y: [b.full(False, one), other(x, y), x, y],
-    )[1]  # fmt: skip
+    return b.repeat([some, r, x, y], lambda go, *_: go, lambda go, r, x, y: [b.full(False, one), other(x, y), x, y])[1]
 
 
 # --- the greatest common divisor ---
@@ -190,7 +187,7 @@ def _euclid(b: Builder, x: Value, y: Value, aval: Aval, left: Any) -> list[Value
         rest = op("remainder", x, op("select", done, b.full(1, aval), y))
         return [op("select", done, x, y), op("select", done, none(), rest)]
 
-    return _repeated(b, [x, y], [aval, aval], lambda x, y: _any(b, b.compare("NE", left(x, y), none(), aval), aval), body)
+    return b.repeat([x, y], lambda x, y: _any(b, b.compare("NE", left(x, y), none(), aval), aval), body)
 
 
 def _euclid_of_floats(b: Builder, x: Value, y: Value, aval: Aval, dtype: Any, bits: int) -> Value:
@@ -212,17 +209,6 @@ def _any(b: Builder, where: Value, aval: Aval) -> Value:
         "stablehlo.reduce", [where, b.full(False, one)], [one], [b.type(one)] * 2,
         lambda p, q: [b.op("stablehlo.or", [p, q], one)], dimensions=b.ints(list(range(aval.ndim))),
     )[0]  # fmt: skip
-
-
-def _repeated(b: Builder, state: list[Value], avals: list[Aval], test: Any, body: Any) -> list[Value]:
-    """What the body makes of the state, as long as the test holds."""
-    types = [b.type(a) for a in avals]
-    made = ir.Operation.create("stablehlo.while", types, state, regions=2, loc=b.location)
-    for region, inside in zip(made.regions, (lambda *v: [test(*v)], body)):
-        block = region.blocks.append(*types, arg_locs=[b.location] * len(types))
-        with ir.InsertionPoint(block):
-            ir.Operation.create("stablehlo.return", [], inside(*block.arguments), loc=b.location)
-    return list(made.results)
 
 
 def _of(b: Builder, aval: Aval) -> Any:

@@ -165,26 +165,32 @@ def _reduce_window(b: Builder, sig: Signature, x: Value, *, window: Any, strides
 
 @rule(ops.cumsum)
 def _cumsum(b: Builder, sig: Signature, x: Value, *, axis: int, reverse: bool) -> Value:
-    n, rank = sig.aval.shape[axis], sig.aval.ndim
     if sig.aval.size == 0:
         return x
     if b.platform == "cpu" and sig.aval.size >= MANY:
         x, given = widened(b, x, sig.aval)
         turn = (lambda v: b.op("stablehlo.reverse", [v], given, dimensions=b.ints([axis]))) if reverse else (lambda v: v)
         return narrowed(b, turn(_halved(b, turn(x), given, axis)), given, sig.aval)
+    return _windows_before(b, x, sig.aval, axis, reverse)
+
+
+def _windows_before(b: Builder, x: Value, aval: Aval, axis: int, reverse: bool = False) -> Value:
+    """Running sums, each of a window of its own."""
+    n, rank = aval.shape[axis], aval.ndim
     window = [n if i == axis else 1 for i in range(rank)]
     padding = [((0, n - 1) if reverse else (n - 1, 0)) if i == axis else (0, 0) for i in range(rank)]
-    return _window_sum(b, x, sig.aval, sig.aval, window, [1] * rank, padding)
+    return _window_sum(b, x, aval, aval, window, [1] * rank, padding)
 
 
-MANY = 1 << 14  # elements, from which on the number of operations counts: XLA adds a window up in some twelve passes
+MANY = 1 << 17  # elements, from which on the number of operations counts: XLA adds windows up in some twelve passes
+FEW = 1 << 14  # elements, of which those passes take no longer than compiling anything else
 
 
 def _halved(b: Builder, x: Value, aval: Aval, axis: int) -> Value:
     """Running sums in two additions an element: of pairs of neighbours first, then what lies between two of their results."""
     n = aval.shape[axis]
-    if n < 2:
-        return x
+    if aval.size <= FEW or n == 1:
+        return x if n == 1 else _windows_before(b, x, aval, axis)
 
     def sized(count: int) -> Aval:
         return aval.with_shape((*aval.shape[:axis], count, *aval.shape[axis + 1 :]))

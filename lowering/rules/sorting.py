@@ -200,24 +200,19 @@ def _pick(
 
     def bisected(bits: int, below: Any, rank: Value, goes_on: Value) -> Value:
         """The largest number of so many bits that no more than ``rank`` elements are below."""
-        types = [b.type(a) for a in (scalar, truths, one, numbers, one)]
-        first = [b.full(bits - 1, scalar), goes_on, b.full(0, one), key, rank]
-        made = ir.Operation.create("stablehlo.while", types, first, regions=2, loc=b.location)
-        blocks = [r.blocks.append(*types, arg_locs=[b.location] * len(types)) for r in made.regions]
-        with ir.InsertionPoint(blocks[0]):
-            bit, go, *_ = blocks[0].arguments
-            more = b.op("stablehlo.and", [b.compare("GE", bit, b.full(0, scalar), scalar), go], truths)
-            ir.Operation.create("stablehlo.return", [], [more], loc=b.location)
-        with ir.InsertionPoint(blocks[1]):
-            bit, go, found, keys, ranks = blocks[1].arguments
+
+        def more(bit: Value, go: Value, *_: Value) -> Value:
+            return b.op("stablehlo.and", [b.compare("GE", bit, b.full(0, scalar), scalar), go], truths)
+
+        def next_bit(bit: Value, go: Value, found: Value, keys: Value, ranks: Value) -> list[Value]:
             mark = b.op("stablehlo.shift_left", [b.full(1, scalar), bit], scalar)
             mark = b.op("stablehlo.broadcast_in_dim", [mark], one, broadcast_dimensions=b.ints([]))
             further = b.op("stablehlo.or", [found, mark], one)
             fits = b.compare("LE", how_many(below(keys, further)), ranks, one)
             found = b.op("stablehlo.select", [fits, further, found], one)
-            bit = b.op("stablehlo.subtract", [bit, b.full(1, scalar)], scalar)
-            ir.Operation.create("stablehlo.return", [], [bit, go, found, keys, ranks], loc=b.location)
-        return made.results[2]
+            return [b.op("stablehlo.subtract", [bit, b.full(1, scalar)], scalar), go, found, keys, ranks]
+
+        return b.repeat([b.full(bits - 1, scalar), goes_on, b.full(0, one), key, rank], more, next_bit)[2]
 
     def signed(v: Value) -> Value:
         return b.op("stablehlo.xor", [v, b.full(least, one)], one)

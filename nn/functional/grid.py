@@ -168,7 +168,6 @@ class _Image:
             found = found * weight.reshape(batch, -1, index.shape[-1], 1)
         return found.sum(1).transpose(1, 2).reshape(batch, channels, *points)
 
-
     def _one_by_one(self, taps: list[Tensor], weights: list[Tensor] | None) -> Tensor:
         """The same, a combination after another: one pass over memory, where all at once are written and read again."""
         batch, channels = self.x.shape[:2]

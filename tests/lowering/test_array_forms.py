@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lazyxla as lx
+from lazyxla.lowering.rules import reduction
 from tests.lowering.test_forms import text_of
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -176,12 +177,16 @@ def test_long_running_products_and_extremes(n):
         assert (at <= np.arange(n)).all()
 
 
-@pytest.mark.parametrize(("shape", "dim"), [((1 << 14,), 0), ((3, 5500), 1), ((5501, 3), 0)], ids=str)
-def test_running_sums_of_many_numbers_by_pairs(shape, dim):
+@pytest.mark.parametrize("least", [1, 300])
+@pytest.mark.parametrize(("shape", "dim"), [((1 << 10,), 0), ((3, 550), 1), ((551, 3), 0)], ids=str)
+def test_running_sums_of_many_numbers_by_pairs(shape, dim, least, monkeypatch):
+    monkeypatch.setattr(reduction, "MANY", 1000)
+    monkeypatch.setattr(reduction, "FEW", least)  # which are added up by windows after all
+    lx.lowering.clear_cache()
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     t = lx.tensor(x, requires_grad=True)
     y = t.cumsum(dim)
-    assert "reduce_window" not in text_of(y)
+    assert ("reduce_window" in text_of(y)) is (least > 1) and "concatenate" in text_of(y)
     np.testing.assert_allclose(y.detach().numpy(), np.cumsum(x.astype(np.float64), dim), rtol=1e-4, atol=1e-4)
     (y * lx.tensor(x)).sum().backward()
     np.testing.assert_allclose(t.grad.numpy(), np.flip(np.cumsum(np.flip(x, dim), dim), dim), rtol=1e-3, atol=1e-3)
