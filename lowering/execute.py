@@ -17,18 +17,17 @@ from typing import Any
 import numpy as np
 
 from .. import devices
-from ..lazy import metrics, ops, precision
-from ..lazy.graph import HostValue, Node, argument, computed_as, scalar
+from ..lazy import metrics, precision
+from ..lazy.graph import Node, argument, computed_as
 from ..lazy.record import live, sockets
 from ..lazy.replay import starts
-from . import bundles, by_numpy, cache, explain, lengths, profiling, storms
+from . import bundles, by_numpy, cache, explain, lengths, numbers, profiling, storms
 from .emit import Plan
 from .graphs import Graph, Variant, arguments_of, count, held_elsewhere
 from .passes import finished
 from .structure import structure
 
 MAX_GRAPHS = 2048
-FEW_STARTS = 4
 
 
 _graphs: OrderedDict[tuple[Any, ...], Graph] = OrderedDict()
@@ -262,7 +261,7 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
         if instead is not None:
             graph.by_numpy = instead
             return instead
-    lifted, why = _to_lift(graph, order, values, cause)
+    lifted, why = numbers.to_lift(graph, order, values, cause)
     packed: dict[Any, list[int]] = {}
     for i in graph.hosts:
         if order[i].sig.op is argument or i in lifted:
@@ -330,82 +329,6 @@ def _held() -> set[Node]:
     return {t._node for t in (ref() for ref in live) if t is not None and t._node is not None}
 
 
-def _to_lift(graph: Graph, order: list[Node], values: dict[int, bytes], cause: str) -> tuple[frozenset[int], str]:
-    """Which numbers become arguments, and why."""
-    if cause == "repeats":
-        return frozenset(graph.scalars), "" if not graph.variants else "a repeated piece changed"
-    if not graph.variants:
-        likely = _likely_to_vary(graph, order)
-        return (likely if cause == "optimizer.step()" else likely | _rates(graph, order)), ""
-    nearest = graph.variants[0]
-    varying = {i for i, v in nearest.baked.items() if values[i] != v}
-    if not varying:
-        return nearest.lifted, ""
-    sites = {site for _, site in _sites(order, varying)}
-    if len(_varied) > MAX_GRAPHS:
-        _varied.clear()
-    _varied.update(sites)
-    if nearest.lifted:
-        return frozenset(graph.scalars), "more numbers of the program vary; all of them are arguments now"
-    alike = {i for i, site in _sites(order, graph.scalars) if site in sites}  # of other trips of a loop of the program's
-    return nearest.lifted | varying | alike, f"{len(varying)} number(s) of the program vary and become arguments"
-
-
-_varied: set[tuple[Any, int]] = set()  # places in the user's program at which a number was seen to vary
-
-
-def _likely_to_vary(graph: Graph, order: list[Node]) -> frozenset[int]:
-    """The numbers that are arguments from the start: those at places where one varied in a known graph, and where a slice
-    of a computed value begins (``data[i : i + n]``), unless there are many, as in a loop over time."""
-    if not graph.scalars:
-        return frozenset()
-    likely = {i for i, site in _sites(order, graph.scalars) if site in _varied} if _varied else set()
-    starts = [
-        x.mark for n in order if n.sig.op is ops.dynamic_slice and n.inputs and n.inputs[0].buffer is not None
-        for x in n.inputs[1:] if x.sig.op is scalar
-    ]  # fmt: skip
-    return frozenset(likely.union(starts) if len(starts) <= FEW_STARTS else likely)
-
-
-_STEP = {ops.multiply, ops.add, ops.subtract, ops.negate, ops.divide}
-
-
-def _rates(graph: Graph, order: list[Node]) -> frozenset[int]:
-    """The numbers that are factors in what is added to a value from before, where that gives a result: rates of a step
-    that the program makes by hand (``p -= lr * p.grad``). It will change them. (Optimizers say which of theirs do.)"""
-    found: set[int] = set()
-    for i in graph.roots:
-        new = order[i]
-        if new.sig.op not in (ops.add, ops.subtract) or not new.sig.aval.dtype.is_inexact:
-            continue
-        before = [x.buffer is not None and not isinstance(x, HostValue) for x in new.inputs]
-        if before[0] == before[1]:
-            continue
-        level = [new.inputs[0 if before[1] else 1]]
-        for _ in range(3):
-            factors = [x for n in level if n.sig.op is ops.multiply for x in n.inputs]
-            found.update(y.mark for x in factors for y in (x, *x.inputs) if y.sig.op is scalar and x.sig.op in _SPREAD)
-            level = [x for n in level if n.sig.op in _STEP for x in n.inputs if x.buffer is None]
-    return frozenset(i for i in found if abs(order[i].value.item()) not in (0, 0.5, 1, 2))  # type: ignore[attr-defined]
-
-
-_SPREAD = {ops.broadcast_in_dim, scalar}
-
-
-def _sites(order: list[Node], numbers: Iterable[int]) -> list[tuple[int, tuple[Any, int]]]:
-    """Each of the numbers with the places in the user's program where it is used; what the library puts between (a
-    broadcast) has no place of its own."""
-    found = []
-    reached: dict[int, list[int]] = {i: [i] for i in numbers}  # by node without a place: the numbers it is made from
-    for n in order:  # operands come first
-        sources = reached.get(n.mark) or [i for x in n.inputs for i in reached.get(x.mark, ())]
-        if sources and n.code is not None:
-            found += [(i, (n.code, n.lasti)) for i in sources]
-        elif sources:
-            reached[n.mark] = sources
-    return found
-
-
 def _successors(graph: Graph, order: list[Node], dying: frozenset[int]) -> dict[int, int]:
     """For each dying argument, the result that may take over its buffer: one of its type, nearest in the graph."""
     candidates = {graph.leaves[k]: k for k in dying}
@@ -449,7 +372,7 @@ def clear_cache() -> None:
     """Forget every graph and executable held in memory."""
     with _lock:
         _graphs.clear()
-        _varied.clear()
+        numbers.forget()
         lengths.forget()
         storms.forget()
         cache.clear()
