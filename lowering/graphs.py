@@ -92,10 +92,11 @@ def _packed(variant: Variant, values: dict[int, np.ndarray], device: Any) -> lis
         given = [values[i] for i in places]
         last, digits, buffer = variant.sent.get(dtype, ((), None, None))
         if not (last and all(map(operator.is_, given, last))):
-            vector = np.concatenate([v.reshape(-1) for v in given])
-            if vector.tobytes() != digits:
+            vector, before = np.concatenate([v.reshape(-1) for v in given]), digits
+            digits = vector.tobytes()
+            if digits != before:
                 buffer = devices.put_small(vector, device)
-            variant.sent[dtype] = given, vector.tobytes(), buffer
+            variant.sent[dtype] = given, digits, buffer
         found.append(buffer)
     return found
 

@@ -191,9 +191,14 @@ class ModuleState:
             found = now.get(n)
             if found is not v and (type(found) is not type(v) or found != v):
                 return f"{name}.{n} is {found!r} now, was {v!r}"
+        return self.deep_change()
+
+    def deep_change(self) -> str:
+        """The same of what its attributes hold."""
+        now = vars(self.module)
         for n, v in self.deep:
             if frozen(now.get(n), self.names) != v:
-                return f"{name}.{n} holds other values now"
+                return f"{type(self.module).__name__}.{n} holds other values now"
         return ""
 
 
@@ -216,8 +221,10 @@ class Modules:
             and [m.training for m in self.all] == self.training
             and all(map(operator.is_, [m.__dict__.get(n) for m, n in self.plain], self.values))
         )
-        states = self.deep if as_they_were else self.states  # a plain attribute may be another object of the same value
-        return next((change for state in states if (change := state.change())), "")
+        if as_they_were:
+            return next((change for state in self.deep if (change := state.deep_change())), "")
+        # a plain attribute may be another object of the same value
+        return next((change for state in self.states if (change := state.change())), "")
 
 
 def members_of(*modules: Any) -> list[int]:
