@@ -15,7 +15,8 @@ os.environ.setdefault(
 # Counts of compiles must not depend on what ran here before.
 os.environ["LAZYXLA_CACHE_DIR"] = "off"
 os.environ.pop("LAZYXLA_EAGER", None)
-os.environ["LAZYXLA_NUMPY"] = "0"  # what XLA is told of an op is tested, however small the test
+# What XLA is told of an op is tested, however small the test; `LAZYXLA_NUMPY=1 pytest` leaves small ones to NumPy.
+os.environ.setdefault("LAZYXLA_NUMPY", "0")
 
 import numpy as np
 import pytest
