@@ -234,8 +234,26 @@ def _options(device: Any, options: Mapping[str, int | str] | None = None) -> Any
     found = get_compile_options(
         num_replicas=1, num_partitions=1, device_assignment=np.array([[device.id]]), backend=device.client
     )
-    found.env_option_overrides = list((options or {}).items())
+    options = options or {}
+    found.env_option_overrides = [(name, value) for name, value in options.items() if name[0] != "-"]
+    llvm = {name: str(value) for name, value in options.items() if name[0] == "-"}
+    if llvm and _LLVM_IS_KNOWN:
+        # `xla_backend_extra_options`, a map, is none of the overrides; what is appended to a message is merged into it.
+        entries = b"".join(_message(500, _message(1, k.encode()) + _message(2, v.encode())) for k, v in llvm.items())
+        found = type(found).ParseFromString(found.SerializeAsString() + _message(3, _message(3, entries)))
     return found
+
+
+_LLVM_IS_KNOWN = tuple(int(x) for x in jaxlib.__version__.split(".")[:2]) <= (0, 12)  # an unknown flag ends the process
+
+
+def _message(field: int, content: bytes) -> bytes:
+    """A field of a protocol buffer, of bytes, text or another message: tag, length and content."""
+    return _varint(field << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(n: int) -> bytes:
+    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + _varint(n >> 7)
 
 
 def bytecode(module: Any) -> bytes:
@@ -253,7 +271,8 @@ def compile_module(
     code: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]],
     options: Mapping[str, int | str] | None = None,
 ) -> Executable:  # fmt: skip
-    """Compile a module for one device; ``options`` are left out where this XLA does not know them."""
+    """Compile a module for one device; ``options``, XLA's and with a dash LLVM's, are left out where it does not know them.
+    """
     try:
         loaded = device.client.compile_and_load(code, [device], _options(device, options))
     except RuntimeFailure as e:

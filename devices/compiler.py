@@ -49,15 +49,27 @@ def target_signature(device: Device) -> str:
 _SUM_OF_MANY_DIMS = re.compile(r"applies stablehlo\.add across dimensions = \[[\d, ]*\] : \(tensor<(?:\d+x){7}")
 
 
+MANY_OPS = 256  # of a module whose compile time is felt
+
+
 def options_for(text: str, device: Device) -> dict[str, int | str]:
     """XLA's options for a module of that text.
 
     The kernels that XLA's CPU backend makes with YNNPACK end the process at a sum of products over more than six dims of
     which one factor is repeated (jaxlib 0.10.2): programs with such sums do without them.
+
+    LLVM takes most of the time that a long program compiles in, and much of that for loops over small dims that it writes
+    out turn by turn. Without, such programs compile in half to nine tenths of the time and run no slower (a step of
+    training is products of matrices, and loops over many numbers). Short ones, which compile soon, are left as they are.
     """
-    if device.platform != "cpu" or not _SUM_OF_MANY_DIMS.search(text):
-        return {}
-    return {"xla_cpu_experimental_ynn_fusion_type": ""}
+    options: dict[str, int | str] = {}
+    if device.platform != "cpu":
+        return options
+    if _SUM_OF_MANY_DIMS.search(text):
+        options["xla_cpu_experimental_ynn_fusion_type"] = ""
+    if text.count("stablehlo.") >= MANY_OPS and "optimization_level" not in os.environ.get("XLA_FLAGS", ""):
+        options.update({"xla_backend_optimization_level": 1, "-unroll-full-max-count": 4})
+    return options
 
 
 __all__ = [

@@ -237,3 +237,22 @@ def test_a_rate_of_a_step_by_hand_is_an_argument_from_the_start(metrics):
             np.testing.assert_allclose(w.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
             lr /= 3
         assert facts()["compiles"] <= 1
+
+
+def test_long_programs_for_the_cpu_are_compiled_with_less_of_llvm(monkeypatch):
+    from lazyxla.devices import compiler
+
+    long = "stablehlo.add" * compiler.MANY_OPS
+    cpu = lx.zeros(1).device
+    monkeypatch.setenv("XLA_FLAGS", "")
+    assert compiler.options_for("stablehlo.add", cpu) == {}
+    assert compiler.options_for(long, cpu) == {"xla_backend_optimization_level": 1, "-unroll-full-max-count": 4}
+    seen = []
+    real = cache.compiler.compile_module
+    monkeypatch.setattr(cache.compiler, "compile_module", lambda *a: seen.append(a[3]) or real(*a))
+    monkeypatch.setattr(compiler, "MANY_OPS", 1)
+    x = lx.arange(6.0).reshape(2, 3) / 7
+    np.testing.assert_allclose((x.exp() @ x.T).numpy(), np.exp(x.numpy()) @ x.numpy().T, rtol=1e-6)
+    assert any("-unroll-full-max-count" in options for options in seen)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")  # the user's own
+    assert compiler.options_for(long, cpu) == {}
