@@ -59,7 +59,7 @@ _FUNCTIONS = {
 
 def _cost(n: Node) -> tuple[float, bool] | None:
     """Seconds that an op takes, and whether it is a plain one; None for what is left to XLA."""
-    if type(n.sig.aval) is not Aval:  # several results
+    if any(type(x.sig.aval) is not Aval for x in (n, *n.inputs)):  # several results, or one of them
         return None
     op, kind = n.sig.op, n.inputs[0].sig.aval.dtype.numpy.kind if n.inputs else "f"
     size = max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)])

@@ -199,7 +199,7 @@ def test_an_array_beside_which_others_wait_is_compiled(clean):
 def test_what_has_several_results_is_compiled(clean):
     x = values(1)
     clean.reset()
-    assert x[1:].sort(0).indices.shape == (5, 5)
+    np.testing.assert_array_equal(x[1:].sort(0).indices.numpy()[:, 0], np.argsort(x.numpy()[1:, 0], kind="stable"))
     carry, ys = lx.scan(lambda c, x: (c + x, c * x), lx.tensor(0.0), lx.tensor([1.0, 2.0, 3.0]))
     assert (carry.item(), ys.tolist()) == (6.0, [0.0, 2.0, 9.0])
     assert counts()[1] == 0
