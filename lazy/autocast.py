@@ -108,6 +108,13 @@ def cast(f: Callable[..., Any], policy: Callable[[Tensor], Tensor] | None) -> Ca
     def casting(*args: Any, **kwargs: Any) -> Any:
         if not state.any or foreign(args, kwargs):
             return f(*args, **kwargs)
+        if kwargs.get("out") is not None:  # what is written to has its type
+            regime = mode.cast
+            state.resume(None)
+            try:
+                return f(*args, **kwargs)
+            finally:
+                state.resume(regime)
         to = _widest((args, tuple(kwargs.values()))) if policy is None else policy
         return f(*_each(args, to), **{k: _each(v, to) for k, v in kwargs.items()})
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import error
+from ._common import error, stored
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     """x [..., in] with weight [out, in] and bias [out]: x @ weight.T + bias [..., out].
 
     Raises RuntimeError where the sizes do not meet.
     """
-    return lx.linear_product(input, weight, bias)
+    y = lx.linear_product(input, weight, bias)
+    return y if out is None else stored(out, y, "linear")
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
