@@ -151,7 +151,14 @@ def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False,
         p = 2
     if not x.dtype.is_inexact:
         raise RuntimeError(f"norm(): a floating point or complex tensor is expected, got {x.dtype.name}  ({user_line()})")
-    return _norm(x, float(p), axes_of(x, dim), keepdim)
+    axes = axes_of(x, dim)
+    if (p < 0 or p == math.inf) and 0 in [x.shape[d] for d in axes]:
+        on = "an empty tensor" if dim is None else f"the dimension {next(d for d in axes if not x.shape[d])} of no elements"
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {p} norm on {on} because the operation does not have an identity"
+            f"  ({user_line()})"
+        )
+    return _norm(x, float(p), axes, keepdim)
 
 
 @both
