@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import lazy as lx
-from ...lazy import Tensor
+from ...lazy import Tensor, autocast
 from ._common import error, stored
 
 
@@ -12,8 +12,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
 
     Raises RuntimeError where the sizes do not meet.
     """
-    y = lx.linear_product(input, weight, bias)
-    return y if out is None else stored(out, y, "linear")
+    if out is None:
+        return lx.linear_product(input, weight, bias)
+    return stored(out, autocast.uncast(lx.linear_product, input, weight, bias), "linear")
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
