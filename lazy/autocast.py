@@ -101,6 +101,16 @@ def _widest(arguments: tuple[Any, ...]) -> Callable[[Tensor], Tensor]:
     return lambda t: convert(t, wide) if t.dtype.is_floating_point and t.device.type in state.on else t
 
 
+def uncast(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What ``f`` gives where autocast is off."""
+    regime = mode.cast
+    state.resume(None)
+    try:
+        return f(*args, **kwargs)
+    finally:
+        state.resume(regime)
+
+
 def cast(f: Callable[..., Any], policy: Callable[[Tensor], Tensor] | None) -> Callable[..., Any]:
     """``f`` with its tensors cast while autocast is on; no policy: to the widest of their types."""
 
@@ -108,6 +118,8 @@ def cast(f: Callable[..., Any], policy: Callable[[Tensor], Tensor] | None) -> Ca
     def casting(*args: Any, **kwargs: Any) -> Any:
         if not state.any or foreign(args, kwargs):
             return f(*args, **kwargs)
+        if kwargs.get("out") is not None:  # what is written to has its type
+            return uncast(f, *args, **kwargs)
         to = _widest((args, tuple(kwargs.values()))) if policy is None else policy
         return f(*_each(args, to), **{k: _each(v, to) for k, v in kwargs.items()})
 

@@ -42,7 +42,7 @@ vjp(
     ops.power,
     # where the exponent is 0 the derivative is 0, whatever the base
     lambda g, y, a, b: ops.select(
-        ops.compare(b, zero(b), direction="EQ"), zero(g), g * (b * ops.power(a, b - full_like_type(b, 1))).conj()
+        ops.compare(b, zero(b), direction="EQ"), zero(g), g * (b * ops.power(a, _one_less(b))).conj()
     ),
     lambda g, y, a, b: g * (y * _log_of_base(a, b)).conj(),
 )
@@ -51,6 +51,12 @@ vjp(ops.minimum, lambda g, y, a, b: g * half_ties(a, b, "LT", g), lambda g, y, a
 vjp(ops.absolute, lambda g, y, x: convert(g, x.dtype) * ops.sign(x))
 vjp(ops.sign, lambda g, y, x: zero(x) if not x.dtype.is_complex else _sign_complex(g, y, x))
 vjp(ops.atan2, lambda g, y, a, b: g * b / (a * a + b * b), lambda g, y, a, b: -g * a / (a * a + b * b))
+
+
+def _one_less(b: Any) -> Any:
+    """b - 1, but 0 where b is 0, so that nothing infinite comes of it, whose product with 0 would be NaN."""
+    one = full_like_type(b, 1)
+    return ops.select(ops.compare(b, zero(b), direction="EQ"), one, b) - one
 
 
 def _log_of_base(a: Any, b: Any) -> Any:

@@ -294,12 +294,13 @@ def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
 
 @both
 def xlogy(input: Any, other: Any) -> Tensor:
-    """input * log(other), 0 where input is 0."""
+    """input * log(other), 0 where input is 0; its derivative by input is log(other) there too, if that is finite."""
     x, y = promote(input, other)
     x, y = to_inexact(x), to_inexact(y)
-    zero = ops.bit_and(ops.compare(x, full_like_type(x, 0), direction="EQ"), ops.logical_not(isnan(y)))
-    safe = ops.select(zero, full_like_type(y, 1), y)
-    return ops.select(zero, full_like_type(x, 0), ops.multiply(x, ops.log(safe)))
+    zero = ops.compare(x, full_like_type(x, 0), direction="EQ")
+    none = ops.bit_and(zero, ops.bit_or(y <= 0, y == math.inf) if not y.dtype.is_complex else y == 0)
+    safe = ops.select(none, full_like_type(y, 1), y)
+    return ops.multiply(x, ops.log(safe))
 
 
 @both

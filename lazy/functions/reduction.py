@@ -144,8 +144,13 @@ def var(
 def std(
     input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
 ) -> Tensor:
-    """The root of ``var``."""
-    return _variance(input, dim, correction, unbiased, keepdim)[0].sqrt()
+    """The root of ``var``; where that is 0 all gradients are."""
+    return _root(_variance(input, dim, correction, unbiased, keepdim)[0])
+
+
+def _root(v: Tensor) -> Tensor:
+    still = ops.compare(v, full_like_type(v, 0), direction="EQ")
+    return ops.select(still, full_like_type(v, 0), ops.sqrt(ops.select(still, full_like_type(v, 1), v)))
 
 
 @function
@@ -162,7 +167,7 @@ def std_mean(
 ) -> Any:
     """``std`` and ``mean``."""
     v, m = _variance(input, dim, correction, unbiased, keepdim)
-    return v.sqrt(), m
+    return _root(v), m
 
 
 def _truth(name: str, op: Any) -> Callable[..., Tensor]:

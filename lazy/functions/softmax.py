@@ -134,8 +134,11 @@ def _norm(x: Tensor, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
         gone = ops.compare(count, full_like_type(count, 0), direction="NE") & ops.compare(root, root, direction="EQ")
         return ops.select(gone, full_like_type(root, 0), root)  # NaN stays
     if p < 1:  # an element that is 0 has the gradient 0, not inf
-        a = ops.select(ops.compare(a, full_like_type(a, 0), direction="EQ"), full_like_type(a, 0), a)
-    total = sum(a**p, axes, keepdim)
+        none, one = ops.compare(a, full_like_type(a, 0), direction="EQ"), full_like_type(a, 1)
+        powers = ops.select(none, full_like_type(a, 0), ops.select(none, one, a) ** p)
+    else:
+        powers = a**p
+    total = sum(powers, axes, keepdim)
     still = ops.compare(total, full_like_type(total, 0), direction="EQ")  # and so have all where all are
     root = ops.select(still, full_like_type(total, 1), total) ** (1 / p)
     return ops.select(still, full_like_type(total, 0), root)
@@ -151,7 +154,14 @@ def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False,
         p = 2
     if not x.dtype.is_inexact:
         raise RuntimeError(f"norm(): a floating point or complex tensor is expected, got {x.dtype.name}  ({user_line()})")
-    return _norm(x, float(p), axes_of(x, dim), keepdim)
+    axes = axes_of(x, dim)
+    if (p < 0 or p == math.inf) and 0 in [x.shape[d] for d in axes]:
+        on = "an empty tensor" if dim is None else f"the dimension {next(d for d in axes if not x.shape[d])} of no elements"
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {p} norm on {on} because the operation does not have an identity"
+            f"  ({user_line()})"
+        )
+    return _norm(x, float(p), axes, keepdim)
 
 
 @both

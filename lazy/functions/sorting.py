@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -11,7 +12,7 @@ from .. import dtypes, ops
 from ..dtypes import BOOL
 from ..graph import Aval
 from ..record import mode as recording
-from ..record import user_line
+from ..record import user_line, with_rule
 from ..tensors import Tensor
 from ._register import both, function
 from .conversion import convert, full_like_type, lift, result_dtype
@@ -99,7 +100,10 @@ def _median(name: str, skip_nan: bool) -> None:
             flat = raw_reshape(input, (input.numel(),))
             if not input.numel():
                 return full_like_type(raw_reshape(_nothing(input), ()), math.nan if input.dtype.is_inexact else 0)
-            return _middle(flat, 0, False, skip_nan)[0]
+            found = functools.partial(_middle, d=0, keepdim=False, skip_nan=skip_nan)
+            if not input.dtype.is_inexact:
+                return found(flat)[0]
+            return with_rule(lambda x: found(x)[0], (flat,), _shared, wants_inputs=True, wants_output=True)
         if input.ndim == 0:
             return VALUES_INDICES[name](*sort(input, dim))
         d = normal_dim(dim, input.ndim)
@@ -112,6 +116,14 @@ def _median(name: str, skip_nan: bool) -> None:
         "NaN does not count." if skip_nan else "NaN if there is one."
     )
     both(f)
+
+
+def _shared(g: Tensor, entry: Any) -> tuple[Tensor]:
+    """The gradient of the median of all: shared evenly among the elements that equal it."""
+    (x,), y = entry.operands(), entry.output()
+    same = (x == y) | (isnan(x) & isnan(y))
+    hits = convert(same, x.dtype)
+    return (hits * (g / hits.sum()),)
 
 
 def _middle_number(x: Tensor, d: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
+from ...lazy.functions._register import store
 
 Ints = tuple[int, ...]
 Size = int | Sequence[int]
@@ -87,6 +88,11 @@ def choose(condition: Tensor, x: Any, y: Any) -> Tensor:
 def in_place(x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
     """``f(x)`` written to ``x``; what f keeps for its derivative is a copy, so the write does not harm it."""
     return x.copy_(f(x.clone()))
+
+
+def stored(out: Tensor | None, result: Tensor, name: str) -> Tensor:
+    """The result, written to ``out`` where one is given: of the result's type, resized with a warning if need be."""
+    return result if out is None else store(out, result, name, exact=True)  # type: ignore[no-any-return]
 
 
 def check_reduction(reduction: str) -> None:

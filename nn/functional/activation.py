@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import choose, error, in_place, inexact, part, spread
+from ._common import choose, error, in_place, inexact, part, spread, stored
 
 # --- piecewise linear -------------------------------------------------------------------------------------------
 
@@ -92,18 +92,19 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return in_place(input, f) if inplace else f(input)
 
 
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """0 within [-lambd, lambd], else x."""
     inexact(input, "hardshrink")
-    return lx.where(input.abs() <= lambd, 0.0, input)
+    return stored(out, lx.where(input.abs() <= lambd, 0.0, input), "hardshrink")
 
 
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+def softshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """x moved by lambd towards 0, 0 within [-lambd, lambd]."""
     inexact(input, "softshrink")
     if lambd < 0:
         raise error(RuntimeError, f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    return lx.where(input > lambd, input - lambd, lx.where(input < -lambd, input + lambd, input * 0.0))
+    y = lx.where(input > lambd, input - lambd, lx.where(input < -lambd, input + lambd, input * 0.0))
+    return stored(out, y, "softshrink")
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -170,15 +171,15 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return in_place(input, f) if inplace else f(input)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, approximate: str = "none", *, out: Tensor | None = None) -> Tensor:
     """x times the normal distribution function of x; 'tanh' approximates it."""
     inexact(input, "gelu")
     if approximate == "none":
-        return input * 0.5 * (lx.erf(input * math.sqrt(0.5)) + 1.0)
+        return stored(out, input * 0.5 * (lx.erf(input * math.sqrt(0.5)) + 1.0), "gelu")
     if approximate != "tanh":
         raise error(RuntimeError, f"approximate argument must be either none or tanh, but got '{approximate}'.")
     inner = (input + input * input * input * 0.044715) * math.sqrt(2 / math.pi)
-    return input * 0.5 * (lx.tanh(inner) + 1.0)
+    return stored(out, input * 0.5 * (lx.tanh(inner) + 1.0), "gelu")
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -215,18 +216,20 @@ def _softplus(x: Tensor) -> Tensor:
     return choose(positive, x, 0.0) + lx.log1p(lx.exp(choose(positive, -x, x)))
 
 
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus(
+    input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None
+) -> Tensor:
     """log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold."""
     inexact(input, "softplus")
     scaled = input if beta == 1 else input * beta
     smooth = _softplus(scaled)
-    return choose(scaled > threshold, input, smooth if beta == 1 else smooth / beta)
+    return stored(out, choose(scaled > threshold, input, smooth if beta == 1 else smooth / beta), "softplus")
 
 
-def logsigmoid(input: Tensor) -> Tensor:
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(sigmoid(x)) without overflow."""
     inexact(input, "logsigmoid")
-    return -_softplus(-input)
+    return stored(out, -_softplus(-input), "logsigmoid")
 
 
 def softsign(input: Tensor) -> Tensor:

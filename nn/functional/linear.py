@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from ... import lazy as lx
-from ...lazy import Tensor
-from ._common import error
+from ...lazy import Tensor, autocast
+from ._common import error, stored
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     """x [..., in] with weight [out, in] and bias [out]: x @ weight.T + bias [..., out].
 
     Raises RuntimeError where the sizes do not meet.
     """
-    return lx.linear_product(input, weight, bias)
+    if out is None:
+        return lx.linear_product(input, weight, bias)
+    return stored(out, autocast.uncast(lx.linear_product, input, weight, bias), "linear")
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

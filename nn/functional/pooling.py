@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import Ints, Size, choose, constant, edged, error, inexact, part, reshaped, tuple_of
+from ._common import Ints, Size, choose, constant, edged, error, inexact, part, reshaped, stored, tuple_of
 
 # --- sizes ------------------------------------------------------------------------------------------------------
 
@@ -217,18 +217,20 @@ def avg_pool1d(
 
 def avg_pool2d(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each window of x [N, C, H, W] (or [C, H, W])."""
-    return _avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 2)
+    y = _avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 2)
+    return stored(out, y, "avg_pool2d")
 
 
 def avg_pool3d(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each window of x [N, C, D, H, W] (or [C, D, H, W])."""
-    return _avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 3)
+    y = _avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 3)
+    return stored(out, y, "avg_pool3d")
 
 
 def lp_pool1d(

@@ -53,6 +53,13 @@ def test_gradients_have_the_parameters_type():
     assert_close(layer.weight.grad.numpy(), exact.weight.grad.numpy(), "bfloat16", factor=3)
 
 
+def test_what_is_written_to_casts_nothing():
+    a, b, out = x(4, 3), x(3, 5, seed=1), lx.empty(4, 5)
+    with lx.autocast("cpu"):
+        assert lx.mm(a, b, out=out) is out and F.linear(a, b.T, out=lx.empty(4, 5)).dtype is lx.float32
+    np.testing.assert_allclose(out.numpy(), a.numpy() @ b.numpy(), rtol=1e-6)
+
+
 def test_the_widest_type_where_several_must_agree():
     a = x(3, 2)
     with lx.autocast("cpu"):

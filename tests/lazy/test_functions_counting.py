@@ -136,3 +136,54 @@ def test_poisson_numbers_of_a_batch_and_inside_a_loop():
     sums = lx.scan(lambda c, r: (c + lx.poisson(r), lx.poisson(r)), lx.zeros(4), rates)[1].numpy()
     np.testing.assert_allclose(sums.mean(0), rates[0].numpy(), atol=5 * math.sqrt(90 / 500))
     assert len(np.unique(sums[:, 3])) > 20
+
+
+@pytest.mark.parametrize("name, initial, values, grads", [
+    ("sum", None, [4.0, 0.0, 9.0], [1.0, 1.0, 2.0, 2.0, 2.0]),
+    ("mean", None, [2.0, math.nan, 3.0], [0.5, 0.5, 2 / 3, 2 / 3, 2 / 3]),
+    ("mean", 6.0, [5.0, 6.0, 5.0], [0.5, 0.5, 2 / 3, 2 / 3, 2 / 3]),
+    ("max", None, [3.0, -math.inf, 4.0], [0.0, 1.0, 1.0, 1.0, 0.0]),
+    ("max", 4.0, [4.0, 4.0, 4.0], [0.0, 0.0, 1.0, 1.0, 0.0]),
+    ("min", None, [1.0, math.inf, 1.0], [1.0, 0.0, 0.0, 0.0, 2.0]),
+    ("prod", 2.0, [6.0, 2.0, 32.0], [6.0, 2.0, 16.0, 16.0, 64.0]),
+])  # fmt: skip
+def test_segments_are_reduced(name, initial, values, grads):
+    x = lx.tensor([1.0, 3.0, 4.0, 4.0, 1.0], requires_grad=True)  # two of them tie
+    y = lx.segment_reduce(x, name, lengths=lx.tensor([2, 0, 3]), initial=initial)
+    (g,) = lx.autograd.grad(y, x, lx.tensor([1.0, 1.0, 2.0]))
+    np.testing.assert_allclose(y.tolist(), values, rtol=1e-6)
+    np.testing.assert_allclose(g.tolist(), grads, rtol=1e-6)
+    x = np.random.default_rng(0).normal(size=(2, 4, 3))
+    at = np.array([[1, 1, 3], [0, 2, 4]])
+    y = lx.segment_reduce(lx.tensor(x), name, offsets=lx.tensor(at), axis=1, initial=initial)
+    rows = [[x[b, at[b, k] : at[b, k + 1]] for k in range(2)] for b in range(2)]
+    assert y.shape == (2, 2, 3)
+    np.testing.assert_allclose(y[0, 1].tolist(), _reduced(rows[0][1], name, initial), rtol=1e-6)
+    np.testing.assert_allclose(y[1, 0].tolist(), _reduced(rows[1][0], name, initial), rtol=1e-6)
+
+
+def _reduced(rows, name, initial):
+    start = {"sum": 0.0, "mean": 0.0, "max": -math.inf, "min": math.inf, "prod": 1.0}[name] if initial is None else initial
+    if name == "mean":
+        return (rows.sum(0) + start) / len(rows)
+    return getattr(rows, name)(0, initial=start)
+
+
+@pytest.mark.parametrize("lengths", [lambda: lx.tensor([2, 4]), lambda: lx.tensor([6, -1]), lambda: lx.tensor([1, 2]) + 1])
+def test_segments_that_do_not_fit_raise(lengths):
+    data = lx.arange(5.0)
+    with pytest.raises(RuntimeError, match="lengths along axis"):
+        lx.segment_reduce(data, "sum", lengths=lengths() if lengths().sum() != 5 else lengths() + 1).tolist()
+    assert lx.segment_reduce(data, "sum", lengths=lx.tensor([1, 2]), unsafe=True).tolist() == [0.0, 3.0]
+
+
+@pytest.mark.parametrize("kind, words, arguments", [
+    (RuntimeError, "Either lengths or offsets", {}), (RuntimeError, "not supported yet", {"indices": lx.tensor([0])}),
+    (RuntimeError, "reduce argument must be", {"reduce": "median", "lengths": lx.tensor([5])}),
+    (RuntimeError, "Expected axis to be the last", {"lengths": lx.tensor([[5]])}),
+    (RuntimeError, "are to be those of data", {"data": lx.ones(2, 3), "lengths": lx.tensor([[3]]), "axis": 1}),
+    (NotImplementedError, "int64 segments", {"lengths": lx.tensor([5.0])}),
+])  # fmt: skip
+def test_segments_refuse(kind, words, arguments):
+    with pytest.raises(kind, match=words):
+        lx.segment_reduce(**{"data": lx.arange(5.0), "reduce": "sum", **arguments})

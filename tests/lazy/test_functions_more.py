@@ -103,6 +103,40 @@ def test_norms_of_negative_order_at_zero():
     assert lx.autograd.gradcheck(lambda t: t.norm(-2, 1), lx.tensor(Y, requires_grad=True))
 
 
+def _second(f, x):
+    """The gradient of f at x, the gradient of its sum, and the slope of f along ones."""
+    x = lx.tensor(x, dtype=lx.float64, requires_grad=True)
+    (g,) = lx.autograd.grad(f(x).sum(), x, create_graph=True)
+    (h,) = lx.autograd.grad(g.sum(), x) if g.requires_grad else (lx.zeros_like(x),)
+    return g.tolist(), h.tolist(), lx.func.jvp(f, (x.detach(),), (lx.ones_like(x),))[1].tolist()
+
+
+def test_derivatives_where_a_formula_divides_by_zero():
+    log2, special = math.log(2.0), lx.special
+    assert _second(lambda x: x.std(0), [3.0, 3.0]) == ([0.0, 0.0], [0.0, 0.0], 0.0)
+    assert _second(lambda x: lx.std_mean(x, 0)[0], [3.0, 3.0])[0] == [0.0, 0.0]
+    assert _second(lambda x: x**0, [0.0, 2.0]) == ([0.0, 0.0], [0.0, 0.0], [0.0, 0.0])
+    exponents = lx.tensor([0.0, 1.0, 2.0], dtype=lx.float64)
+    assert _second(lambda x: lx.pow(x, exponents), [0.0, 0.0, 0.0]) == ([0.0, 1.0, 0.0], [0.0, 0.0, 2.0], [0.0, 1.0, 0.0])
+    for f, y in ((lx.xlogy, 2.0), (special.xlog1py, 1.0)):  # the slope of x log y at 0 is log y, where that is finite
+        other = lx.tensor([y, -1.0, y], dtype=lx.float64)
+        g, h, slope = _second(lambda x, f=f, other=other: f(x, other), [0.0, 0.0, 3.0])
+        np.testing.assert_allclose([g, h, slope], [[log2, 0.0, log2], [0.0] * 3, [log2, 0.0, log2]])
+    assert lx.xlogy(0.0, lx.tensor([0.0, -1.0, math.inf, 2.0])).tolist() == [0.0] * 4
+    assert math.isnan(lx.xlogy(0.0, lx.tensor([math.nan])).item())
+    g, h, slope = _second(lambda x: lx.linalg.vector_norm(x, 0.5), [4.0, 0.0, 1.0])  # of (sqrt a + sqrt b) ** 2
+    np.testing.assert_allclose(g, [1.5, 0.0, 3.0])
+    np.testing.assert_allclose([h[0], h[2]], [0.5 / 4 - 0.5 * 1.5 / 4 + 0.5 / 2, 0.5 - 0.5 * 3 + 0.5 / 2])
+    assert h[1] == 0 and slope == pytest.approx(4.5)
+
+
+def test_elements_equal_to_the_median_of_all_share_its_gradient():
+    nan = math.nan
+    assert _second(lx.median, [2.0, 5.0, 2.0, 1.0, 2.0])[0] == [1 / 3, 0.0, 1 / 3, 0.0, 1 / 3]
+    assert _second(lx.nanmedian, [2.0, nan, 2.0, 1.0, 5.0])[0] == [0.5, 0.0, 0.5, 0.0, 0.0]
+    assert _second(lx.median, [2.0, nan, 2.0, nan])[0] == [0.0, 0.5, 0.0, 0.5]
+
+
 def test_small_functions():
     x = lx.tensor(Y)
     rows = {

@@ -53,6 +53,8 @@ SQUARE, TALL = lx.ones(3, 3), lx.ones(3, 2)
         (lambda: lx.cdist(TALL, SQUARE), "X1 and X2 must have the same number of columns. X1: 2 X2: 3"),
         (lambda: lx.cdist(lx.ones(2), TALL), "cdist only supports at least 2D tensors, X1 got: 1D"),
         (lambda: lx.cdist(TALL, TALL, -1), "cdist only supports non-negative p values"),
+        (lambda: LA.vector_norm(lx.ones(2, 0), float("inf"), dim=1), "cannot compute the inf norm on the dimension 1"),
+        (lambda: LA.vector_norm(lx.ones(2, 0), -1), "cannot compute the -1 norm on an empty tensor"),
         (lambda: lx.triangular_solve(lx.ones(2), SQUARE), "Expected b and A to have at least 2 dimensions"),
     ],
 )  # fmt: skip

@@ -368,6 +368,8 @@ def test_empty_matrices_and_zeroth_powers():
     assert inverse.shape == factor.shape == (2, 0, 0) and info.tolist() == places.tolist() == [0, 0]
     assert LA.matrix_rank(lx.zeros(0, 3)).item() == 0 and LA.matrix_rank(lx.zeros(2, 0, 3)).tolist() == [0, 0]
     assert LA.pinv(lx.zeros(2, 0, 3)).shape == (2, 3, 0) and LA.det(empty).tolist() == [1, 1]
+    norms = {ord: LA.matrix_norm(lx.zeros(2, 0, 3), ord).tolist() for ord in (1, -1, 2, float("inf"), "nuc", "fro")}
+    assert all(n == [0, 0] for n in norms.values()) and LA.matrix_norm(lx.zeros(3, 0), 1).item() == 0
     assert LA.vander(lx.tensor(3.0), N=3).tolist() == [[1, 3, 9]]
     few = LA.vander(lx.tensor([9], dtype=lx.uint8), N=4)
     assert few.dtype is lx.int64 and few.tolist() == [[1, 9, 81, 729]]

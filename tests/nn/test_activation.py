@@ -155,3 +155,20 @@ def test_bad_input(call, kind, words):
 def test_smooth_ones_refuse_whole_numbers(name):
     with pytest.raises(NotImplementedError, match=f"{name} not implemented for .*int64"):
         getattr(F, name)(lx.arange(3))
+
+
+@pytest.mark.parametrize("name, arguments", [
+    ("gelu", ()), ("softplus", (2.0,)), ("softshrink", ()), ("hardshrink", ()), ("logsigmoid", ()),
+    ("linear", (lx.ones(2, 4),)), ("avg_pool2d", (2,)), ("avg_pool3d", (2,)),
+])  # fmt: skip
+def test_results_are_written_where_out_says(name, arguments):
+    x = lx.arange(32.0).reshape(2, 2, 2, 4) - 9
+    f, wanted = getattr(F, name), getattr(F, name)(x, *arguments)
+    out = lx.empty(tuple(wanted.shape))
+    alias = out.view(-1)
+    assert f(x, *arguments, out=out) is out
+    np.testing.assert_array_equal(alias.numpy(), wanted.numpy().reshape(-1))
+    with pytest.raises(RuntimeError, match=f"{name}.*Expected out tensor to have dtype float32"):
+        f(x, *arguments, out=lx.empty(0, dtype=lx.float64))
+    with pytest.raises(RuntimeError, match=f"{name}.*don't support automatic differentiation"):
+        f(x.requires_grad_(), *arguments, out=lx.empty(0))

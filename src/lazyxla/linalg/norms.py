@@ -54,11 +54,13 @@ def matrix_norm(
     if ord in ("nuc", 2, -2):
         inexact("linalg.matrix_norm", A)
         s = _svdvals(A.movedim((first, second), (-2, -1)))
-        out = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)
+        none = ord == 2 and not s.shape[-1]  # the most of none is 0, as each norm is at least
+        out = s.sum(-1) if ord == "nuc" or none else s.amax(-1) if ord == 2 else s.amin(-1)
     elif ord in (1, -1, math.inf, -math.inf):
         along, across = (first, second) if abs(ord) == 1 else (second, first)
         sums = A.abs().sum(along, keepdim=True)
-        out = (sums.amax if ord > 0 else sums.amin)((along, across))
+        none = ord > 0 and not sums.shape[across]
+        out = (sums.sum if none else sums.amax if ord > 0 else sums.amin)((along, across))
     else:
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.  ({user_line()})")
     if keepdim:

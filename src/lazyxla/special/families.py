@@ -91,12 +91,11 @@ def multigammaln(input: Tensor, p: int) -> Tensor:
 
 
 def xlog1py(input: Any, other: Any) -> Tensor:
-    """input * log(1 + other), 0 where input is 0 and other is not NaN."""
+    """input * log(1 + other), 0 where input is 0 and other is not NaN; see ``xlogy`` for the derivative there."""
     x, y = promote(input, other)
     x, y = to_inexact(x), to_inexact(y)
-    none = (x == 0) & ~lx["isnan"](y)
-    safe = lx["where"](none, full_like_type(y, 0), y)
-    return lx["where"](none, full_like_type(x, 0), x * lx["log1p"](safe))
+    none = (x == 0) & ((y <= -1) | (y == math.inf) if not y.dtype.is_complex else y == -1)
+    return x * lx["log1p"](lx["where"](none, full_like_type(y, 0), y))
 
 
 OFFERED = (
