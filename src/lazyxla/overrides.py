@@ -28,7 +28,9 @@ def has_torch_function_variadic(*args: Any) -> bool:
     return has_torch_function(args)
 
 
-def handle_torch_function(public_api: Callable[..., Any], relevant_args: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+def handle_torch_function(
+    public_api: Callable[..., Any], relevant_args: Iterable[Any], *args: Any, **kwargs: Any
+) -> Any:
     """What the types of ``relevant_args`` make of ``public_api(*args, **kwargs)``: the first answer of their
     ``__torch_function__`` that is not NotImplemented, subclasses asked first. TypeError where there is none."""
     others = [x for x in relevant_args if has_torch_function_unary(x)]
