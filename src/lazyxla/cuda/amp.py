@@ -26,12 +26,12 @@ class GradScaler(amp.GradScaler):
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
 
 
-def custom_fwd(fwd: Callable[..., Any] | None = None, *, cast_inputs: DType | None = None) -> Callable[..., Any]:
+def custom_fwd(fwd: Callable[..., Any] | None = None, *, cast_inputs: DType | None = None) -> Any:
     """``lazyxla.amp.custom_fwd`` for 'cuda'."""
     return amp.custom_fwd(fwd, device_type="cuda", cast_inputs=cast_inputs)
 
 
-def custom_bwd(bwd: Callable[..., Any]) -> Callable[..., Any]:
+def custom_bwd(bwd: Callable[..., Any]) -> Any:
     """``lazyxla.amp.custom_bwd`` for 'cuda'."""
     return amp.custom_bwd(bwd, device_type="cuda")
 
