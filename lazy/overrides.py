@@ -82,22 +82,38 @@ def overridden(f: Callable[..., Any], others: list[Any], args: tuple[Any, ...], 
         if word not in _OPERATORS:
             word, args = word[1:], args[::-1]
         name = _OPERATORS.get(word, name)
-    function = _public(name, f)
+    found = answer(_public(name, f), others, args, kwargs)
+    if found is NotImplemented and not operator:
+        raise unanswered(f"torch.{name}", others)
+    return found
+
+
+def answer(function: Callable[..., Any], others: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The first answer of the types of ``others`` that is not NotImplemented, or that."""
+    types = _types(others)
+    for kind in types:
+        found = kind.__torch_function__(function, tuple(types), args, kwargs)  # type: ignore[attr-defined]
+        if found is not NotImplemented:
+            return found
+    return NotImplemented
+
+
+def _types(others: list[Any]) -> list[type]:
+    """Those of ``others``, each once, a subclass before its base."""
     types: list[type] = []
     for x in others:
         kind = type(x)
         if kind not in types:
             before = [i for i, t in enumerate(types) if issubclass(kind, t)]
             types.insert(before[0] if before else len(types), kind)
-    for kind in types:
-        found = kind.__torch_function__(function, tuple(types), args, kwargs)  # type: ignore[attr-defined]
-        if found is not NotImplemented:
-            return found
-    if operator:
-        return NotImplemented
-    listed = "".join(f"\n  - tensor subclass {kind}" for kind in types)
-    raise TypeError(
-        f"Multiple dispatch failed for 'torch.{name}'; all __torch_function__ handlers returned NotImplemented:\n{listed}"
+    return types
+
+
+def unanswered(name: str, others: list[Any]) -> TypeError:
+    """What to raise where none of the types of ``others`` has an answer."""
+    listed = "".join(f"\n  - tensor subclass {kind}" for kind in _types(others))
+    return TypeError(
+        f"Multiple dispatch failed for '{name}'; all __torch_function__ handlers returned NotImplemented:\n{listed}"
         f"\n({user_line()})"
     )
 
@@ -110,4 +126,4 @@ def _public(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-__all__ = ["ANY_TENSOR", "OtherTensor", "foreign", "kind_of", "overridden"]
+__all__ = ["ANY_TENSOR", "OtherTensor", "answer", "foreign", "kind_of", "overridden", "unanswered"]

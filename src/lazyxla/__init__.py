@@ -143,7 +143,7 @@ _LATER = {
     name: name
     for name in (
         "_dynamo", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps",
-        "multiprocessing", "quantization", "serialization", "testing", "types", "xpu",
+        "multiprocessing", "overrides", "quantization", "serialization", "testing", "types", "xpu",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
 
@@ -159,6 +159,7 @@ if TYPE_CHECKING:
         masked,
         mps,
         multiprocessing,
+        overrides,
         quantization,
         serialization,
         testing,
@@ -251,6 +252,7 @@ __all__ = [
     "no_grad",
     "no_sync",
     "optim",
+    "overrides",
     "preserve_format",
     "profiler",
     "promote_types",

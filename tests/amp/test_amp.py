@@ -161,3 +161,33 @@ def test_what_cannot_be_says_so():
     scaler.scale((w * 2).sum()).backward()
     with pytest.raises(ValueError, match="unscale FP16"):
         scaler.unscale_(lx.optim.SGD([w]))
+
+
+def test_the_older_names_for_cuda_take_their_own_arguments():
+    amp = lx.cuda.amp
+    a = x(3, 3)
+    with amp.autocast(enabled=False):
+        assert not lx.is_autocast_enabled("cuda")
+    with amp.autocast(True, lx.bfloat16):
+        assert lx.get_autocast_dtype("cuda") == lx.bfloat16 and (a @ a).dtype == lx.float32  # of another device
+    with amp.autocast():
+        assert lx.is_autocast_enabled("cuda") and lx.get_autocast_dtype("cuda") == lx.float16
+    assert amp.autocast()(lambda: lx.is_autocast_enabled("cuda"))() and not lx.is_autocast_enabled("cuda")
+    scaler = amp.GradScaler(1024.0, enabled=False)
+    assert isinstance(scaler, lx.amp.GradScaler) and scaler.scale(a) is a
+
+    class Square(lx.autograd.Function):
+        @staticmethod
+        @amp.custom_fwd(cast_inputs=lx.float32)
+        def forward(ctx, v):
+            ctx.save_for_backward(v)
+            return v * v
+
+        @staticmethod
+        @amp.custom_bwd
+        def backward(ctx, g):
+            return 2 * g * ctx.saved_tensors[0]
+
+    v = lx.tensor([3.0], requires_grad=True)
+    Square.apply(v).backward()
+    assert v.grad.tolist() == [6.0]

@@ -110,3 +110,26 @@ def test_pytorchs_own_tensors_are_arrays():
         lx.mm(lx.ones(2, 2), Other())
     with pytest.raises(TypeError, match=r"a tensor or a number is expected, not torch\.Tensor"):
         lx.ones(2) + Other()
+
+
+def test_functions_of_the_users_own_ask_too():
+    def twice(a, scale=1):
+        """A user's function that lets other types have their say."""
+        if lx.overrides.has_torch_function((a,)):
+            return lx.overrides.handle_torch_function(twice, (a,), a, scale=scale)
+        return a * 2 * scale
+
+    class Answers(Diagonal):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return "asked", func is twice, types, args[1:], kwargs
+
+    mine = Answers(2, 3.0)
+    assert twice(mine, scale=4) == ("asked", True, (Answers,), (), {"scale": 4})
+    assert twice(lx.ones(2)).tolist() == [2.0, 2.0]
+    with pytest.raises(TypeError, match=r"Multiple dispatch failed for '.*twice'"):
+        twice(Diagonal(2, 3.0))
+    o = lx.overrides
+    assert [o.is_tensor_like(v) for v in (lx.ones(1), mine, 1.0, [mine])] == [True, True, False, False]
+    assert o.has_torch_function_unary(mine) and not o.has_torch_function_variadic(lx.ones(1), 2)
+    assert o.has_torch_function_variadic(lx.ones(1), mine)

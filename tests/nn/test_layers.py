@@ -198,3 +198,10 @@ def test_layers_begin_as_pytorchs_do():
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_the_fan_that_a_mode_names():
+    w = lx.empty(3, 5, 2)
+    assert [nn.init._calculate_correct_fan(w, mode) for mode in ("fan_in", "FAN_OUT")] == [10, 6]
+    with pytest.raises(ValueError, match="Mode fan not supported"):
+        nn.init._calculate_correct_fan(w, "fan")

@@ -362,6 +362,8 @@ def test_parameter_groups():
     with pytest.warns(UserWarning, match="duplicate parameters"):
         lx.optim.SGD([w, w])
     assert repr(optimizer).startswith("SGD (\nParameter Group 0\n    dampening: 0\n") and "lr: 0.5" in repr(optimizer)
+    assert "\n\nParameter Group 1\n    dampening: 0\n" in repr(optimizer)
+    assert repr(optimizer).endswith("weight_decay: 0\n)")
 
 
 def test_zero_grad():
