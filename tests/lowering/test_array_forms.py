@@ -309,3 +309,16 @@ def test_the_middle_of_what_is_not_nan_is_found_without_sorting(dtype, monkeypat
     assert at[1] == 0
     found.sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), np.arange(90) == at[:, None])
+
+
+def test_windows_and_scatters_of_constants_are_left_to_the_program():
+    """A gradient begins with ones, and XLA's evaluator took seconds for what was made of them alone."""
+    x = lx.tensor(np.arange(81, dtype=np.float32).reshape(1, 1, 9, 9), requires_grad=True)
+    (g,) = lx.autograd.grad(lx.nn.functional.avg_pool2d(x, 3, 2, 1).sum(), x)
+    assert re.search(r"barrier.*\n(.*constant.*\n)*.*reduce_window", text_of(g))
+    count = np.array([[1 + (i % 2) * (i < 9) for i in range(9)]])
+    np.testing.assert_allclose(g.numpy()[0, 0], count.T * count / 9, rtol=1e-6)
+    (g,) = lx.autograd.grad(x.unfold(3, 4, 2).sum(), x)
+    assert "barrier" in text_of(g).split("scatter")[0]
+    assert g.numpy()[0, 0, 0].tolist() == [1, 1, 2, 2, 2, 2, 1, 1, 0]
+    assert "barrier" not in text_of(lx.autograd.grad((x.unfold(3, 4, 2) ** 2).sum(), x)[0])
