@@ -39,7 +39,9 @@ def _gathered(x: Node, w: Node, like: Node, convolve: Convolve, **at: Any) -> Fo
     parts = []
     for k in range(planes):
         limit = (n, k * apart + (count - 1) * step + 1, *rest)
-        parts.append(make(ops.slice_, [x], like, start=(0, k * apart, 0, 0, 0), limit=limit, strides=(1, step, 1, 1, 1)))
+        parts.append(
+            make(ops.slice_, [x], like, start=(0, k * apart, 0, 0, 0), limit=limit, strides=(1, step, 1, 1, 1))
+        )
     whole = make(ops.concatenate, parts, like, axis=4)
     image = make(ops.reshape, [whole], like, shape=(n * count, *whole.sig.aval.shape[2:]))
     kernel = make(ops.transpose, [w], like, permutation=(1, 2, 0, 3, 4))
