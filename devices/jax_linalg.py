@@ -54,8 +54,15 @@ def slogdet(a: Any) -> Any:
     return tuple(jnp.linalg.slogdet(a))
 
 
+@jax.custom_jvp
 def inv(a: Any) -> Any:
     return jnp.linalg.solve(a, _eye(a.shape[-1], a))
+
+
+@inv.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    y = inv(*primals)
+    return y, -_mm(y, tangents[0], y)
 
 
 def solve(a: Any, b: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from ..lazy import ops
 from ..lazy.graph import Node
 from .nodes import CONVOLUTION_LAST, make, zero_of
+from .planes import by_planes
 
 MANY_INPUTS = 16  # channels above which the backend is fast by itself
 WIDTHS = {1: 32, 2: 64, 3: 64, 4: 64}  # output channels that are enough, by the number of input channels; 32 for more
@@ -39,6 +40,8 @@ def columns(plain: Node) -> int:
 
 def convolved(x: Node, w: Node, like: Node, **at: Any) -> tuple[Node, bool]:
     """The convolution of x [N, *S, C] and w [*K, C / groups, O] in its fastest form, and whether by several columns."""
+    if x.sig.aval.ndim == 5 and at["groups"] == 1 and x.sig.aval.size and w.sig.aval.size:
+        return by_planes(x, w, like, convolved, **at)
     plain = make(CONVOLUTION_LAST, [x, w], like, **at)
     m = columns(plain)
     if m == 1:

@@ -50,6 +50,7 @@ class Builder:
         self.location: Any = None
         self.module: Any = None
         self.functions: dict[Any, Any] = {}
+        self.fixed: set[Value] = set()  # what is made of constants alone
 
     # --- types and attributes ---
 
@@ -74,7 +75,10 @@ class Builder:
         """One operation with one result; ``result`` is an Aval or an MLIR type."""
         kind = self.type(result) if isinstance(result, Aval) else result
         made = ir.Operation.create(name, [kind], list(operands), attributes, loc=self.location)
-        return made.results[0]
+        found = made.results[0]
+        if self.fixed.issuperset(operands):
+            self.fixed.add(found)
+        return found
 
     def region_op(
         self, name: str, operands: Sequence[Value], results: Sequence[Aval], arguments: Sequence[Any],
@@ -89,6 +93,14 @@ class Builder:
             returned = body(*block.arguments)
             ir.Operation.create("stablehlo.return", [], list(returned), loc=self.location)
         return list(made.results)
+
+    def for_later(self, operands: Sequence[Value]) -> list[Value]:
+        """The operands of an operation that XLA shall not run while it compiles, though they may be constants: its evaluator
+        takes seconds for windows and scatters of what takes milliseconds when it is run (gradients begin as constants)."""
+        first, *rest = operands
+        if self.fixed.issuperset(operands):
+            first = ir.Operation.create("stablehlo.optimization_barrier", [first.type], [first], loc=self.location).results[0]
+        return [first, *rest]
 
     def repeat(
         self, state: Sequence[Value], test: Callable[..., Value], body: Callable[..., Sequence[Value]]

@@ -14,6 +14,7 @@ from typing import Any
 from ...lazy import dtypes, ops
 from ...lazy.graph import Signature
 from ..emit import Builder, Value, rule
+from .elementwise import circular, inverse_circular
 
 Pair = tuple[Value, Value]
 INF, NAN, QUARTER = math.inf, math.nan, math.pi / 2
@@ -120,6 +121,12 @@ def _tanh(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
     return r.where(r.both(r.wild(y), r.is_(x, 0.0)), 0.0, u), v
 
 
+FORMS = {
+    **dict.fromkeys((ops.sine, ops.cosine, ops.tan), circular),
+    **dict.fromkeys((ops.asin, ops.acos, ops.atan), inverse_circular),
+}  # of real numbers
+
+
 def _define(op: Any, name: str, symmetry: str, mended: Callable[..., Pair], turned: str = "") -> None:
     """``symmetry``: whether it is ``odd``, ``even``, or neither. ``turned``: the function that it is, of the number a
     quarter turn away (``sin z = -i sinh iz``): that one is computed."""
@@ -127,7 +134,8 @@ def _define(op: Any, name: str, symmetry: str, mended: Callable[..., Pair], turn
     @rule(op)
     def lower(b: Builder, sig: Signature, z: Value) -> Value:
         if not sig.aval.dtype.is_complex:
-            return b.op(name, [z], sig.aval)
+            form = FORMS.get(op)
+            return form(b, op.name, z, sig.aval) if form is not None else b.op(name, [z], sig.aval)
         r = _Parts(b, sig.aval.with_dtype(sig.aval.dtype.to_real()))
         re, im = r.op("real", z), r.op("imag", z)
         x, y = (r.op("abs", re) if symmetry else re), r.op("abs", im)

@@ -42,7 +42,7 @@ def _dot(b: Builder, sig: Signature, x: Value, y: Value, *, contract: Any, batch
         product = _with_odd_rows(b, left, right, sig.aval, numbers, exactly)
     else:
         product = b.op(
-            "stablehlo.dot_general", [left.value, right.value], sig.aval.with_shape(shape),
+            "stablehlo.dot_general", b.for_later([left.value, right.value]), sig.aval.with_shape(shape),
             dot_dimension_numbers=numbers, **exactly,
         )  # fmt: skip
     return product if shape == sig.aval.shape else b.op("stablehlo.reshape", [product], sig.aval)
@@ -123,7 +123,7 @@ def _emit_convolution(
             "padding": b.attribute(f"dense<[{rows}]> : tensor<{len(padding)}x2xi64>"),
         }  # fmt: skip
     return b.op(
-        "stablehlo.convolution", [x, w], sig.aval,
+        "stablehlo.convolution", b.for_later([x, w]), sig.aval,
         dimension_numbers=numbers, feature_group_count=b.i64(groups), batch_group_count=b.i64(1), **attributes,
     )  # fmt: skip
 

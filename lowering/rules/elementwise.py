@@ -143,6 +143,108 @@ def _unless(b: Builder, hard: Value, r: Value, x: Value, y: Value, aval: Aval, o
     return b.repeat([some, r, x, y], lambda go, *_: go, lambda go, r, x, y: [b.full(False, one), other(x, y), x, y])[1]
 
 
+# --- circular functions ---
+
+QUARTER = (float.fromhex("0x1.921fb544p+0"), 6.077100506506192e-11)  # pi / 2, in 33 bits and the rest
+FAR = 2.0**20  # up to which products of whole numbers and the former are exact
+LONG = 1 << 16  # elements, from which on it is worth a loop
+
+
+def circular(b: Builder, name: str, x: Value, aval: Aval) -> Value:
+    """sine, cosine or tan. On the CPU of float32 by series in float64, to 0.51 units in the last place: XLA calls the C library
+    for each element. Far from 0 it does so here, too; a choice that is made while the program runs."""
+
+    def called(x: Value, _: Value) -> Value:
+        return b.op(f"stablehlo.{name}", [x], aval)
+
+    if b.platform != "cpu" or aval.dtype is not dtypes.float32 or aval.size < LONG:
+        return called(x, x)
+    wide, numbers = aval.with_dtype(dtypes.float64), aval.with_dtype(dtypes.int32)
+    op, whole = _of(b, wide), _of(b, numbers)
+
+    def series(first: int) -> Value:
+        """sin r / r from the term of r ** 11 on, cos r from that of r ** 10 on."""
+        found = b.full((-1) ** (first // 2) / math.factorial(first), wide)
+        for k in range(first - 2, -1, -2):
+            term = b.full((-1) ** (k // 2) / math.factorial(k), wide)
+            found = op("add", op("multiply", found, square), term)
+        return found
+
+    far = b.op("stablehlo.convert", [x], wide)
+    turns = op("round_nearest_even", op("multiply", far, b.full(2 / math.pi, wide)))
+    rest = far
+    for part in QUARTER:
+        rest = op("subtract", rest, op("multiply", turns, b.full(part, wide)))
+    square = op("multiply", rest, rest)
+    sine, cosine = op("multiply", rest, series(11)), series(10)
+    quarter = b.op("stablehlo.convert", [turns], numbers)
+    if name == "cosine":
+        quarter = whole("add", quarter, b.full(1, numbers))
+
+    def has(bit: int) -> Value:
+        return b.compare("NE", whole("and", quarter, b.full(bit, numbers)), b.full(0, numbers), numbers)
+
+    if name == "tan":
+        over, under = op("select", has(1), op("negate", cosine), sine), op("select", has(1), sine, cosine)
+        found = op("divide", over, under)
+    else:
+        found = op("select", has(1), cosine, sine)
+        found = op("select", has(2), op("negate", found), found)
+    found = b.op("stablehlo.convert", [found], aval)
+    if name != "cosine":  # -0.0
+        found = b.op("stablehlo.select", [b.compare("EQ", x, b.full(0, aval), aval), x, found], aval)
+    size = b.op("stablehlo.abs", [x], aval)
+    return _unless(b, b.compare("GT", size, b.full(FAR, aval), aval), found, x, x, aval, called)
+
+
+@rule(ops.atan2)
+def _atan2(b: Builder, sig: Signature, y: Value, x: Value) -> Value:
+    aval = sig.aval
+    return _angle(b, y, x, aval) if _by_series(b, aval) else b.op("stablehlo.atan2", [y, x], aval)
+
+
+def inverse_circular(b: Builder, name: str, x: Value, aval: Aval) -> Value:
+    """asin, acos or atan: angles of a triangle."""
+    if not _by_series(b, aval):
+        return b.op(f"chlo.{name}", [x], aval)
+    wide = aval.with_dtype(dtypes.float64)
+    op, far, one = _of(b, wide), b.op("stablehlo.convert", [x], wide), b.full(1, wide)
+    if name == "atan":
+        return _angle(b, x, b.full(1, aval), aval)
+    other = op("sqrt", op("multiply", op("subtract", one, far), op("add", one, far)))
+    return _angle(b, x, other, aval) if name == "asin" else _angle(b, other, x, aval)
+
+
+def _by_series(b: Builder, aval: Aval) -> bool:
+    return b.platform == "cpu" and aval.dtype is dtypes.float32 and aval.size >= FEW
+
+
+def _angle(b: Builder, y: Value, x: Value, aval: Aval) -> Value:
+    """The angle of (x, y), each float32 or float64, as float32: by a series in float64, where XLA calls the C library for each
+    element."""
+    wide = aval.with_dtype(dtypes.float64)
+    op = _of(b, wide)
+    y, x = (b.op("stablehlo.convert", [v], wide) for v in (y, x))
+    tall, long = op("abs", y), op("abs", x)
+    small, large = op("minimum", tall, long), op("maximum", tall, long)
+    ratio = op("divide", small, large)
+    ratio = op("select", b.compare("EQ", small, b.full(np.inf, wide), wide), b.full(1, wide), ratio)
+    ratio = op("select", b.compare("EQ", large, b.full(0, wide), wide), b.full(0, wide), ratio)
+    steep = b.compare("GT", ratio, b.full(math.tan(math.pi / 8), wide), wide)
+    one = b.full(1, wide)
+    t = op("select", steep, op("divide", op("subtract", ratio, one), op("add", ratio, one)), ratio)
+    square, found = op("multiply", t, t), b.full(1 / 21, wide)
+    for k in range(9, -1, -1):
+        found = op("add", op("multiply", found, square), b.full((-1) ** k / (2 * k + 1), wide))
+    found = op("multiply", t, found)
+    found = op("select", steep, op("add", found, b.full(math.pi / 4, wide)), found)
+    found = op("select", b.compare("GT", tall, long, wide), op("subtract", b.full(math.pi / 2, wide), found), found)
+    bits = wide.with_dtype(dtypes.int64)
+    left = b.compare("LT", b.op("stablehlo.bitcast_convert", [x], bits), b.full(0, bits), bits)  # -0.0 is, too
+    found = op("select", left, op("subtract", b.full(math.pi, wide), found), found)
+    return b.op("stablehlo.convert", [_signed(b, y, found, wide)], aval)
+
+
 # --- the greatest common divisor ---
 
 EXACT = {dtypes.float32: 23, dtypes.float64: 52}  # bits of whole numbers whose multiples up to one another they hold

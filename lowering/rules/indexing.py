@@ -22,7 +22,7 @@ def _gather(
         start_indices_batching_dims=[], start_index_map=list(index_map), index_vector_dim=sig.inputs[1].ndim - 1,
     )  # fmt: skip
     return b.op(
-        "stablehlo.gather", [x, indices], sig.aval,
+        "stablehlo.gather", b.for_later([x, indices]), sig.aval,
         dimension_numbers=numbers, slice_sizes=b.ints(sizes), indices_are_sorted=ir.BoolAttr.get(False),
     )  # fmt: skip
 
@@ -46,7 +46,7 @@ def _scatter(
         return [new if combine == "set" else b.op(f"stablehlo.{_COMBINE[combine]}", [old, new], zero)]
 
     y = b.region_op(
-        "stablehlo.scatter", [x, indices, updates], [given], [b.type(zero)] * 2, body,
+        "stablehlo.scatter", b.for_later([x, indices, updates]), [given], [b.type(zero)] * 2, body,
         scatter_dimension_numbers=numbers, indices_are_sorted=ir.BoolAttr.get(False),
         unique_indices=ir.BoolAttr.get(False),
     )[0]  # fmt: skip

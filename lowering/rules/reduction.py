@@ -149,7 +149,7 @@ def _window_sum(
     zero, out = given.with_shape(()), result.with_dtype(given.dtype)
     pads = ", ".join(f"[{lo}, {hi}]" for lo, hi in padding)
     y = b.region_op(
-        "stablehlo.reduce_window", [x, b.full(0, zero)], [out], [b.type(zero)] * 2, _combine(b, "add", zero),
+        "stablehlo.reduce_window", b.for_later([x, b.full(0, zero)]), [out], [b.type(zero)] * 2, _combine(b, "add", zero),
         window_dimensions=b.ints(window), window_strides=b.ints(strides),
         padding=b.attribute(f"dense<[{pads}]> : tensor<{len(padding)}x2xi64>"),
     )[0]  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 import lazyxla as lx
+from lazyxla.lowering.debug import stablehlo
 from tests.tolerances import assert_close, compare
 
 LA = lx.linalg
@@ -405,3 +406,14 @@ def test_no_more_singular_values_than_there_are():
     with pytest.raises(ValueError, match=r"niter\(=-1\)"):
         lx.svd_lowrank(lx.ones(5, 3), q=1, niter=-1)
     assert lx.pca_lowrank(lx.ones(5, 3)).S.shape == (3,)
+
+
+def test_the_derivative_of_an_inverse_solves_nothing():
+    a = lx.tensor(np.random.default_rng(0).normal(size=(3, 4, 4)), requires_grad=True)
+    y = lx.linalg.inv(a).detach()
+    (g,) = lx.autograd.grad(lx.linalg.inv(a), a, lx.ones_like(y))
+    text = stablehlo(g, locations=False)
+    assert text.count("lapack_dgetrf_ffi") == stablehlo(y, locations=False).count("lapack_dgetrf_ffi") > 0
+    assert text.count("lapack_dtrsm_ffi") == stablehlo(y, locations=False).count("lapack_dtrsm_ffi")
+    turned = adjoint(np.linalg.inv(a.detach().numpy()))
+    np.testing.assert_allclose(g.numpy(), -turned @ np.ones((4, 4)) @ turned, rtol=1e-9)

@@ -173,10 +173,35 @@ def test_choose_layouts_is_the_switch():
     assert turned() == 1
 
 
-@pytest.mark.parametrize("n, spatial", [(1, "0"), (3, "0, 1, 2")])
-def test_in_one_and_three_dims(n, spatial):
-    x, w = lx.ones(2, 3, *[5] * n), lx.ones(4, 3, *[2] * n)
-    assert f"[b, {spatial}, f]x[{spatial}, i, o]->[b, {spatial}, f]" in text_of(getattr(F, f"conv{n}d")(x, w))
+def test_in_one_dim():
+    x, w = lx.ones(2, 3, 5), lx.ones(4, 3, 2)
+    assert "[b, 0, f]x[0, i, o]->[b, 0, f]" in text_of(F.conv1d(x, w))
+
+
+@pytest.mark.parametrize("transposed, options", [
+    (False, {"padding": 1}), (False, {"stride": 2, "padding": (1, 0, 1)}), (False, {"dilation": (2, 1, 2), "padding": 2}),
+    (True, {"stride": 2, "padding": 1}), (True, {"stride": (2, 1, 3), "output_padding": (1, 0, 2), "dilation": 2}),
+    (True, {"groups": 2, "stride": (3, 2, 1), "padding": (2, 1, 0)}),
+])  # fmt: skip
+def test_volumes_are_done_as_images(transposed, options):
+    """The result and both gradients, of which those of strided convolutions are dilated."""
+    rng = np.random.default_rng(0)
+    x = lx.tensor(rng.normal(size=(2, 4, 4, 5, 6)), requires_grad=True)
+    w = lx.tensor(rng.normal(size=(4, 3, 3, 2, 3) if transposed else (3, 4, 3, 2, 3)), requires_grad=True)
+    y = (F.conv_transpose3d if transposed else F.conv3d)(x, w, **options)
+    results = [t.detach() for t in (y, *lx.autograd.grad((y * y).sum(), (x, w)))]
+    text = text_of(*results)
+    assert "[b, 0, 1, f]" in text and "[b, 0, 1, 2, f]" not in text
+    for got, value in zip(results, [interpret(t) for t in results], strict=True):
+        assert_close(got.numpy(), value, factor=200)
+
+
+def test_a_volume_that_is_spread_and_taken_in_steps():
+    rng = np.random.default_rng(0)
+    x, w = lx.tensor(rng.normal(size=(1, 2, 4, 3, 3))), lx.tensor(rng.normal(size=(3, 2, 2, 2, 2)))
+    steps = {"strides": (2, 1, 1), "padding": ((-1, 2), (1, 0), (0, 0)), "lhs_dilation": (3, 2, 1), "rhs_dilation": (2, 1, 1)}
+    y = ops.convolution(x, w, **steps, groups=1)
+    assert_close(y.numpy(), interpret(y), factor=100)
 
 
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
