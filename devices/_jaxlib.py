@@ -271,8 +271,7 @@ def compile_module(
     code: bytes, device: Any, outputs: Sequence[tuple[tuple[int, ...], np.dtype]],
     options: Mapping[str, int | str] | None = None,
 ) -> Executable:  # fmt: skip
-    """Compile a module for one device; ``options``, XLA's and with a dash LLVM's, are left out where it does not know them.
-    """
+    """Compile a module for one device, with what this jaxlib knows of ``options``: XLA's, and with a dash LLVM's."""
     try:
         loaded = device.client.compile_and_load(code, [device], _options(device, options))
     except RuntimeFailure as e:
