@@ -36,13 +36,14 @@ class JaxFunction:
     operands, ``f`` is traced as JAX is configured; with them, under ``enable_x64``, so that nothing is truncated.
     """
 
-    __slots__ = ("_derived", "_stablehlo", "_traced", "f", "name", "wide")
+    __slots__ = ("_derived", "_jitted", "_stablehlo", "_traced", "f", "name", "wide")
 
     def __init__(self, f: Callable[..., Sequence[Any]], name: str, wide: bool = False) -> None:
         self.f, self.name, self.wide = f, name, wide
         self._traced: dict[Types, Any] = {}
         self._stablehlo: dict[tuple[Types, str], bytes] = {}
         self._derived: dict[Any, Any] = {}
+        self._jitted: Callable[..., Any] | None = None  # compiles once for types, if it is the same function
 
     def __repr__(self) -> str:
         return f"<JAX function {self.name}>"
@@ -65,7 +66,9 @@ class JaxFunction:
         """Its values by JAX on the CPU."""
         types = tuple((a.shape, a.dtype) for a in arrays)
         with self._scope(types), jax.default_device(jax.devices("cpu")[0]):
-            return tuple(np.asarray(x) for x in jax.jit(lambda *xs: tuple(self.f(*xs)))(*arrays))
+            if self._jitted is None:
+                self._jitted = jax.jit(lambda *xs: tuple(self.f(*xs)))
+            return tuple(np.asarray(x) for x in self._jitted(*arrays))
 
     def pullback(self, types: Types, wanted: tuple[int, ...], given: tuple[int, ...]) -> JaxFunction:
         """Of (operands, gradients of the ``given`` results): the gradients of the ``wanted`` operands."""

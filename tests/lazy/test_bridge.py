@@ -421,3 +421,16 @@ def test_executables_are_found_on_disk(tmp_path):
     runs = [r.stdout.split() for r in runs]
     assert runs[0][0] == runs[1][0]
     assert runs[0][1] == "0" and int(runs[1][1]) >= 1
+
+
+def test_values_on_the_host_compile_once():
+    traced = []
+
+    def f(x):
+        traced.append(x.shape)
+        return [jnp.sin(x) * 2]
+
+    function = JaxFunction(f, "f")
+    for k in range(3):
+        np.testing.assert_allclose(function.run([np.full(4, k, np.float32)])[0], np.full(4, 2 * np.sin(k)), rtol=1e-6)
+    assert traced == [(4,)]
