@@ -6,8 +6,7 @@ from .bridge import from_jax_function
 from .control import associative_scan, cond, map, scan, while_loop
 from .engine import backward, grad
 from .function import Function
-from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-from .modes import (
+from .grad_mode import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -15,6 +14,7 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .variable import Variable
 
 __all__ = [

@@ -11,7 +11,7 @@ from ..lazy.functions.creation import eye
 from ..lazy.functions.joining import stack
 from ..lazy.record import user_line
 from .engine import grad
-from .modes import enable_grad
+from .grad_mode import enable_grad
 
 Function = Callable[..., Any]
 Tensors = tuple[Tensor, ...]

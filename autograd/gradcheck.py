@@ -10,7 +10,7 @@ import numpy as np
 from ..lazy import Tensor
 from ..lazy.functions.creation import from_host
 from .engine import grad
-from .modes import no_grad
+from .grad_mode import no_grad
 
 
 class GradcheckError(RuntimeError):
@@ -152,7 +152,7 @@ def gradgradcheck(
     n = len(items)
 
     def first(*args: Any) -> tuple[Any, ...]:
-        from .modes import enable_grad
+        from .grad_mode import enable_grad
 
         inner, cotangents = list(args[:n]), args[n:]
         chosen = [t for t in inner if isinstance(t, Tensor) and t.requires_grad]

@@ -20,7 +20,7 @@ EXTRA = "_extra_state"
 NOTES = "_metadata"  # an attribute of state dicts: by module, the version that wrote it
 
 
-class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+class IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What ``load_state_dict`` found that did not match."""
 
     __slots__ = ()

@@ -19,7 +19,8 @@ def test_cuda_answers_about_the_gpus():
 @pytest.mark.skipif(GPUS > 0, reason="there is a GPU")
 @pytest.mark.parametrize(
     "ask", [cuda.current_device, cuda.init, cuda.synchronize, cuda.get_device_name, cuda.mem_get_info,
-            lambda: cuda.set_device(0), lambda: cuda.FloatTensor([1.0]), lambda: lx.ones(1).type(cuda.FloatTensor)],
+            cuda.Event, cuda.Stream, cuda.current_stream, lambda: cuda.set_device(0),
+            lambda: cuda.FloatTensor([1.0]), lambda: lx.ones(1).type(cuda.FloatTensor)],
 )  # fmt: skip
 def test_without_a_gpu_it_says_so(ask):
     with pytest.raises(RuntimeError, match="is not available: this machine has no cuda device"):
@@ -147,3 +148,27 @@ def test_nothing_is_traced():
     seen = []
     assert lx.compile(lambda x: seen.append(lx.compiler.is_compiling()) or x + 1)(lx.ones(1)).item() == 2 and seen[-1]
     assert not lx.compiler.is_compiling() and lx.compiler.disable(len) is len and lx.compiler.disable()(len) is len
+
+
+def test_cuda_events_and_streams(monkeypatch):
+    monkeypatch.setattr(cuda.streams.devices, "devices", lambda kind: [None])  # as if there were one
+    start, end = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
+    with pytest.raises(RuntimeError, match="must be recorded"):
+        start.elapsed_time(end)
+    start.record()
+    with cuda.stream(cuda.Stream()) as _:
+        lx.ones(3).sum()
+    cuda.current_stream().wait_stream(cuda.Stream())
+    end.record()
+    end.synchronize()
+    assert start.elapsed_time(end) >= 0 and end.query()
+    with pytest.raises(RuntimeError, match="enable_timing"):
+        start.elapsed_time(cuda.Stream().record_event())
+    assert (cuda.nvtx.range_push("a"), cuda.nvtx.range_push("b")) == (0, 1)
+    assert (cuda.nvtx.range_pop(), cuda.nvtx.range_pop(), cuda.nvtx.range_pop()) == (1, 0, -1)
+
+
+def test_sdp_kernel_sets_the_switches_inside():
+    with lx.backends.cuda.sdp_kernel(enable_flash=False):
+        assert not lx.backends.cuda.flash_sdp_enabled() and lx.backends.cuda.math_sdp_enabled()
+    assert lx.backends.cuda.flash_sdp_enabled()

@@ -217,3 +217,11 @@ def test_shared_parameters_and_buffers():
 def test_refused(call, kind, words):
     with pytest.raises(kind, match=rf"{words}.*test_func.py:\d+"):
         call()
+
+
+def test_stateless_has_functional_call_too():
+    from lazyxla.nn.utils import stateless
+
+    layer, x = lx.nn.Linear(2, 1), lx.ones(1, 2)
+    given = {"weight": lx.ones(1, 2), "bias": lx.zeros(1)}
+    assert stateless.functional_call(layer, given, x).tolist() == [[2.0]]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from .. import cuda
 from ..lazy import precision
 
@@ -54,3 +57,14 @@ def math_sdp_enabled() -> bool:
 
 def enable_math_sdp(enabled: bool) -> None:
     _attention["math"] = bool(enabled)
+
+
+@contextmanager
+def sdp_kernel(enable_flash: bool = True, enable_math: bool = True, enable_mem_efficient: bool = True) -> Iterator[None]:
+    """The three switches, as given, for what is inside."""
+    before = dict(_attention)
+    _attention.update(flash=bool(enable_flash), math=bool(enable_math), mem_efficient=bool(enable_mem_efficient))
+    try:
+        yield
+    finally:
+        _attention.update(before)

@@ -14,13 +14,15 @@ from ..devices import Device
 from ..lazy.functions.questions import OLD_TYPES, TensorType
 from ..lazy.record import user_line
 from . import amp
+from .streams import Event, Stream, current_stream, default_stream, nvtx, stream
 
 __all__ = [
-    "amp", "current_device", "device", "device_count", "empty_cache", "get_device_capability", "get_device_name",
-    "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "initial_seed", "is_available", "is_bf16_supported",
+    "Event", "Stream", "amp", "current_device", "current_stream", "default_stream", "device", "device_count",
+    "empty_cache", "get_device_capability", "get_device_name", "get_device_properties", "get_rng_state",
+    "get_rng_state_all", "init", "initial_seed", "is_available", "is_bf16_supported",
     "is_initialized", "manual_seed", "manual_seed_all", "max_memory_allocated", "max_memory_reserved", "mem_get_info",
-    "memory_allocated", "memory_reserved", "memory_stats", "reset_peak_memory_stats", "seed", "set_device",
-    "set_rng_state", "set_rng_state_all", "synchronize",
+    "memory_allocated", "memory_reserved", "memory_stats", "nvtx", "reset_peak_memory_stats", "seed", "set_device",
+    "set_rng_state", "set_rng_state_all", "stream", "synchronize",
 ]  # fmt: skip
 
 for _name, _dtype in OLD_TYPES:
