@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,6 +93,20 @@ def settle(t: Any, cause: str) -> bool:
     with lock:
         _run([t._node], f"{cause} at {user_line()}")
     return True
+
+
+def dispatch(tensors: Iterable[Any], cause: str) -> None:
+    """Dispatch these tensors, and copies of values that are there (what has been loaded), alone. What else is pending runs
+    later in the program that a run that loads nothing has for it: in another, its floats might have other last bits."""
+    if isinstance(S.player, (Follower, Inlay)) or S.capture is not None or levels.active:
+        sync(cause)
+        return
+    opaque(cause)
+    with lock:
+        nodes = [t._node or t._refresh() for t in tensors]
+        live = [owner._node for owner in (ref() for ref in rec.live) if owner is not None]
+        nodes += [n for n in live if n is not None and n.sig.op is ops.copy and n.inputs[0].buffer is not None]
+        _run(list(dict.fromkeys(nodes)), cause)
 
 
 def _run_all(cause: str, *more: Any) -> list[Node]:

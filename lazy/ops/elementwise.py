@@ -37,12 +37,20 @@ multiply = define("multiply", like("ifc"), np.multiply, "x * y.")
 def _divide(x: Any, y: Any) -> Any:
     if x.dtype.kind not in "iu":
         return np.divide(x, y)
-    with np.errstate(divide="ignore"):  # towards zero, as the hardware does
-        return np.where(y == 0, -1, np.trunc(x / np.where(y == 0, 1, y))).astype(x.dtype)
+    safe = np.where(y == 0, np.ones_like(y), y)
+    with np.errstate(over="ignore"):  # the smallest by -1
+        down, rest = np.divmod(x, safe)
+    return np.where(y == 0, np.array(-1).astype(x.dtype), down + ((rest != 0) & ((x < 0) != (safe < 0))))
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    if x.dtype.kind not in "iu":
+        return np.fmod(x, y)
+    return np.where(y == 0, x, np.fmod(x, np.where(y == 0, np.ones_like(y), y)))
 
 
 divide = define("divide", like("ifc"), _divide, "x / y; integers towards zero, and all bits set for a zero divisor.")
-remainder = define("remainder", like("if"), np.fmod, "The remainder with the sign of x.")
+remainder = define("remainder", like("if"), _remainder, "The remainder with the sign of x; of integers by 0, x.")
 
 
 def _gcd(x: Any, y: Any) -> Any:

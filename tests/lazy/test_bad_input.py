@@ -82,8 +82,11 @@ def test_what_a_message_says(call, words):
         eval(call, names)
 
 
-def test_integer_division_by_zero_is_defined():
+@pytest.mark.parametrize("small_by_numpy", [False, True])
+def test_integer_division_by_zero_is_defined(small_by_numpy, monkeypatch):
     """By the number 0 an error; by a tensor's zeros as XLA defines it: all ones, and the dividend as remainder."""
+    monkeypatch.setattr(lx.lowering.by_numpy, "enabled", [small_by_numpy])
+    lx.lowering.clear_cache()
     x, zero = lx.tensor([7, -7, 0]), lx.tensor([0, 0, 0])
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         x // 0

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import lazyxla as lx
 
 PROGRAM = '''
@@ -53,18 +55,19 @@ while step < 24:
 '''
 
 
-def run(path, device, die_after):
+def run(path, device, die_after, by_numpy="0"):
     command = [sys.executable, "-W", "error", "-c", PROGRAM, str(path), device, str(die_after)]
-    environment = {**os.environ, "LAZYXLA_CACHE_DIR": "off"}
+    environment = {**os.environ, "LAZYXLA_CACHE_DIR": "off", "LAZYXLA_NUMPY": by_numpy}
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
 
 
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
+@pytest.mark.parametrize("by_numpy", ["0", "1"])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, by_numpy):
     whole, torn = tmp_path / "whole.pt", tmp_path / "torn.pt"
-    done = run(whole, "xla", 0)
+    done = run(whole, "xla", 0, by_numpy)
     assert done.returncode == 0, done.stderr
     for die_after in (6, 13, 0):
-        done = run(torn, "xla", die_after)
+        done = run(torn, "xla", die_after, by_numpy)
         assert done.returncode == (-9 if die_after else 0), done.stderr
     expected, got = ([json.loads(line) for line in Path(f"{p}.losses").read_text().splitlines()] for p in (whole, torn))
     assert got == expected and len(got) == 24 and len({loss for _, loss in got}) > 20

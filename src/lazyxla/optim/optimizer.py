@@ -303,7 +303,9 @@ class Optimizer:
         for group, option in zip(self.param_groups, options):
             group.update(option)
         self.state = state
-        lx.sync()  # the copies are made now, so that the next step is the same program as any other
+        # the copies are made now, so that the next step is the same program as any other
+        kept = [v for entries in state.values() for v in entries.values() if isinstance(v, Tensor)]
+        lx.sync_points.dispatch([*ours, *kept], "an optimizer loads its state")
         for hook in list(self._hooks["load_post"].values()):
             hook(self)
 
