@@ -8,7 +8,6 @@ for some of them, those become arguments.
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from sys import getrefcount
@@ -273,14 +272,13 @@ def _variant(graph: Graph, order: list[Node], dying: frozenset[int], cause: str)
             why = "an argument that was given away before is now still in use"
         else:
             why = explain.difference(graph, order, _graphs)
-    start = time.perf_counter()
     bundled = bundles.bundled(plan, _held)
     if bundled is None:
         executable = cache.executable(plan, why, graph)
     else:
         executable = cache.as_it_is(bundled.plan, finished(bundled.plan), why)
     if kind is not None:
-        kind.compiled(time.perf_counter() - start)
+        kind.programs += 1
     baked = {i: v for i, v in values.items() if i not in lifted}
     variant = Variant(executable, lifted, baked, packed, donated, bundled)
     graph.variants.insert(0, variant)

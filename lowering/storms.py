@@ -17,8 +17,9 @@ from .graphs import Graph, Variant
 enabled = [is_on("LAZYXLA_NUMPY")]
 SOME = 4  # programs of a kind that are compiled before any is not
 PART = 0.25  # of the time of compiling that runs by NumPy may take of one that comes back
-QUICKER = 8  # times as quick as compiling was, at least
+QUICKER = 8  # times as quick as compiling, at least
 FEW = 24  # operations of a program that compiles in no time
+COMPILING = 1.5e-3  # seconds that an operation takes: an estimate, so that two runs of a program decide alike
 _PRODUCT = 1e-9  # seconds of each product that is summed
 
 
@@ -28,25 +29,20 @@ class Kind:
 
     def __init__(self) -> None:
         self.programs = 0  # that were compiled
-        self.seconds = 0.0  # that compiling the last one took
-
-    def compiled(self, seconds: float) -> None:
-        self.programs += 1
-        self.seconds = seconds
 
     def instead(self, graph: Graph, order: Sequence[Node]) -> Variant | None:
         """How NumPy runs a new program of this kind; None where it is to be compiled."""
         if self.programs < SOME:
             return None
-        total = 0.0
+        total, compiling = 0.0, COMPILING * len(order)
         for n in order:
             if n.buffer is None and not isinstance(n, HostValue):
                 seconds, products = work_of(n)
                 total += seconds + _PRODUCT * products
-                if total * QUICKER > self.seconds:
+                if total * QUICKER > compiling:
                     return None
         given = [*graph.leaves, *graph.hosts]
-        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=self.seconds * PART, waits=True)
+        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=compiling * PART, waits=True)
         return Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
 
 
