@@ -1,6 +1,6 @@
 """Derivatives of functions as functions, as ``torch.func``: they nest, and take trees of tensors."""
 
-from .functional_call import functional_call, stack_module_state
+from ..nn.utils.stateless import functional_call, stack_module_state
 from .reverse import grad, grad_and_value, value_and_grad, vjp
 from .vmap import vmap
 from .whole import hessian, jacfwd, jacrev, jvp, linearize
