@@ -43,7 +43,7 @@ class JaxFunction:
         self._traced: dict[Types, Any] = {}
         self._stablehlo: dict[tuple[Types, str], bytes] = {}
         self._derived: dict[Any, Any] = {}
-        self._jitted: Callable[..., Any] | None = None  # compiles once for types, if it is the same function
+        self._jitted: Any = None
 
     def __repr__(self) -> str:
         return f"<JAX function {self.name}>"
@@ -66,9 +66,7 @@ class JaxFunction:
         """Its values by JAX on the CPU."""
         types = tuple((a.shape, a.dtype) for a in arrays)
         with self._scope(types), jax.default_device(jax.devices("cpu")[0]):
-            if self._jitted is None:
-                self._jitted = jax.jit(lambda *xs: tuple(self.f(*xs)))
-            return tuple(np.asarray(x) for x in self._jitted(*arrays))
+            return tuple(np.asarray(x) for x in self._jit()(*arrays))
 
     def pullback(self, types: Types, wanted: tuple[int, ...], given: tuple[int, ...]) -> JaxFunction:
         """Of (operands, gradients of the ``given`` results): the gradients of the ``wanted`` operands."""
@@ -106,13 +104,18 @@ class JaxFunction:
     def _scope(self, types: Types) -> AbstractContextManager[Any]:
         return jax.enable_x64(True) if self._is_wide(types) else nullcontext()
 
+    def _jit(self) -> Any:
+        """For JAX always the same function, which it traces and compiles once for types."""
+        if self._jitted is None:
+            # keep_unused: the module's arguments are the operands, one by one
+            self._jitted = jax.jit(lambda *xs: tuple(self.f(*xs)), keep_unused=True)
+        return self._jitted
+
     def _trace(self, types: Types) -> Any:
         found = self._traced.get(types)
         if found is None:
             with self._scope(types):
-                # keep_unused: the module's arguments are the operands, one by one
-                whole = jax.jit(lambda *xs: tuple(self.f(*xs)), keep_unused=True)
-                found = whole.trace(*[jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in types])
+                found = self._jit().trace(*[jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in types])
             _check(found, self.name)
             self._traced[types] = found
         return found
