@@ -98,9 +98,11 @@ class Builder:
         """The operands of an operation that XLA shall not run while it compiles, though they may be constants: its evaluator
         takes seconds for windows and scatters of what takes milliseconds when it is run (gradients begin as constants)."""
         first, *rest = operands
-        if self.fixed.issuperset(operands):
-            first = ir.Operation.create("stablehlo.optimization_barrier", [first.type], [first], loc=self.location).results[0]
-        return [first, *rest]
+        return [self.barrier(first) if self.fixed.issuperset(operands) else first, *rest]
+
+    def barrier(self, x: Value) -> Value:
+        """``x``, which XLA computes without a look at what is made of it."""
+        return ir.Operation.create("stablehlo.optimization_barrier", [x.type], [x], loc=self.location).results[0]
 
     def repeat(
         self, state: Sequence[Value], test: Callable[..., Value], body: Callable[..., Sequence[Value]]

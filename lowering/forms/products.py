@@ -6,7 +6,9 @@ from collections.abc import Container
 
 from ...lazy import dtypes, ops
 from ...lazy.graph import Node, signature
-from ..nodes import DOT_INTO_INT32, make
+from ..nodes import DOT_INTO_INT32, make, zero_of
+
+PAGE, LINE = 4096, 64  # bytes
 
 
 def without_transposes(n: Node, given: Container[Node]) -> Node | None:
@@ -51,6 +53,29 @@ def contracted_otherwise(n: Node, which: int, transposed: Node) -> Node:
     inputs = list(n.inputs)
     inputs[which] = transposed
     return _product(n, inputs, tuple(contract), n.sig.keyword["batch"])
+
+
+def reads_a_page_apart(n: Node) -> bool:
+    """Whether ``n`` is a CPU's product of a few rows, which reads a second operand whose rows lie whole pages apart.
+
+    Of each of these rows it takes a few numbers at a time, which then fall into one set of the first cache. With many rows
+    on the left it pays to copy the second operand first, which the CPU's product does itself.
+    """
+    at = n.sig.keyword if n.sig.op is ops.dot_general else {}
+    if not at or at["batch"][0] or at["contract"] != ((1,), (0,)) or n.sig.aval.device.platform != "cpu":
+        return False
+    x, y = n.sig.inputs
+    return x.ndim == y.ndim == 2 and 4 <= x.shape[0] <= 48 <= y.shape[0] and y.shape[1] * y.dtype.itemsize % PAGE == 0
+
+
+def with_longer_rows(n: Node, matrix: Node, longer: Node | None) -> tuple[Node, Node]:
+    """The product ``n`` by ``matrix`` with rows longer by a cache line (``longer`` where it is known), and the part of it
+    that is ``n``."""
+    if longer is None:
+        more = LINE // matrix.sig.aval.dtype.itemsize
+        longer = make(ops.pad, [matrix, zero_of(matrix)], n, low=(0, 0), high=(0, more), interior=(0, 0))
+    product = _product(n, [n.inputs[0], longer], n.sig.keyword["contract"], n.sig.keyword["batch"])
+    return product, make(ops.slice_, [product], n, start=(0, 0), limit=n.sig.aval.shape, strides=(1, 1))
 
 
 def _product(n: Node, inputs: list[Node], contract: object, batch: object) -> Node:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, HostValue, Node, after_inputs, leaf_signature, placeholder
-from ..forms.products import contracted_otherwise
+from ..forms.products import contracted_otherwise, reads_a_page_apart, with_longer_rows
 from .batching import Operand, batched
 from .loop import Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take, turned
 from .relations import Carried, Counted, Fixed, FromLoop, Inner, Varying
@@ -39,6 +39,7 @@ class Body:
         self.moved: dict[Node, Node] = {}  # node of the body -> its stack, made of another
         self.finals: dict[int, Node] = {}  # place -> the promise of its last value
         self.replaced: dict[int, Node] = {}  # place -> its last value, computed after the loop
+        self.longer: dict[Node, Node] = {}  # fixed matrix, outer -> the same with longer rows
         self.memo: dict[Node, Operand | None] = {}
         self.requested: set[Any] = set()  # places and registers whose stacks other loops read
         self._swap: dict[Node, Node] = {}  # node of the body -> what stands for it now
@@ -243,6 +244,8 @@ class Body:
         for place, n in enumerate(self.nodes):
             n = self.nodes[place] = self._with_replaced(n)
             if any(x in carried for x in n.inputs):
+                if reads_a_page_apart(n) and n.inputs[1] in self.fixed:
+                    n = self.nodes[place] = self._read_otherwise(n)
                 carried.add(n)
             elif n.sig.op in _WORTH_LEAVING and n.sig.aval.size * self.trips <= LARGEST:
                 found = self.for_all_trips(n)
@@ -250,6 +253,15 @@ class Body:
                     row = self._row(found[0], *self._order())
                     self._swap[n] = row
                     self.nodes[place] = row
+
+    def _read_otherwise(self, n: Node) -> Node:
+        """The same product, of a copy of the matrix that stays whose rows do not lie whole pages apart."""
+        outer = self.fixed[n.inputs[1]]
+        product, part = with_longer_rows(n, outer, self.longer.get(outer))
+        self.longer[outer] = product.inputs[1]
+        product.inputs = (n.inputs[0], self._fixed(product.inputs[1]))
+        self._swap[n] = part
+        return part
 
     def _with_replaced(self, n: Node) -> Node:
         if any(x in self._swap for x in n.inputs):

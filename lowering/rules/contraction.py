@@ -9,9 +9,9 @@ from ...devices.compiler import ir, stablehlo
 from ...lazy import dtypes, ops, precision
 from ...lazy.graph import Aval, Signature
 from ..emit import Builder, Value, rule
+from ..forms.products import LINE, PAGE
 from ..nodes import CONVOLUTION_LAST, DOT_INTO_INT32
 
-PAGE, LINE = 4096, 64  # bytes
 LEAST = 32  # rows, of products that are worth a copy of their operand
 
 
@@ -39,7 +39,10 @@ def _dot(b: Builder, sig: Signature, x: Value, y: Value, *, contract: Any, batch
     exactly = _precision(b, x_aval)
     narrow = x_aval.dtype is not sig.aval.dtype  # products of int8 are another kernel's
     if b.platform == "cpu" and not n and not narrow and _strides_collide(left, x_aval) and right.free >= LEAST:
-        product = _with_odd_rows(b, left, right, sig.aval, numbers, exactly)
+        if right.contracted == 0 and 2 * right.free * sum(left.shape) <= math.prod(left.shape):
+            product = _turned_about(b, left, right, sig.aval, exactly)
+        else:
+            product = _with_odd_rows(b, left, right, sig.aval, numbers, exactly)
     else:
         product = b.op(
             "stablehlo.dot_general", b.for_later([left.value, right.value]), sig.aval.with_shape(shape),
@@ -90,6 +93,25 @@ def _with_odd_rows(b: Builder, left: Merged, right: Merged, aval: Aval, numbers:
         "stablehlo.slice", [product], aval.with_shape((free, right.free)),
         start_indices=b.ints([0, 0]), limit_indices=b.ints([free, right.free]), strides=b.ints([1, 1]),
     )  # fmt: skip
+
+
+def _turned_about(b: Builder, left: Merged, right: Merged, aval: Aval, exactly: dict[str, Any]) -> Value:
+    """left^T right as (right^T left)^T, where ``right`` and the result are small beside ``left``, which then is read by rows.
+
+    XLA would make the transposes part of the product again, if it saw them together.
+    """
+    k, free = left.shape
+    swap = {"permutation": b.ints([1, 0])}
+    numbers = stablehlo.DotDimensionNumbers.get(
+        lhs_batching_dimensions=[], rhs_batching_dimensions=[], lhs_contracting_dimensions=[1],
+        rhs_contracting_dimensions=[0],
+    )  # fmt: skip
+    columns = b.barrier(b.op("stablehlo.transpose", [right.value], aval.with_shape((right.free, k)), **swap))
+    product = b.op(
+        "stablehlo.dot_general", [columns, left.value], aval.with_shape((right.free, free)),
+        dot_dimension_numbers=numbers, **exactly,
+    )  # fmt: skip
+    return b.barrier(b.op("stablehlo.transpose", [b.barrier(product)], aval.with_shape((free, right.free)), **swap))
 
 
 def _merged(b: Builder, x: Value, aval: Aval, batch: list[int], contract: list[int]) -> Merged:
