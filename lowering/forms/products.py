@@ -65,7 +65,9 @@ def reads_a_page_apart(n: Node) -> bool:
     if not at or at["batch"][0] or at["contract"] != ((1,), (0,)) or n.sig.aval.device.platform != "cpu":
         return False
     x, y = n.sig.inputs
-    return x.ndim == y.ndim == 2 and 4 <= x.shape[0] <= 48 <= y.shape[0] and y.shape[1] * y.dtype.itemsize % PAGE == 0
+    if x.ndim != 2 or y.ndim != 2 or not y.dtype.is_floating_point:
+        return False
+    return 4 <= x.shape[0] <= 48 <= y.shape[0] and y.shape[1] * y.dtype.itemsize % PAGE == 0
 
 
 def with_longer_rows(n: Node, matrix: Node, longer: Node | None) -> tuple[Node, Node]:

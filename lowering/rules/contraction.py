@@ -74,7 +74,8 @@ def _strides_collide(x: Merged, aval: Aval) -> bool:
     Eigen packs a left operand that is contracted over its rows a few columns at a time; where rows are a multiple of a
     page apart, each row evicts the last, and the product takes up to twice as long.
     """
-    return x.contracted == 0 and x.free * aval.dtype.itemsize % PAGE == 0 and x.shape[0] >= LEAST
+    pages = x.free * aval.dtype.itemsize % PAGE == 0
+    return x.contracted == 0 and pages and x.shape[0] >= LEAST and aval.dtype.is_floating_point
 
 
 def _with_odd_rows(b: Builder, left: Merged, right: Merged, aval: Aval, numbers: Any, exactly: dict[str, Any]) -> Value:

@@ -184,6 +184,19 @@ def test_a_fixed_operand_is_turned_once_outside(eager_to_roll):
     assert_close(h.numpy(), expected, factor=100)
 
 
+@pytest.mark.parametrize("batch, wide", [(4, True), (3, False)])
+def test_a_few_rows_read_a_fixed_operand_whose_rows_are_not_pages_apart(batch, wide, eager_to_roll):
+    rng = np.random.default_rng(0)
+    u, h = (lx.tensor(rng.normal(size=shape).astype(np.float32) / 8) for shape in ((1024, 64), (batch, 64)))
+    for _ in range(20):
+        a, b = (h @ u.T).chunk(2, 1)
+        h = (a.tanh() * b)[:, 7:71]
+    body = text_of(h).split(" do {")[1].split("stablehlo.return")[0]
+    assert ("tensor<64x1040xf32>" in body) is wide
+    expected = interpret(h)
+    assert_close(h.numpy(), expected, factor=200)
+
+
 def test_what_only_moves_is_not_kept_for_each_trip(eager_to_roll):
     rng = np.random.default_rng(0)
     x = lx.tensor(rng.normal(size=(20, 3, 4)).astype(np.float32))
