@@ -14,19 +14,10 @@ from typing import Any
 from ..lazy import ops
 from ..lazy.graph import Node
 from .columns import convolved
-from .nodes import Ints, make, zero_of
+from .nodes import Ints, make, with_edges
 
 MOST_PLACES = 49  # of a kernel that is written out
 MOST_GROUPS = 32
-
-
-def _padded(x: Node, like: Node, at: dict[str, Any]) -> Node:
-    """x [N, *S, C] with its edges, and spread by ``lhs_dilation``."""
-    low, high = zip(*at["padding"])
-    interior = tuple([d - 1 for d in at["lhs_dilation"]])
-    if not any(low) and not any(high) and not any(interior):
-        return x
-    return make(ops.pad, [x, zero_of(x)], like, low=(0, *low, 0), high=(0, *high, 0), interior=(0, *interior, 0))
 
 
 def _piece(x: Node, like: Node, first: Sequence[int], counts: Ints, steps: Ints) -> Node:
@@ -62,7 +53,7 @@ def _depthwise(x: Node, w: Node, like: Node, at: dict[str, Any]) -> Node:
     *kernel, _, outputs = w.sig.aval.shape
     sizes = like.sig.aval.shape[2:]
     shape = (x.sig.aval.shape[0], *sizes, outputs)
-    image = _padded(x, like, at)
+    image = with_edges(x, like, at["padding"], at["lhs_dilation"])
     if outputs != at["groups"]:  # several results of each channel: the channel as often
         *rest, channels = image.sig.aval.shape
         many = (*rest, channels, outputs // channels)
@@ -103,7 +94,7 @@ def depthwise_gradient(x: Node, g: Node, like: Node) -> Node:
     """[1, *K, C] of x and g [N, *S, C]: for each place, the sum of a piece of x times g."""
     at = like.sig.keyword
     channels, kernel = like.sig.aval.shape[1], like.sig.aval.shape[2:]
-    image = _padded(x, like, at)
+    image = with_edges(x, like, at["padding"], at["lhs_dilation"])
     axes = tuple(range(g.sig.aval.ndim - 1))
     rows = []
     for place in _places(kernel):

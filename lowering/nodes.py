@@ -34,6 +34,15 @@ def zero_of(x: Node) -> Node:
     return HostValue(leaf_signature(scalar, aval.with_shape(())), np.zeros((), aval.dtype.numpy), x.code, x.lasti)
 
 
+def with_edges(x: Node, like: Node, padding: Sequence[tuple[int, int]], dilation: Ints) -> Node:
+    """x [N, *S, C] spread by ``dilation`` along each spatial dim, and with zeros at its edges (or without some of its own)."""
+    low, high = zip(*padding)
+    interior = tuple([d - 1 for d in dilation])
+    if not any(low) and not any(high) and not any(interior):
+        return x
+    return make(ops.pad, [x, zero_of(x)], like, low=(0, *low, 0), high=(0, *high, 0), interior=(0, *interior, 0))
+
+
 def last(rank: int) -> Ints:
     """Where the dims of a value [N, C, *S] are with the channels last, [N, *S, C]."""
     return (0, rank - 1, *range(1, rank - 1))

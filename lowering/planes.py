@@ -14,7 +14,7 @@ from typing import Any
 
 from ..lazy import ops
 from ..lazy.graph import Node
-from .nodes import make, zero_of
+from .nodes import make, with_edges
 
 EDGES = ("strides", "padding", "lhs_dilation", "rhs_dilation")
 Found = tuple[Node, bool]  # a convolution, and whether it is done by several columns
@@ -32,8 +32,7 @@ def _gathered(x: Node, w: Node, like: Node, convolve: Convolve, **at: Any) -> Fo
     """With the kernel's planes as channels of the image."""
     step, (low, high), spread, apart = (at[name][0] for name in EDGES)
     planes, outputs = w.sig.aval.shape[0], w.sig.aval.shape[-1]
-    if low or high or spread > 1:
-        x = _padded(x, like, low, high, spread)
+    x = _planes_with_edges(x, like, low, high, spread)
     count = (x.sig.aval.shape[1] - (planes - 1) * apart - 1) // step + 1
     n, _, *rest = x.sig.aval.shape
     parts = []
@@ -65,11 +64,10 @@ def _spread(x: Node, w: Node, like: Node, convolve: Convolve, **at: Any) -> Foun
     for k in range(planes):
         start, limit = (0, 0, 0, 0, k * outputs), (*shape, (k + 1) * outputs)
         part = make(ops.slice_, [found], like, start=start, limit=limit, strides=(1,) * 5)
-        parts.append(_padded(part, like, low - k * apart, high - (planes - 1 - k) * apart, spread))
+        parts.append(_planes_with_edges(part, like, low - k * apart, high - (planes - 1 - k) * apart, spread))
     return reduce(lambda x, y: make(ops.add, [x, y], like), parts), several
 
 
-def _padded(x: Node, like: Node, low: int, high: int, spread: int) -> Node:
+def _planes_with_edges(x: Node, like: Node, low: int, high: int, spread: int) -> Node:
     """The planes of x spread, and some more, or fewer, before and after them."""
-    edges = {"low": (0, low, 0, 0, 0), "high": (0, high, 0, 0, 0), "interior": (0, spread - 1, 0, 0, 0)}
-    return make(ops.pad, [x, zero_of(x)], like, **edges)
+    return with_edges(x, like, [(low, high), (0, 0), (0, 0)], (spread, 1, 1))
