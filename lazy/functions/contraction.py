@@ -142,14 +142,14 @@ alias("ger", outer)
 
 @both
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """Sums of products over both last dims."""
+    """Sums of products over both last dims; the product where one is a number."""
+    if input.ndim == 0 or other.ndim == 0:
+        return input * other
     if input.dtype is not other.dtype:
         raise RuntimeError(
             f"inner(): expected both tensors to have the same dtype, but got {input.dtype.name} and {other.dtype.name}"
             f"  ({user_line()})"
         )
-    if input.ndim == 0 or other.ndim == 0:
-        return input * other
     return tensordot(input, other, ([-1], [-1]))
 
 

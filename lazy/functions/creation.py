@@ -145,10 +145,11 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 def asarray(
     obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """``as_tensor``, copying if told to."""
-    fresh = copy and not isinstance(obj, Tensor)
-    out = tensor(obj, dtype=dtype, device=device) if fresh else as_tensor(obj, dtype, device)
-    return _finished(out.clone() if copy and isinstance(obj, Tensor) else out, requires_grad)
+    """``as_tensor``, or with ``copy=True`` a copy without a history."""
+    if copy and isinstance(obj, Tensor):
+        obj = obj.detach().clone()
+    make = tensor if copy and not isinstance(obj, Tensor) else as_tensor
+    return _finished(make(obj, dtype=dtype, device=device), requires_grad)
 
 
 @function

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +17,14 @@ from .shape import raw_transpose
 
 
 @function
-def einsum(equation: str, *operands: Any) -> Tensor:
-    """Sums of products named by letters ('...' too), contracted in the order that opt_einsum finds cheapest."""
+def einsum(equation: Any, *operands: Any) -> Tensor:
+    """Sums of products named by letters ('...' too), contracted in the order that opt_einsum finds cheapest.
+
+    Instead of an equation, each operand may be followed by the list of its dims' numbers from 0 to 51 (and ``...``), and
+    the last by that of the result's: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
+    """
+    if not isinstance(equation, str):
+        equation, *operands = _from_lists([equation, *operands])  # type: ignore[assignment]
     items = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else list(operands)
     terms, out = _terms(equation, items)
     dtype = result_dtype(*items)
@@ -40,6 +48,30 @@ def einsum(equation: str, *operands: Any) -> Tensor:
 
 
 Term = list[str]
+
+
+def _from_lists(given: list[Any]) -> list[Any]:
+    """The equation and the operands of a call that names dims by numbers."""
+    paired = given[: len(given) // 2 * 2]
+    lists = [*paired[1::2], *given[len(paired) :]]
+    for numbers in lists:
+        if not isinstance(numbers, (list, tuple)):
+            raise TypeError(
+                f"einsum(): an equation, or operands each followed by a list of its dims, is expected, got "
+                f"{type(numbers).__name__} for a list  ({user_line()})"
+            )
+    terms = ["".join(map(_letter, numbers)) for numbers in lists]
+    arrow = "" if len(given) == len(paired) else "->" + terms.pop()
+    return [",".join(terms) + arrow, *paired[::2]]
+
+
+def _letter(number: Any) -> str:
+    if number is Ellipsis:
+        return "..."
+    number = operator.index(number)
+    if not 0 <= number < len(string.ascii_letters):
+        raise ValueError(f"einsum(): dims are numbered from 0 to 51, got {number}  ({user_line()})")
+    return (string.ascii_uppercase + string.ascii_lowercase)[number]
 
 
 def _terms(equation: str, items: Sequence[Tensor]) -> tuple[list[Term], Term]:

@@ -159,6 +159,8 @@ CASES = {
     "narrow": (lambda: X.narrow(0, 1, 5), RuntimeError, r"start \(1\) \+ length \(5\) exceeds"),
     "hsplit": (lambda: lx.hsplit(X, 2), RuntimeError, "not divisible"),
     "einsum": (lambda: lx.einsum("ij,jk->ik", X, X), RuntimeError, "einsum"),
+    "einsum by numbers": (lambda: lx.einsum(X, [0, 52]), ValueError, "from 0 to 51, got 52"),
+    "einsum without": (lambda: lx.einsum(X, X), TypeError, "a list of its dims"),
     "tensordot": (lambda: lx.tensordot(X, X, 1), RuntimeError, "contracted dimensions need to match"),
     "cross": (lambda: lx.cross(X.t(), X.t(), dim=1), RuntimeError, "must have length 3"),
     "unfold": (lambda: X.unfold(0, 5, 1), RuntimeError, "maximum size for tensor at dimension 0 is 2 but size is 5"),

@@ -70,9 +70,11 @@ def test_triangles_and_products():
         "kron": (lx.kron(m, v), np.kron(M, n)),
         "cross": (lx.cross(m[:, :3], m[:, 1:]), np.cross(M[:, :3], M[:, 1:], axis=0)),
         "cov": (lx.cov(m), np.cov(M).astype(np.float32)), "outer": (lx.outer(v, v), np.outer(n, n)),
-        "inner": (lx.inner(v, v), np.inner(n, n)),
+        "inner": (lx.inner(v, v), np.inner(n, n)), "inner with a number": (lx.inner(m, lx.tensor(2)), 2 * M),
         "tensordot": (lx.tensordot(x, x, ([0, 2], [0, 2])), np.tensordot(A, A, ([0, 2], [0, 2]))),
         "einsum": (lx.einsum("bij,bkj->bik", x, x), np.einsum("bij,bkj->bik", A, A)),
+        "by numbers": (lx.einsum(x, [..., 0, 1], x, [..., 30, 1], [..., 0, 30]), np.einsum("bij,bkj->bik", A, A)),
+        "in their order": (lx.einsum(m, [26, 0], v, [26]), np.einsum("ij,i->j", M, n)),
         "addmm": (lx.addmm(m[:, :3], m, m.t(), beta=2, alpha=0.5), 2 * M[:, :3] + 0.5 * (M @ M.T)),
     })  # fmt: skip
     square = lx.zeros(3, 3)
@@ -95,6 +97,8 @@ def test_creation():
         "new": (like.new(2, 2) * 0, np.zeros((2, 2), int)), "old": (lx.LongTensor([1, 2]), [1, 2]),
         "fill": (lx.fill(like, 2), np.full((2, 3), 2)),
     })  # fmt: skip
+    with_history = lx.ones(2, requires_grad=True) * 2
+    assert lx.asarray(with_history).requires_grad and not lx.asarray(with_history, copy=True).requires_grad
     assert isinstance(lx.ones(2), lx.FloatTensor) and not isinstance(like, lx.FloatTensor) and isinstance(like,
         lx.LongTensor)
     assert like.type("torch.FloatTensor").dtype is lx.float32 and like.type(lx.DoubleTensor).dtype is lx.float64
