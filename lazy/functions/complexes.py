@@ -128,12 +128,14 @@ _part("real", ops.real, lambda whole, piece: ops.complex_(piece, ops.imag(whole)
 _part("imag", ops.imag, lambda whole, piece: ops.complex_(ops.real(whole), piece))
 
 
-def _pairs(x: Tensor) -> Tensor:
+def pairs(x: Tensor) -> Tensor:
+    """Real and imaginary parts along a new last dim; no view."""
     wide = (*x.shape, 1)
     return ops.concatenate(ops.reshape(ops.real(x), shape=wide), ops.reshape(ops.imag(x), shape=wide), axis=x.ndim)
 
 
-def _from_pairs(x: Tensor) -> Tensor:
+def from_pairs(x: Tensor) -> Tensor:
+    """Complex numbers from pairs along the last dim; no view."""
     last, shape = x.ndim - 1, tuple(x.shape[:-1])
     return ops.complex_(*(ops.reshape(box(x, last, i, i + 1), shape=shape) for i in (0, 1)))
 
@@ -149,7 +151,7 @@ def view_as_real(input: Tensor) -> Tensor:
             f"will NOT alias the original.  ({user_line()})"
         )
     return view(input, Step(
-        "view_as_real", _pairs, lambda whole, piece: _from_pairs(piece),
+        "view_as_real", pairs, lambda whole, piece: from_pairs(piece),
         lambda state, whole: (2 * state[0], (*[2 * s for s in state[1]], 1)), tuple(input.shape),
     ))  # fmt: skip
 
@@ -170,7 +172,7 @@ def view_as_complex(input: Tensor) -> Tensor:
             f"{offset} and strides {list(strides)}  ({user_line()})"
         )
     return view(input, Step(
-        "view_as_complex", _from_pairs, lambda whole, piece: _pairs(piece),
+        "view_as_complex", from_pairs, lambda whole, piece: pairs(piece),
         lambda state, whole: (state[0] // 2, tuple(s // 2 for s in state[1][:-1])), tuple(input.shape),
     ))  # fmt: skip
 

@@ -15,8 +15,10 @@ from ..tensors import Tensor
 from ..views import Layout, Step, assign, join, layout, offsets, view
 from ._register import both, function, inplace, method, numbers_are_values, public
 from .conversion import broadcast_shape, broadcast_to, constant, convert, flat, full_like_type, lift, python_kind
-from .creation import from_host, line
+from .creation import arange, from_host, full, line
 from .indexing import gather_points, index_points, parse, scatter_points, select, value_for
+from .joining import stack
+from .pointwise import where
 from .shape import box, ints, normal_dim, raw_reshape
 
 
@@ -409,6 +411,24 @@ def zero_(self: Tensor) -> Tensor:
     return assign(self, full_like_type(self, 0), "zero_")
 
 
+@function
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """The first ``size`` rows of ``nonzero(input)`` [size, dims], or ``fill_value`` where there are fewer; reads nothing."""
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be a non-negative integer, got {size}  ({user_line()})")
+    found = (input != 0).reshape(-1)
+    count = found.numel()
+    place = (found.cumsum(0) - 1).clamp(max=size)
+    place = where(found, place, size)  # what is left out falls into one row more
+    rows = full((size + 1,), count, dtype=dtypes.int64, device=input.device)
+    rows = rows.scatter(0, place, arange(count, device=input.device))[:size]
+    known, out = rows < count, []
+    for n in (max(n, 1) for n in reversed(input.shape)):
+        out.append(where(known, rows % n, fill_value))
+        rows = rows.div(n, rounding_mode="floor")
+    return stack(out[::-1], 1) if out else full((size, 0), 0, dtype=dtypes.int64, device=input.device)
+
+
 @both
 def fill(input: Tensor, value: Any) -> Tensor:
     """One number in the shape of the input."""
@@ -423,10 +443,19 @@ def fill(input: Tensor, value: Any) -> Tensor:
 
 @method
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """The main diagonal set to one number."""
-    if self.ndim != 2 or wrap:
-        raise RuntimeError(f"fill_diagonal_: a matrix without wrap is expected, got {self.ndim} dims  ({user_line()})")
-    self.diagonal().fill_(fill_value)
+    """The main diagonal set to one number; with ``wrap``, that of a tall matrix begins anew below its end."""
+    shape = tuple(self.shape)
+    if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+        raise RuntimeError(
+            f"fill_diagonal_: a matrix, or more dims of one size, are expected, got the shape {list(shape)}  ({user_line()})"
+        )
+    if len(shape) == 2 and not (wrap and shape[0] > shape[1] > 0):
+        self.diagonal().fill_(fill_value)
+        return self
+    size = shape[0] * shape[1] if len(shape) == 2 else shape[0]
+    steps = np.arange(0, size, shape[1] + 1) if len(shape) == 2 else np.arange(size)
+    places = np.divmod(steps, shape[1]) if len(shape) == 2 else [steps] * len(shape)
+    self[tuple([from_host(p, self.device) for p in places])] = fill_value
     return self
 
 

@@ -107,7 +107,8 @@ def strides_after_reshape(
     return tuple(reversed(out))
 
 
-def _reshape_step(x: Tensor, shape: tuple[int, ...]) -> Step:
+def reshape_step(x: Tensor, shape: tuple[int, ...]) -> Step:
+    """How a view in another shape is taken and put back."""
     old = tuple(x.shape)
 
     def strides(state: Layout, whole: tuple[int, ...]) -> Layout:
@@ -119,8 +120,10 @@ def _reshape_step(x: Tensor, shape: tuple[int, ...]) -> Step:
 
 
 def _view(self: Tensor, *size: Any, dtype: DType | None = None) -> Tensor:
-    """An alias in another shape (or dtype of the same width); RuntimeError where the memory order does not allow it."""
+    """An alias in another shape (or dtype); RuntimeError where the memory order does not allow it."""
     if dtype is not None or (len(size) == 1 and isinstance(size[0], DType)):
+        from .retyped import view_dtype
+
         return view_dtype(self, size[0] if dtype is None else dtype)
     new = inferred(ints(size), self.numel())
     if strides_after_reshape(tuple(self.shape), layout(self)[1], new) is None:
@@ -128,26 +131,11 @@ def _view(self: Tensor, *size: Any, dtype: DType | None = None) -> Tensor:
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             f"contiguous subspaces). Use .reshape(...) instead.  ({user_line()})"
         )
-    return view(self, _reshape_step(self, new))
+    return view(self, reshape_step(self, new))
 
 
 _view.__name__ = "view"
 Tensor.view = offered(_view)
-
-
-def view_dtype(x: Tensor, dtype: Any) -> Tensor:
-    if x.dtype is dtype:
-        return view(x, _reshape_step(x, tuple(x.shape)))
-    old = x.dtype
-    if dtype.bits != old.bits:
-        raise RuntimeError(
-            f"view(dtype) between types of different size ({old.name}, {dtype.name}) is not supported  ({user_line()})"
-        )
-    return view(x, Step(
-        "view_dtype", lambda t: ops.bitcast_convert(t, dtype=dtype),
-        lambda whole, piece: ops.bitcast_convert(piece, dtype=old),
-        lambda state, whole: state, tuple(x.shape),
-    ))  # fmt: skip
 
 
 @method
@@ -160,10 +148,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements in another shape: an alias where PyTorch returns one, else a copy."""
     new = inferred(ints(shape), input.numel())
     if new == tuple(input.shape):
-        return view(input, _reshape_step(input, new))
+        return view(input, reshape_step(input, new))
     if input._meta is not None and strides_after_reshape(tuple(input.shape), layout(input)[1], new) is None:
         return ops.reshape(input, shape=new)
-    return view(input, _reshape_step(input, new))
+    return view(input, reshape_step(input, new))
 
 
 @method
@@ -211,7 +199,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     if len(set(dims)) != len(dims):
         raise RuntimeError(f"squeeze(): a dim appears multiple times in {dim}  ({user_line()})")
     gone = {d for d in dims if shape and shape[d] == 1}
-    return view(input, _reshape_step(input, tuple(n for i, n in enumerate(shape) if i not in gone)))
+    return view(input, reshape_step(input, tuple(n for i, n in enumerate(shape) if i not in gone)))
 
 
 @both
@@ -219,7 +207,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dim of size 1."""
     d = normal_dim(dim, input.ndim, 1)
     shape = tuple(input.shape)
-    return view(input, _reshape_step(input, shape[:d] + (1,) + shape[d:]))
+    return view(input, reshape_step(input, shape[:d] + (1,) + shape[d:]))
 
 
 # --- order of dims ----------------------------------------------------------------------------------------------
@@ -377,7 +365,7 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
         )
     axes = (*range(lead), *(i + lead for i, n in enumerate(new) if n != shape[i + lead]))
     if not axes and new:
-        return view(self, _reshape_step(self, shape))
+        return view(self, reshape_step(self, shape))
     return raw_reshape(self.sum(axes) if axes else self.sum(), new)  # to (): a sum, and its type, of one number too
 
 
@@ -429,8 +417,16 @@ def _whole_repeats(repeats: Tensor) -> None:
 
 
 @both
-def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
-    """Each element (or slice along ``dim``) repeated in place."""
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element (or slice along ``dim``) repeated in place; with numbers alone, each place as often as they say."""
+    if repeats is None:
+        from .creation import arange
+
+        if input.ndim != 1:
+            raise RuntimeError(f"repeat_interleave: repeats must be 1-dim, got {input.ndim} dims  ({user_line()})")
+        input, repeats = arange(input.shape[0], dtype=input.dtype, device=input.device), input
     x = input if dim is not None else reshape(input, -1)
     d = normal_dim(0 if dim is None else dim, x.ndim)
     if isinstance(repeats, Tensor):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...devices import Device
 from ..dtypes import DType, uint8
+from ..layouts import memory_format
 from ..record import user_line
 from ..tensors import Tensor
 from ..views import replace
@@ -147,9 +148,23 @@ def is_shared(self: Tensor) -> bool:
 
 
 @method
-def dim_order(self: Tensor) -> tuple[int, ...]:
-    """The dims from the outermost in memory to the innermost, by the strides that PyTorch would have."""
+def dim_order(self: Tensor, ambiguity_check: Any = False) -> tuple[int, ...]:
+    """The dims from the outermost in memory to the innermost, by the strides that PyTorch would have.
+
+    RuntimeError where they have no order of their own and ``ambiguity_check`` is True, or a list of memory formats of which
+    not exactly one fits.
+    """
+    formats = ambiguity_check if isinstance(ambiguity_check, list) else []
+    if not isinstance(ambiguity_check, (bool, list)) or not all(isinstance(f, memory_format) for f in formats):
+        raise TypeError(f"The ambiguity_check argument must be a bool or a list of memory formats.  ({user_line()})")
     strides = self.stride()
+    clear = len({s for s, n in zip(strides, self.shape)}) == self.ndim and 1 not in self.shape
+    fits = self.is_contiguous() and formats.count(memory_format.contiguous_format) == 1  # no tensor is in another
+    if (ambiguity_check is True and not clear) or (formats and not clear and not fits):
+        raise RuntimeError(
+            "The tensor does not have unique dim order, or cannot map to exact one of the given memory formats.  "
+            f"({user_line()})"
+        )
     return tuple(sorted(range(self.ndim), key=lambda d: -strides[d]))
 
 

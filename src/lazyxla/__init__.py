@@ -135,7 +135,10 @@ newaxis = None
 
 
 def typename(obj: Any) -> str:
-    return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__name__}"
+    if isinstance(obj, Tensor):
+        return obj.type()
+    kind = obj if isinstance(obj, type) else type(obj)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 # Imported when first asked for: many programs never do, and together they are a third of the import.

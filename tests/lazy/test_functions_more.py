@@ -279,3 +279,85 @@ def test_results_are_put_where_out_says():
     ):
         assert call(out) is out
         np.testing.assert_allclose(out.numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("to", ["uint8", "int16", "int32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("of", ["int8", "bfloat16", "float32", "int64", "complex64"])
+def test_bits_are_seen_as_another_type(of, to):
+    x = (lx.arange(-16, 16).reshape(2, 16) * 3).to(getattr(lx, of))
+    wanted = x.numpy().view(getattr(lx, to).numpy)
+    found = x.view(getattr(lx, to))
+    assert found.shape == wanted.shape
+    assert found.stride() == tuple(s // wanted.itemsize for s in wanted.strides)
+    # as bytes, since most of what is made this way is no number; a zero stands for numbers too small to be written in full
+    small = np.finfo(wanted.dtype).tiny if wanted.dtype.kind in "fc" else 0
+    assert (found.numpy().tobytes() == wanted.tobytes()) or np.nanmin(np.abs(wanted[wanted != 0])) < small
+
+
+def test_a_write_to_bits_seen_as_another_type_reaches_the_numbers():
+    x = lx.zeros(2, 4)
+    x[:, 2:].view(lx.int64).fill_(0x3F8000003F800000)
+    x.view(lx.int16)[0, 1] = 0x4000
+    assert x.tolist() == [[2, 0, 1, 1], [0, 0, 1, 1]]
+    pairs = lx.zeros(1, 4, requires_grad=True)
+    pairs.view(lx.complex64).real.sum().backward()
+    assert pairs.grad.tolist() == [[1, 0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: lx.tensor(1.0).view(lx.int16), r"self.dim\(\) cannot be 0 to view float32 as int16"),
+        (lambda: lx.zeros(2, 3).view(lx.float64), r"self.size\(-1\) must be divisible by 2 .*, but got 3"),
+        (lambda: lx.zeros(4, 4).t().view(lx.int16), r"self.stride\(-1\) must be 1 .*, but got 4"),
+        (lambda: lx.zeros(4, 4)[:, 1:3].view(lx.float64), r"self.storage_offset\(\) must be divisible by 2"),
+        (lambda: lx.zeros(4, 3)[:, :2].view(lx.float64), r"self.stride\(0\) must be divisible by 2"),
+    ],
+)
+def test_bits_that_do_not_lie_side_by_side_are_refused(make, words):
+    with pytest.raises(RuntimeError, match=words):
+        make()
+
+
+def test_the_first_places_that_are_not_zero_without_a_read():
+    x = lx.tensor([[1, 0], [3, 2]])
+    assert lx.nonzero_static(x, size=4).tolist() == [[0, 0], [1, 0], [1, 1], [-1, -1]]
+    assert lx.nonzero_static(x, size=2, fill_value=9).tolist() == [[0, 0], [1, 0]]
+    assert lx.nonzero_static(lx.tensor(3), size=2).shape == (2, 0)
+    assert lx.nonzero_static(lx.zeros(0, 3), size=1).tolist() == [[-1, -1]]
+    with pytest.raises(RuntimeError, match="non-negative integer, got -1"):
+        lx.nonzero_static(x, size=-1)
+
+
+@pytest.mark.parametrize("shape, wrap", [((5, 2), True), ((7, 3), True), ((7, 3), False), ((2, 5), True), ((3, 3, 3), False)])
+def test_diagonals_of_other_than_square_matrices(shape, wrap):
+    expected = np.zeros(shape)
+    np.fill_diagonal(expected, 5, wrap=wrap)
+    np.testing.assert_array_equal(lx.zeros(*shape).fill_diagonal_(5, wrap=wrap).numpy(), expected)
+
+
+def test_places_as_often_as_numbers_say():
+    assert lx.repeat_interleave(lx.tensor([1, 0, 3])).tolist() == [0, 2, 2, 2]
+
+
+def test_order_of_dims():
+    assert lx.empty(2, 3, 5).transpose(0, 1).dim_order(ambiguity_check=True) == (1, 0, 2)
+    one = lx.empty(1, 2, 3)
+    assert one.dim_order() == one.dim_order(ambiguity_check=[lx.contiguous_format, lx.channels_last]) == (0, 1, 2)
+    with pytest.raises(RuntimeError, match="does not have unique dim order"):
+        one.dim_order(ambiguity_check=True)
+    with pytest.raises(TypeError, match="must be a bool or a list of memory formats"):
+        one.dim_order(ambiguity_check="any")
+
+
+def test_numbers_as_an_integer_grid_holds_them():
+    x = lx.tensor([[-1.0, 0.05, 0.31], [0.15, 2.0, 0.25]], requires_grad=True)
+    y = lx.fake_quantize_per_tensor_affine(x, 0.1, 2, 0, 7)
+    np.testing.assert_allclose(y.detach().numpy(), [[-0.2, 0.0, 0.3], [0.2, 0.5, 0.2]], rtol=1e-6)
+    y.sum().backward()
+    assert x.grad.tolist() == [[0, 1, 1], [1, 0, 1]]
+    scale, zero = lx.tensor([0.1, 1.0]), lx.tensor([2, 0], dtype=lx.int32)
+    y = lx.fake_quantize_per_channel_affine(x.detach(), scale, zero, 0, 0, 7)
+    np.testing.assert_allclose(y.numpy(), [[-0.2, 0.0, 0.3], [0, 2, 0]], rtol=1e-6)
+    with pytest.raises(RuntimeError, match=r"scale must be of shape \[3\], as dim 1 of the input, got \[2\]"):
+        lx.fake_quantize_per_channel_affine(x, scale, zero, 1, 0, 7)
