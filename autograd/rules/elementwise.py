@@ -15,13 +15,10 @@ def zero(x: Any) -> Any:
     return full_like_type(x, 0)
 
 
-def half_ties(x: Any, other: Any, direction: str, dtype_of: Any) -> Any:
-    """1 where x wins, one half where it ties, 0 where it loses."""
-    wins = convert(ops.compare(x, other, direction=direction), dtype_of.dtype)
-    ties = convert(ops.compare(x, other, direction="EQ"), dtype_of.dtype)
-    return wins + ties * 0.5
-
-
+def unless_lost(g: Any, x: Any, other: Any, loses: str) -> Any:
+    """The gradient where x wins, half of it where it ties, none where it loses; where one is NaN, so is y, and both have it."""
+    lost, ties = (ops.compare(x, other, direction=c) for c in (loses, "EQ"))
+    return ops.select(lost, zero(g), ops.select(ties, g * 0.5, g))
 
 
 # --- no derivative ---
@@ -46,8 +43,8 @@ vjp(
     ),
     lambda g, y, a, b: g * (y * _log_of_base(a, b)).conj(),
 )
-vjp(ops.maximum, lambda g, y, a, b: g * half_ties(a, b, "GT", g), lambda g, y, a, b: g * half_ties(b, a, "GT", g))
-vjp(ops.minimum, lambda g, y, a, b: g * half_ties(a, b, "LT", g), lambda g, y, a, b: g * half_ties(b, a, "LT", g))
+vjp(ops.maximum, lambda g, y, a, b: unless_lost(g, a, b, "LT"), lambda g, y, a, b: unless_lost(g, b, a, "LT"))
+vjp(ops.minimum, lambda g, y, a, b: unless_lost(g, a, b, "GT"), lambda g, y, a, b: unless_lost(g, b, a, "GT"))
 vjp(ops.absolute, lambda g, y, x: convert(g, x.dtype) * ops.sign(x))
 vjp(ops.sign, lambda g, y, x: zero(x) if not x.dtype.is_complex else _sign_complex(g, y, x))
 vjp(ops.atan2, lambda g, y, a, b: g * b / (a * a + b * b), lambda g, y, a, b: -g * a / (a * a + b * b))

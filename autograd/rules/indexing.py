@@ -33,13 +33,13 @@ def _windows(g: Any, x: Any, indices: Any, updates: Any, window_dims: Any, inser
     kept = iter(window_dims)
     for d in range(x.ndim):
         sizes.append(1 if d in inserted else updates.shape[next(kept)])
-    found = ops.gather(
-        g, indices, offset_dims=window_dims, collapsed=inserted, index_map=index_map, sizes=tuple(sizes)
-    )
+    found = ops.gather(g, indices, offset_dims=window_dims, collapsed=inserted, index_map=index_map, sizes=tuple(sizes))
     real = _inside(x, indices, index_map, sizes)
     same = ops.reduce_and(ops.compare(real, indices, direction="EQ"), axes=(indices.ndim - 1,))
     batch = tuple(d for d in range(updates.ndim) if d not in window_dims)
-    return ops.select(ops.broadcast_in_dim(same, shape=tuple(updates.shape), dims=batch), found, full_like_type(found, 0))
+    return ops.select(
+        ops.broadcast_in_dim(same, shape=tuple(updates.shape), dims=batch), found, full_like_type(found, 0)
+    )
 
 
 def _scatter_operand(
@@ -52,7 +52,7 @@ def _scatter_operand(
         return ops.scatter(g, indices, full_like_type(updates, 0), combine="set", **where)
     if combine == "mul":
         return g * ops.scatter(full_like_type(x, 1), indices, updates, combine="mul", **where).conj()
-    return g / _ties(y, x, indices, updates, where) * convert(ops.compare(x, y, direction="EQ"), g.dtype)
+    return g / _ties(y, x, indices, updates, where) * convert(_won(x, y), g.dtype)
 
 
 def _scatter_updates(
@@ -73,14 +73,19 @@ def _scatter_updates(
             none, _windows(rest, x, indices, updates, **where), _windows(y, x, indices, updates, **where) / safe
         )
         return _windows(g, x, indices, updates, **where) * factor.conj()
-    won = ops.compare(_windows(y, x, indices, updates, **where), updates, direction="EQ")
+    won = _won(updates, _windows(y, x, indices, updates, **where))
     return _windows(g / _ties(y, x, indices, updates, where), x, indices, updates, **where) * convert(won, g.dtype)
 
 
+def _won(x: Any, y: Any) -> Any:
+    """Whether elements are the extreme: equal to it, or NaN, as it then is."""
+    return ops.bit_or(ops.compare(x, y, direction="EQ"), ops.compare(x, x, direction="NE"))
+
+
 def _ties(y: Any, x: Any, indices: Any, updates: Any, where: Any) -> Any:
-    """At each place, how many of the operand and the updates equal the extreme."""
-    won = ops.compare(_windows(y, x, indices, updates, **where), updates, direction="EQ")
-    own = convert(ops.compare(x, y, direction="EQ"), y.dtype)
+    """At each place, how many of the operand and the updates are the extreme."""
+    won = _won(updates, _windows(y, x, indices, updates, **where))
+    own = convert(_won(x, y), y.dtype)
     count = ops.scatter(own, indices, convert(won, y.dtype), combine="add", **where)
     return ops.maximum(count, full_like_type(count, 1))
 

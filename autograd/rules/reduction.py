@@ -19,9 +19,8 @@ vjp(ops.cumsum, lambda g, y, x, axis, reverse: ops.cumsum(g, axis=axis, reverse=
 
 
 def _extreme(g: Any, y: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    """Shared evenly among the elements that equal the extreme (or are NaN where it is)."""
-    wide = spread(y, x, axes)
-    same = ops.bit_or(ops.compare(x, wide, direction="EQ"), ops.compare(wide, wide, direction="NE"))
+    """Shared evenly among the elements that equal the extreme, or that are NaN, as it then is."""
+    same = ops.bit_or(ops.compare(x, spread(y, x, axes), direction="EQ"), ops.compare(x, x, direction="NE"))
     hits = convert(same, x.dtype)
     count = ops.reduce_sum(hits, axes=axes)
     return spread(g / count, x, axes) * hits

@@ -10,6 +10,7 @@ from ..dtypes import FLOAT, INT
 from ..record import user_line
 from ..tensors import Tensor
 from ._register import alias, both, function, inplace
+from .checking import require
 from .conversion import broadcast_shape, broadcast_to, convert, lift, promote, result_dtype, to_inexact
 from .shape import normal_dim, raw_reshape
 
@@ -334,6 +335,9 @@ def _check_weights(name: str, w: Tensor | None, observations: int, category: int
         wrong = f"have the same numel as there are observations in the input but got {w.numel()} != {observations}"
     if wrong:
         raise RuntimeError(f"cov(): expected {name} to {wrong}  ({user_line()})")
+    if w.numel():
+        fine = (w.detach() >= 0).all()
+        require(fine, w, lambda line: RuntimeError(f"cov(): {name} cannot be negative  ({line})"))
 
 
 @both

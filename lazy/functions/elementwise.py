@@ -311,7 +311,10 @@ def nan_to_num(
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(p / (1 - p))."""
     x = to_inexact(input)
-    x = x if eps is None else x.clamp(eps, 1 - eps)
+    if eps is not None:  # not by ``clamp``, which gives NaN no gradient
+        low, high = full_like_type(x, eps), full_like_type(x, 1 - eps)
+        within = ops.select(ops.compare(x, high, direction="GT"), high, x)
+        x = ops.select(ops.compare(x, low, direction="LT"), low, within)
     return ops.log(x / (1 - x))
 
 

@@ -124,7 +124,7 @@ def _ignoring_nan(name: str, op: Op, doc: str) -> Callable[[Tensor, Tensor], Ten
         x, y = promote(input, other)
         if not x.dtype.is_floating_point:
             return op(x, y)
-        return ops.select(isnan(x), y, ops.select(isnan(y), x, op(x, y)))
+        return ops.select(isnan(y), x, ops.select(isnan(x), y, op(x, y)))
 
     f.__name__, f.__doc__ = name, doc
     return both(f)
@@ -177,7 +177,7 @@ def gcd(input: Tensor, other: Tensor) -> Tensor:
     tensors_only(input, other)
     x, y = promote(input, other)
     if x.dtype.category != INT:
-        raise NotImplementedError(f'"gcd" not implemented for \'{x.dtype.name}\'  ({user_line()})')
+        raise NotImplementedError(f"\"gcd\" not implemented for '{x.dtype.name}'  ({user_line()})")
     return ops.gcd(x, y)
 
 
@@ -193,7 +193,7 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
 
 @both
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """Limited to [min, max]; NaN stays. The gradient flows where the limits do not bite."""
+    """Limited to [min, max]; NaN stays. The gradient flows where the limits do not bite, and not to NaN."""
     if min is None and max is None:
         raise RuntimeError(f"torch.clamp: At least one of 'min' or 'max' must not be None  ({user_line()})")
     if input.dtype.is_complex:
@@ -210,6 +210,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
             if isinstance(bound, Tensor) and edge.dtype.is_floating_point:
                 beyond = ops.bit_or(beyond, isnan(edge))
             out = ops.select(beyond, edge, x)
+    if input._edge is not None and input.dtype.is_floating_point:
+        x = convert(input.detach(), out.dtype)
+        out = ops.select(isnan(x), x, out)
     return out
 
 

@@ -14,7 +14,7 @@ from ..tensors import Tensor
 from ._register import alias, both, function, inplace
 from .conversion import convert, full_like_type, to_inexact
 from .creation import line
-from .elementwise import isnan
+from .elementwise import isfinite, isnan
 from .joining import cat
 from .pointwise import log_add
 from .reduction import accumulated
@@ -93,12 +93,30 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log of running sums of exp, without overflow."""
     if not input.dtype.is_inexact:
-        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{input.dtype.name}'  ({user_line()})")
     d = normal_dim(dim, input.ndim)
     if input.ndim == 0 or input.shape[d] <= 1:
         return ops.copy(input)
     work = input if input.dtype.itemsize > 2 else convert(input, dtypes.float32)
-    return convert(_accumulated((work,), d, (-math.inf,), lambda a, b: (log_add(a[0], b[0]),))[0], input.dtype)
+    (out,) = _accumulated((work,), d, (-math.inf,), lambda a, b: (log_add(a[0], b[0]),))
+    return convert(_turned(out, work, d) if work.dtype.is_complex else out, input.dtype)
+
+
+def _turned(y: Tensor, x: Tensor, d: int) -> Tensor:
+    """Running complex logs ``y`` of the terms ``x`` on the branches that adding them one by one ends on: each within a quarter
+    turn of the larger of the sum before and the new term, however the sums were really grouped."""
+    low, high = ([s if i == d else 0 for i in range(x.ndim)] for s in (1, -1))
+    sums, terms = y.detach(), x.detach()
+    before = pad_zeros(sums, low, high, -math.inf)
+    anew = ops.compare(ops.real(terms), ops.real(before), direction="GE")
+    gap = (ops.select(anew, ops.imag(terms), ops.imag(before)) - ops.imag(sums)) / (2 * math.pi)
+    gap = ops.select(isfinite(gap) & isfinite(ops.real(sums)), ops.round_nearest_even(gap), full_like_type(gap, 0))
+
+    def together(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return ops.select(b[1], b[0], a[0] + b[0]), ops.bit_or(a[1], b[1])
+
+    turns, _ = _accumulated((gap, anew), d, (0, False), together)
+    return y + ops.complex_(full_like_type(turns, 0), turns * (2 * math.pi))
 
 
 def _running(name: str, direction: str, worst: Any) -> None:
@@ -106,7 +124,7 @@ def _running(name: str, direction: str, worst: Any) -> None:
         from .scattering import gather
 
         if input.dtype.is_complex:
-            raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+            raise NotImplementedError(f"\"{name}\" not implemented for '{input.dtype.name}'  ({user_line()})")
         d = normal_dim(dim, input.ndim)
         if input.ndim == 0 or input.shape[d] <= 1:
             return VALUES_INDICES[name](ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
@@ -215,7 +233,9 @@ def gradient(
             f"{len(spaces)}  ({user_line()})"
         )
     if edge_order not in (1, 2):
-        raise RuntimeError(f"torch.gradient only supports edge_order=1 and edge_order=2, not {edge_order}  ({user_line()})")
+        raise RuntimeError(
+            f"torch.gradient only supports edge_order=1 and edge_order=2, not {edge_order}  ({user_line()})"
+        )
     for d in dims:
         if input.shape[d] < edge_order + 1:
             raise RuntimeError(
@@ -236,9 +256,7 @@ def _derivative(y: Tensor, d: int, space: Any, edge_order: int) -> Tensor:
             left = (-1.5 * box(y, d, 0, 1) + 2 * box(y, d, 1, 2) - 0.5 * box(y, d, 2, 3)) / h
             right = (1.5 * box(y, d, n - 1, n) - 2 * box(y, d, n - 2, n - 1) + 0.5 * box(y, d, n - 3, n - 2)) / h
         return cat([left, inner, right], d)
-    x = convert(space, y.dtype).reshape(
-        [-1 if i == d else 1 for i in range(y.ndim)]
-    )
+    x = convert(space, y.dtype).reshape([-1 if i == d else 1 for i in range(y.ndim)])
     if x.shape[d] != n:
         raise RuntimeError(
             f"torch.gradient expected each tensor to be of the dim's size {n}, got {x.shape[d]} at dim {d}  ({user_line()})"
@@ -246,12 +264,17 @@ def _derivative(y: Tensor, d: int, space: Any, edge_order: int) -> Tensor:
     gap = box(x, d, 1, n) - box(x, d, 0, n - 1)
     before, after = box(gap, d, 0, n - 2), box(gap, d, 1, n - 1)
     lo, mid, hi = (box(y, d, i, n - 2 + i) for i in range(3))
-    inner = lo * (-after / (before * (before + after))) + mid * ((after - before) / (before * after)) + hi * (
-        before / (after * (before + after))
+    inner = (
+        lo * (-after / (before * (before + after)))
+        + mid * ((after - before) / (before * after))
+        + hi * (before / (after * (before + after)))
     )
     first, last = box(gap, d, 0, 1), box(gap, d, n - 2, n - 1)
     if edge_order == 1:
-        left, right = (box(y, d, 1, 2) - box(y, d, 0, 1)) / first, (box(y, d, n - 1, n) - box(y, d, n - 2, n - 1)) / last
+        left, right = (
+            (box(y, d, 1, 2) - box(y, d, 0, 1)) / first,
+            (box(y, d, n - 1, n) - box(y, d, n - 2, n - 1)) / last,
+        )
     else:
         left = _edge([box(y, d, i, i + 1) for i in range(3)], first, box(gap, d, 1, 2))
         right = -_edge([box(y, d, n - i, n - i + 1) for i in (1, 2, 3)], last, box(gap, d, n - 3, n - 2))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import checks, dtypes, ops
-from ..graph import Aval, HostValue
-from ..record import mode, user_line
-from ..replay.state import S
+from .. import dtypes, ops
+from ..graph import Aval
+from ..record import user_line
 from ..tensors import Tensor
 from ._register import function
+from .checking import require
 from .conversion import convert, flat, full_like_type
 from .creation import line
 from .scattering import scatter_reduce
@@ -67,18 +67,13 @@ def segment_reduce(
 
 
 def _require(ok: Tensor, given: Tensor, name: str) -> None:
-    def error(_: int, line: str) -> RuntimeError:
-        return RuntimeError(
+    require(
+        ok, given,
+        lambda line: RuntimeError(
             f"segment_reduce(): Expected all rows of {name} along axis to be segments of the data one after the other (lengths "
             f"that are not negative and sum to its size) when !unsafe.  ({line})"
-        )
-
-    node = given._node
-    if node is not None and (node.buffer is not None or isinstance(node, HostValue)):
-        if not ok.item():
-            raise error(0, user_line())
-    elif S.capture is None and not mode.eager:
-        checks.defer(raw_reshape(ok, (1,)), error)
+        ),
+    )  # fmt: skip
 
 
 def _reduced(data: Tensor, kind: str, starts: Tensor, ends: Tensor, d: int, initial: Any) -> Tensor:

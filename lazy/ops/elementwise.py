@@ -75,11 +75,16 @@ def _power(x: Any, y: Any) -> Any:
     return np.where(y >= 0, whole, np.where(np.abs(x) == 1, odd, 0)).astype(x.dtype)
 
 
+def _sign(x: Any) -> Any:
+    y = np.sign(x)
+    return np.where(np.isnan(x), np.zeros_like(x), y) if x.dtype.kind not in "iuc" else y
+
+
 power = define("power", like("ifc"), _power, "x to the y; of integers, towards zero.")
 maximum = define("maximum", like("bif"), np.maximum, "The larger; NaN where either is.")
 minimum = define("minimum", like("bif"), np.minimum, "The smaller; NaN where either is.")
 absolute = define("abs", to_real("ifc"), lambda x: np.asarray(np.abs(x)), "|x|; real for complex x.")
-sign = define("sign", like("ifc"), np.sign, "-1, 0 or 1; x/|x| for complex x.")
+sign = define("sign", like("ifc"), _sign, "-1, 0 or 1, and 0 for NaN; x/|x| for complex x.")
 atan2 = define("atan2", like("f"), _keep(np.arctan2), "The angle of the point (y, x).")
 
 # --- rounding ---

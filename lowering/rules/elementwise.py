@@ -24,12 +24,13 @@ for _op in (ops.erf, ops.erfc, ops.erf_inv, ops.lgamma, ops.digamma, ops.polygam
 
 @rule(ops.sign)
 def _sign(b: Builder, sig: Signature, x: Value) -> Value:
-    """XLA keeps the sign of -0.0."""
+    """XLA keeps the sign of -0.0, and NaN."""
     found = b.op("stablehlo.sign", [x], sig.aval)
     if sig.aval.dtype.category != dtypes.FLOAT:
         return found
     zero = b.full(0, sig.aval)
-    return b.op("stablehlo.select", [b.compare("EQ", x, zero, sig.aval), zero, found], sig.aval)
+    some = b.compare("GT", b.op("stablehlo.abs", [x], sig.aval), zero, sig.aval)
+    return b.op("stablehlo.select", [some, found, zero], sig.aval)
 
 
 HALVES = (-2.5, -1.5, 1.5, 2.5)
@@ -298,7 +299,9 @@ def _euclid_of_floats(b: Builder, x: Value, y: Value, aval: Aval, dtype: Any, bi
     wide = aval.with_dtype(dtype)
     op, bits = _of(b, wide), min(bits, EXACT[dtype])
     x, y = (b.op("stablehlo.convert", [v], wide) for v in (x, y))
-    for _ in range(math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2):  # the longest way is that of Pell's numbers
+    for _ in range(
+        math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2
+    ):  # the longest way is that of Pell's numbers
         times = op("round_nearest_even", op("divide", x, y))
         times = op("select", b.compare("EQ", y, b.full(0, wide), wide), b.full(0, wide), times)
         x, y = y, op("abs", op("subtract", x, op("multiply", times, y)))

@@ -162,7 +162,7 @@ def multi_margin_loss(
     chosen, inside = _chosen(input, target, c)
     own = choose(inside, choose(chosen, input, 0.0).sum(c), math.nan)
     others = tuple(d for d in range(len(shape)) if d != c)
-    gap = (input - spread(own, shape, others) + margin).clamp_min(0)
+    gap = (input - spread(own, shape, others) + margin).relu()
     gap = gap if p == 1 else gap * gap
     if weight is not None:
         of_target = choose(chosen, spread(weight, shape, (c,)), 0.0).sum(c)

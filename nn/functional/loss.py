@@ -82,14 +82,14 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2)."""
+    """d^2 / 2 where |d| < delta, else delta (|d| - delta / 2)."""
     if delta <= 0:
         raise error(RuntimeError, f"huber_loss does not support non-positive values for delta. Got {delta}")
     check_reduction(reduction)
     _together(input, target)
     d = input - target
     a = d.abs()
-    loss = choose(a <= delta, d * d * 0.5, (a - 0.5 * delta) * delta)
+    loss = choose(a < delta, d * d * 0.5, (a - 0.5 * delta) * delta)
     return reduced(loss if weight is None else _times(loss, weight), reduction)
 
 

@@ -1,5 +1,7 @@
 """Every differentiable primitive against finite differences, and that a wrong rule is found."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from tests.lazy.cases import CASES
 from tests.lazy.test_ops import PRIMITIVES, results
 
 VJPS = rules.VJPS
+
 
 def differentiable(kind):
     return [
@@ -85,7 +88,9 @@ def test_ties():
     assert gradient(lx.minimum, [1.0, 2.0], [1.0, 3.0]) == [[0.5, 1.0], [0.5, 0.0]]
     assert gradient(lambda x: x.amax(0), [3.0, 1.0, 3.0]) == [[0.5, 0.0, 0.5]]
     assert gradient(lambda x: x.max(0)[0], [3.0, 1.0, 3.0]) == [[1.0, 0.0, 0.0]]
-    assert gradient(lambda x: x.sort(0)[0] * lx.tensor([1.0, 2.0, 3.0], dtype=lx.float64), [2.0, 1.0, 2.0]) == [[2.0, 1.0, 3.0]]
+    assert gradient(lambda x: x.sort(0)[0] * lx.tensor([1.0, 2.0, 3.0], dtype=lx.float64), [2.0, 1.0, 2.0]) == [
+        [2.0, 1.0, 3.0]
+    ]
 
 
 def test_at_zero():
@@ -96,6 +101,27 @@ def test_at_zero():
     base, exponent = gradient(lambda a, b: a**b, [0.0, 2.0], [2.0, 3.0])
     assert base == [0.0, 12.0] and exponent[0] == 0.0
     np.testing.assert_allclose(exponent[1], 8 * np.log(2))
+
+
+def test_where_there_is_nan():
+    nan = np.nan
+    assert gradient(lx.maximum, [nan, nan, 2.0], [nan, 1.0, nan]) == [[1.0] * 3, [1.0] * 3]
+    assert gradient(lx.fmax, [nan, nan, 2.0], [nan, 1.0, nan]) == [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    assert gradient(lambda x: x.max(), [1.0, nan, 5.0, nan]) == [[0.0, 0.5, 0.0, 0.5]]
+    assert gradient(lambda x: x.clamp(0.0, 2.0), [nan, 1.0, 3.0, 2.0]) == [[0.0, 1.0, 0.0, 1.0]]
+    assert gradient(lambda x: x.clamp(min=lx.zeros(2)), [nan, 1.0]) == [[0.0, 1.0]]
+    of_nan, inside, outside = gradient(lambda x: lx.logit(x, 0.1), [nan, 0.5, 0.95])[0]
+    assert np.isnan(of_nan) and (inside, outside) == (4.0, 0.0)
+    assert gradient(lx.abs, [nan, -1.0]) == [[0.0, -1.0]]
+    for reduce in ("max", "min"):
+        shares = functools.partial(lx.segment_reduce, reduce=reduce, lengths=lx.tensor([3, 2]))
+        assert gradient(shares, [1.0, nan, nan, 2.0, 2.0]) == [[0.0, 0.5, 0.5, 0.5, 0.5]]
+
+
+def test_what_loses_has_no_infinite_gradient():
+    x = lx.tensor([1.0], requires_grad=True)
+    lx.maximum(x, lx.tensor([2.0])).backward(lx.tensor([np.inf]))
+    assert x.grad.tolist() == [0.0]
 
 
 def test_products_with_zeros():

@@ -115,6 +115,12 @@ CASES = {
     "gradient twice": (lambda: lx.gradient(X, dim=(1, 1)), RuntimeError, "dim 1 appears multiple times"),
     "cov dims": (lambda: lx.cov(X, fweights=lx.ones(3, 1, dtype=lx.int64)), RuntimeError, "have one or fewer dimensions"),
     "cov type": (lambda: lx.cov(X, fweights=lx.ones(3)), RuntimeError, "fweights to have integral dtype"),
+    "cov negative": (
+        lambda: lx.cov(X[0], fweights=lx.tensor([1, -1, 0])), RuntimeError, "fweights cannot be negative"
+    ),
+    "cov negative, later": (
+        lambda: lx.cov(X[0], aweights=lx.arange(X.shape[1]) - 1.5).tolist(), RuntimeError, "aweights cannot be negative"
+    ),
     "cov weights": (lambda: lx.cov(X, aweights=lx.ones(2)), RuntimeError, "observations in the input but got 2 != 3"),
     "repeat_interleave": (lambda: X.repeat_interleave(-1), RuntimeError, "repeats can not be negative"),
     "repeat_interleave type": (

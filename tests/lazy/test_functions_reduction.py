@@ -176,6 +176,19 @@ def test_imaginary_numbers_are_true():
     assert t.count_nonzero().item() == np.count_nonzero(a)
 
 
+def test_running_complex_logs_are_on_the_branch_of_the_larger_term():
+    x = np.random.RandomState(1).randn(3, 9) + 1j * np.random.RandomState(2).randn(3, 9) * 30
+    x[1, 3], x[2, 0] = -np.inf + 20j, -np.inf
+    expected = np.empty_like(x)
+    for row, out in zip(x, expected):  # one after the other: log(1 + exp(smaller - larger)) + larger
+        sum_ = complex(-np.inf, 0)
+        for i, term in enumerate(row):
+            small, large = (term, sum_) if term.real < sum_.real else (sum_, term)
+            out[i] = sum_ = small if large.real == -np.inf else np.log1p(np.exp(small - large)) + large
+    tolerances.assert_close(lx.tensor(x).logcumsumexp(1), expected, factor=10)
+    tolerances.assert_close(lx.tensor(x[:2].T.copy()).logcumsumexp(0), expected[:2].T, factor=10)
+
+
 @pytest.mark.parametrize("scan", [lx.cummax, lx.cummin, lx.logcumsumexp])
 def test_a_scan_along_one_element_is_no_alias(scan):
     t = lx.tensor([[1.0], [2.0]])

@@ -142,6 +142,16 @@ def test_large_logits_stay_finite():
     assert np.array_equal(logits.grad.numpy(), [1, -1])
 
 
+def test_at_the_kinks_of_losses():
+    x = lx.tensor([[1.0, 2.0, 2.0, 0.0]], requires_grad=True)  # the first is at the margin of the second, exactly
+    (g,) = lx.autograd.grad(F.multi_margin_loss(x, lx.tensor([1])), x)
+    assert g.tolist() == [[0.0, -0.25, 0.25, 0.0]]
+    d = lx.tensor([0.5, 1.0, 2.0, -1.0], requires_grad=True)
+    (g,) = lx.autograd.grad(F.huber_loss(d, lx.zeros(4), reduction="sum"), d, create_graph=True)
+    assert g.tolist() == [0.5, 1.0, 1.0, -1.0]
+    assert lx.autograd.grad(g.sum(), d)[0].tolist() == [1.0, 0.0, 0.0, 0.0]
+
+
 def test_multi_margin_and_weights():
     x, y = lx.tensor(LOGITS), lx.tensor(CLASSES)
     own = LOGITS[np.arange(5), CLASSES][:, None]
