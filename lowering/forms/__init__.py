@@ -10,6 +10,7 @@ from ...lazy.graph import Node
 from .components import COMBINE, Components
 from .pads import as_concatenation, as_diagonal
 from .products import of_int8, without_transposes
+from .scatters import as_gathers
 from .sorting import of_what_is_read
 
 
@@ -42,6 +43,8 @@ def chosen(order: Sequence[Node], given: Container[Node], outputs: Container[Nod
             before[n], other = reduced
         elif n.sig.op in (ops.reshape, ops.pad) and platform == "cpu" and (spread := as_diagonal(n, given)):
             before[n], other = spread
+        elif n.sig.op is ops.scatter and (gathers := as_gathers(n, given)):
+            before[n], other = gathers
         else:
             continue
         if other is not None:

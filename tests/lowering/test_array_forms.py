@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lazyxla as lx
+from lazyxla.lazy.functions import conversion
 from lazyxla.lowering.rules import reduction
 from tests.lowering.test_forms import text_of
 
@@ -370,3 +371,20 @@ def test_angles_of_many_numbers():
         with np.errstate(invalid="ignore"):
             units = np.abs(found - expected) / np.spacing(np.maximum(np.abs(expected), 1e-30).astype(np.float32))
         assert np.nanmax(units) < 0.52
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_sums_into_constant_places_are_gathers(dim):
+    """The backward of an index of constants: places that are named twice, never, and from the end."""
+    values = np.arange(11 * 12 * 13, dtype=np.float64).reshape(11, 12, 13)
+    places = np.array([[0, 3, -1, 3], [5, 5, 5, 2]])
+    index = (slice(None),) * dim + (places,)
+    x = lx.tensor(values, requires_grad=True)
+    weights = np.sin(np.arange(values[index].size)).reshape(values[index].shape)
+    constant = conversion.constant(places, lx.int64, x.device)
+    y = x[(slice(None),) * dim + (constant,)]
+    (g,) = lx.autograd.grad(y, x, lx.tensor(weights))
+    assert "stablehlo.scatter" not in text_of(g)
+    expected = np.zeros_like(values)
+    np.add.at(expected, index, weights)
+    np.testing.assert_allclose(g.numpy(), expected, rtol=1e-14)
