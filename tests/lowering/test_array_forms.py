@@ -388,3 +388,20 @@ def test_sums_into_constant_places_are_gathers(dim):
     expected = np.zeros_like(values)
     np.add.at(expected, index, weights)
     np.testing.assert_allclose(g.numpy(), expected, rtol=1e-14)
+
+
+def test_bags_of_embeddings_are_sums_of_lookups():
+    table = np.random.default_rng(0).standard_normal((20, 32)).astype(np.float32)
+    table[3, 5], table[4, 6] = np.nan, np.inf
+    places = np.random.default_rng(1).integers(0, 20, (40, 5))
+    w, index = lx.tensor(table, requires_grad=True), lx.tensor(places)
+    y = lx.nn.functional.embedding_bag(index, w, mode="sum")
+    assert text_of(y.detach()).count('"stablehlo.gather"(') >= 5
+    (g,) = lx.autograd.grad(y, w, lx.ones_like(y))
+    np.testing.assert_allclose(y.detach().numpy(), table[places].sum(1), rtol=1e-5, atol=1e-5)
+    expected = np.repeat(np.bincount(places.ravel(), minlength=20)[:, None], 32, 1)
+    np.testing.assert_array_equal(g.numpy(), expected)
+    best = lx.tensor(table)[index].amax(1)
+    np.testing.assert_array_equal(best.numpy(), table[places].max(1))
+    turned = lx.tensor(table.T.copy())[:, index].sum(2)  # what is looked up has no dim of its own at the end
+    np.testing.assert_allclose(turned.numpy(), table[places].sum(1).T, rtol=1e-5, atol=1e-5)
