@@ -61,6 +61,8 @@ def as_gathers(n: Node, given: Container[Node]) -> tuple[list[Node], Node] | Non
     lined = (*wide[:first], count, *wide[batch[-1] + 1 :])
     if lined != wide:
         updates = add(ops.reshape, updates, shape=lined)
+    if len(sources) > 1:
+        updates = add(ops.optimization_barrier, updates, updates)  # read several times, and computed once
     found: Node | None = None
     zeros: Node | None = None
     for source in sources:
