@@ -23,7 +23,9 @@ def as_lookups(n: Node, given: Container[Node]) -> tuple[list[Node], Node] | Non
     """What to compute first, and what stands for a reduction then, if it combines slices [N, S, *] of one dim over S."""
     x, axes = n.inputs[0], n.sig.keyword["axes"]
     wide = x.sig.aval
-    if len(axes) != 1 or x in given or wide.size < LARGE or wide.dtype.itemsize < 4 or not 1 < wide.shape[axes[0]] <= MOST:
+    if len(axes) != 1 or x in given or wide.size < LARGE or wide.dtype.itemsize < 4:
+        return None
+    if not 1 < wide.shape[axes[0]] <= MOST:
         return None
     found = x
     if x.sig.op is ops.reshape:
@@ -57,9 +59,7 @@ def as_lookups(n: Node, given: Container[Node]) -> tuple[list[Node], Node] | Non
         one = add(ops.slice_, line, start=start, limit=limit, strides=(1,) * len(start))
         one = add(ops.reshape, one, shape=(*rest, 1))
         offset = (*range(first), *range(first + len(rest), first + len(rest) + after))
-        return add(
-            ops.gather, table, one, offset_dims=offset, collapsed=at["collapsed"], index_map=at["index_map"], sizes=at["sizes"]
-        )
+        return add(ops.gather, table, one, **{**at, "offset_dims": offset})
 
     rest = (*places[:axis], *places[axis + 1 :])
     line = add(ops.reshape, indices, shape=(*places, 1))

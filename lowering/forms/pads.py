@@ -61,7 +61,9 @@ def is_zero(zero: Node, given: Container[Node]) -> bool:
     """Whether it is the number zero, or zeros, and always will be."""
     if isinstance(zero, HostValue):
         return zero not in given and not np.any(zero.value)
-    return zero.sig.op is ops.constant and not np.any(np.frombuffer(zero.sig.keyword["data"], zero.sig.aval.dtype.numpy))
+    return zero.sig.op is ops.constant and not np.any(
+        np.frombuffer(zero.sig.keyword["data"], zero.sig.aval.dtype.numpy)
+    )
 
 
 def as_diagonal(n: Node, given: Container[Node]) -> tuple[list[Node], Node] | None:

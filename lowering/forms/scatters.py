@@ -39,7 +39,11 @@ def as_gathers(n: Node, given: Container[Node]) -> tuple[list[Node], Node] | Non
     wide = updates.sig.aval.shape
     batch = [d for d in range(len(wide)) if d not in at["window_dims"]]
     rest = [m for d, m in enumerate(wide) if d in at["window_dims"]]
-    if not batch or batch != list(range(batch[0], batch[-1] + 1)) or rest != [m for d, m in enumerate(shape) if d != axis]:
+    if (
+        not batch
+        or batch != list(range(batch[0], batch[-1] + 1))
+        or rest != [m for d, m in enumerate(shape) if d != axis]
+    ):
         return None
     places = _known(indices, given)
     if places is None:

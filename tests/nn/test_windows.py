@@ -349,7 +349,8 @@ def test_fractional_maxima_look_each_element_of_a_window_up_once():
     x = lx.tensor(np.arange(2 * 3 * 6 * 7, dtype=np.float32).reshape(2, 3, 6, 7), requires_grad=True)
     y, places = F.fractional_max_pool2d(x, 2, (3, 3), return_indices=True, _random_samples=lx.full((2, 3, 2), 0.5))
     assert text_of(y.detach()).count('"stablehlo.gather"(') == 5  # 4, and of the result
-    np.testing.assert_array_equal(y.detach().numpy().reshape(6, 9), places.numpy().reshape(6, 9) + 42 * np.arange(6)[:, None])
+    expected = places.numpy().reshape(6, 9) + 42 * np.arange(6)[:, None]
+    np.testing.assert_array_equal(y.detach().numpy().reshape(6, 9), expected)
     (g,) = lx.autograd.grad(y.sum(), x)
     expected = np.zeros((6, 42), np.float32)
     np.put_along_axis(expected, places.numpy().reshape(6, 9), 1, 1)
