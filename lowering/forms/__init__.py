@@ -8,8 +8,10 @@ from typing import NamedTuple
 from ...lazy import ops
 from ...lazy.graph import Node
 from .components import COMBINE, Components
+from .gathers import as_lookups
 from .pads import as_concatenation, as_diagonal
 from .products import of_int8, without_transposes
+from .scatters import as_gathers
 from .sorting import of_what_is_read
 
 
@@ -40,8 +42,12 @@ def chosen(order: Sequence[Node], given: Container[Node], outputs: Container[Nod
             other = as_concatenation(n, pads, given)
         elif n.sig.op in COMBINE and platform == "cpu" and (reduced := components.reduction(n)):
             before[n], other = reduced
+        elif n.sig.op in COMBINE and platform == "cpu" and (sums := as_lookups(n, given)):
+            before[n], other = sums
         elif n.sig.op in (ops.reshape, ops.pad) and platform == "cpu" and (spread := as_diagonal(n, given)):
             before[n], other = spread
+        elif n.sig.op is ops.scatter and (gathers := as_gathers(n, given)):
+            before[n], other = gathers
         else:
             continue
         if other is not None:

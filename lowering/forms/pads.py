@@ -54,13 +54,16 @@ def _is_padding(x: Node, given: Container[Node]) -> bool:
     at = x.sig.keyword
     if any(at["interior"]) or min(at["low"], default=0) < 0 or min(at["high"], default=0) < 0:
         return False
-    return _is_zero(x.inputs[1], given)
+    return is_zero(x.inputs[1], given)
 
 
-def _is_zero(zero: Node, given: Container[Node]) -> bool:
+def is_zero(zero: Node, given: Container[Node]) -> bool:
+    """Whether it is the number zero, or zeros, and always will be."""
     if isinstance(zero, HostValue):
         return zero not in given and not np.any(zero.value)
-    return zero.sig.op is ops.constant and not np.any(np.frombuffer(zero.sig.keyword["data"], zero.sig.aval.dtype.numpy))
+    return zero.sig.op is ops.constant and not np.any(
+        np.frombuffer(zero.sig.keyword["data"], zero.sig.aval.dtype.numpy)
+    )
 
 
 def as_diagonal(n: Node, given: Container[Node]) -> tuple[list[Node], Node] | None:
@@ -85,7 +88,7 @@ def as_diagonal(n: Node, given: Container[Node]) -> tuple[list[Node], Node] | No
     if x.sig.op is not ops.reshape or (x is not n and x in given):
         return None
     lines, square = x.inputs[0], x.sig.aval.shape
-    if lines.sig.op is not ops.pad or lines in given or not _is_zero(lines.inputs[1], given):
+    if lines.sig.op is not ops.pad or lines in given or not is_zero(lines.inputs[1], given):
         return None
     part, zero = lines.inputs
     m, at = square[-1], lines.sig.keyword

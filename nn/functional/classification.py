@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import check_reduction, choose, error, reduced, spread
+from ._common import check_reduction, choose, error, reduced, reshaped, spread
 from .activation import logsigmoid
 
 # --- one class of several ---------------------------------------------------------------------------------------
@@ -88,10 +88,13 @@ def _nll(
         target = target.to(lx.int64)  # a narrow type cannot hold every ignore_index
     chosen, inside = _chosen(logp, target, c)
     keep = target != ignore_index
-    weighted = logp if weight is None else logp * spread(weight, shape, (c,))
-    loss = -choose(chosen, weighted, 0.0).sum(c)
+    loss = -choose(chosen, logp, 0.0).sum(c)
+    if weight is not None:  # one number a target, rather than one a class of each
+        of_target = reshaped(lx.index_select(weight, 0, reshaped(target, (target.numel(),))), tuple(target.shape))
+        loss = loss * of_target
     loss = choose(keep, choose(inside, loss, math.nan), 0.0)
     if smoothing:
+        weighted = logp if weight is None else logp * spread(weight, shape, (c,))
         rest = choose(keep, -weighted.sum(c), 0.0)
         loss = loss * (1 - smoothing) + rest * (smoothing / shape[c])
     if reduction != "mean":
@@ -99,8 +102,7 @@ def _nll(
     if weight is None:
         count = keep.to(logp.dtype).sum()
     else:
-        of_target = choose(chosen, spread(weight, shape, (c,)), 0.0).sum(c)
-        count = choose(keep, of_target, 0.0).sum()
+        count = choose(keep, choose(inside, of_target, 0.0), 0.0).sum()
     return loss.sum() / count
 
 

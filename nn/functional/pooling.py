@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import lazy as lx
 from ...lazy import Tensor
-from ._common import Ints, Size, choose, constant, edged, error, inexact, part, reshaped, stored, tuple_of
+from ._common import Ints, Size, choose, constant, edged, error, inexact, part, reshaped, spread, stored, tuple_of
 
 # --- sizes ------------------------------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ def _lowest(dtype: Any) -> Any:
     return -math.inf if dtype.is_floating_point else lx.iinfo(dtype).min
 
 
-def _best_of(values: list[Tensor], places: list[Tensor] | None) -> tuple[Tensor, Tensor | None]:
+def best_of(values: list[Tensor], places: list[Tensor] | None) -> tuple[Tensor, Tensor | None]:
     """The first largest of several, elementwise (a NaN wins), and what lies at the same place in ``places``.
 
     Selects rather than maxima, so that the gradient goes to that one element, as in PyTorch.
@@ -104,6 +104,16 @@ def _flat_places(shape: Ints, device: Any) -> Tensor:
     return lx.ops.broadcast_in_dim(reshaped(line, shape[2:]), shape=shape, dims=tuple(range(2, len(shape))))
 
 
+def elements_at(x: Tensor, places: Tensor) -> Tensor:
+    """The elements of x [N, C, *S] at places [N, C, *T], each counted in its own image."""
+    images, count = math.prod(x.shape[:2]), math.prod(x.shape[2:])
+    lines = reshaped(places, (images, math.prod(places.shape[2:])))
+    begins = lx.arange(images, device=x.device) * count
+    index = reshaped(lines + spread(begins, tuple(lines.shape), (0,)), (places.numel(),))
+    index = lx.ops.optimization_barrier(index, index)  # computed once, not anew for each use
+    return reshaped(lx.index_select(reshaped(x, (x.numel(),)), 0, index), tuple(places.shape))
+
+
 def _max_pool(
     input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool,
     return_indices: bool, n: int,
@@ -124,7 +134,7 @@ def _max_pool(
         span = (sizes[i] - 1) * strides[i] + 1
         values = [part(x, d, s, s + span, strides[i]) for s in starts]
         at = None if places is None else [part(places, d, s, s + span, strides[i]) for s in starts]
-        x, places = _best_of(values, at)
+        x, places = best_of(values, at)
     if not batched:
         x = reshaped(x, tuple(x.shape[1:]))
         places = None if places is None else reshaped(places, tuple(places.shape[1:]))
@@ -325,19 +335,34 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 def _adaptive_max(input: Tensor, output_size: Any, return_indices: bool, n: int) -> Any:
     x, batched, sizes = _adapted(input, output_size, n, f"adaptive_max_pool{n}d")
-    places = _flat_places(tuple(x.shape), x.device) if return_indices else None
+    best = x.detach()
+    # the gradient goes to the elements that were found: one scatter of the result's size, where that of all the choices
+    # would go through each of them
+    placed = return_indices or x._edge is not None
+    found: dict[int, Tensor] = {}  # along each dim, where the largest lies
     for i in reversed(range(n)):
         d = i + 2
-        start, end = _bounds(x.shape[d], sizes[i])
+        start, end = _bounds(best.shape[d], sizes[i])
         # a window shorter than the longest sees its last element again, which is not better than itself
         steps = [np.minimum(start + j, end - 1) for j in range(int((end - start).max(initial=1)))]
-        index = [constant(s, lx.int64, x.device) for s in steps]
-        at = None if places is None else [lx.index_select(places, d, s) for s in index]
-        x, places = _best_of([lx.index_select(x, d, s) for s in index], at)
+        values = [lx.index_select(best, d, constant(s, lx.int64, x.device)) for s in steps]
+        shape = tuple(values[0].shape)
+        at = [spread(constant(s, lx.int32, x.device), shape, (d,)) for s in steps] if placed else None
+        best, here = best_of(values, at)
+        if here is not None:
+            found = {e: lx.gather(there, d, here) for e, there in found.items()} | {d: here}
+    places: Tensor | None = None
+    for d in sorted(found):
+        here = found[d].to(lx.int64)
+        places = here if places is None else places * x.shape[d] + here
+    if x._edge is not None and places is not None:
+        best = elements_at(x, places)
+    if not return_indices:
+        places = None
     if not batched:
-        x = reshaped(x, tuple(x.shape[1:]))
+        best = reshaped(best, tuple(best.shape[1:]))
         places = None if places is None else reshaped(places, tuple(places.shape[1:]))
-    return (x, places) if return_indices else x
+    return (best, places) if return_indices else best
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ... import lazy as lx
 from ...lazy import Tensor
 from ._common import Size, error, reshaped, tuple_of
@@ -15,6 +17,8 @@ from .pooling import (
     adaptive_max_pool2d,
     adaptive_max_pool3d,
     avg_pool3d,
+    best_of,
+    elements_at,
     max_pool1d,
     max_pool2d,
     max_pool3d,
@@ -133,16 +137,19 @@ def _fractional(
     for d in range(n):
         u = samples[..., n - 1 - d if n == 2 else d].unsqueeze(-1)  # PyTorch's order: x first in two dims only
         starts.append(_beginnings(u, sizes[d], out[d], kernel[d]))
-    index: Any = 0
-    for d in range(n):  # [N, C, *kernel, *out]
-        at = starts[d].unsqueeze(2) + lx.arange(kernel[d], device=x.device).unsqueeze(1)
-        shape = [m if e == d else 1 for m in (kernel[d], out[d]) for e in range(n)]
-        index = index * sizes[d] + at.reshape(*lead, *shape)
-    windows = (*lead, math.prod(kernel), *out)
-    index = index.reshape(windows)
-    flat = reshaped(x, (*lead, math.prod(sizes)))
-    best, which = lx.gather(flat, 2, index.reshape(*lead, -1)).reshape(windows).max(2)
-    places = lx.gather(index, 2, which.unsqueeze(2)).squeeze(2)
+    flat = reshaped(x.detach(), (*lead, math.prod(sizes)))
+    candidates = []
+    for offset in np.ndindex(*kernel):
+        index: Any = 0
+        for d in range(n):
+            at = (starts[d] + offset[d]).reshape(*lead, *(out[d] if e == d else 1 for e in range(n)))
+            index = index * sizes[d] + at
+        candidates.append(reshaped(index, (*lead, math.prod(out))))
+    values = [lx.gather(flat, 2, index) for index in candidates]
+    places = best_of(values, candidates)[1]
+    assert places is not None
+    places = reshaped(places, (*lead, *out))
+    best = elements_at(x, places)
     return (best, places) if batched else (best.squeeze(0), places.squeeze(0))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lazyxla as lx
+from lazyxla.lazy.functions import conversion
 from lazyxla.lowering.rules import reduction
 from tests.lowering.test_forms import text_of
 
@@ -370,3 +371,37 @@ def test_angles_of_many_numbers():
         with np.errstate(invalid="ignore"):
             units = np.abs(found - expected) / np.spacing(np.maximum(np.abs(expected), 1e-30).astype(np.float32))
         assert np.nanmax(units) < 0.52
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_sums_into_constant_places_are_gathers(dim):
+    """The backward of an index of constants: places that are named twice, never, and from the end."""
+    values = np.arange(11 * 12 * 13, dtype=np.float64).reshape(11, 12, 13)
+    places = np.array([[0, 3, -1, 3], [5, 5, 5, 2]])
+    index = (slice(None),) * dim + (places,)
+    x = lx.tensor(values, requires_grad=True)
+    weights = np.sin(np.arange(values[index].size)).reshape(values[index].shape)
+    constant = conversion.constant(places, lx.int64, x.device)
+    y = x[(slice(None),) * dim + (constant,)]
+    (g,) = lx.autograd.grad(y, x, lx.tensor(weights))
+    assert "stablehlo.scatter" not in text_of(g)
+    expected = np.zeros_like(values)
+    np.add.at(expected, index, weights)
+    np.testing.assert_allclose(g.numpy(), expected, rtol=1e-14)
+
+
+def test_bags_of_embeddings_are_sums_of_lookups():
+    table = np.random.default_rng(0).standard_normal((20, 32)).astype(np.float32)
+    table[3, 5], table[4, 6] = np.nan, np.inf
+    places = np.random.default_rng(1).integers(0, 20, (40, 5))
+    w, index = lx.tensor(table, requires_grad=True), lx.tensor(places)
+    y = lx.nn.functional.embedding_bag(index, w, mode="sum")
+    assert text_of(y.detach()).count('"stablehlo.gather"(') >= 5
+    (g,) = lx.autograd.grad(y, w, lx.ones_like(y))
+    np.testing.assert_allclose(y.detach().numpy(), table[places].sum(1), rtol=1e-5, atol=1e-5)
+    expected = np.repeat(np.bincount(places.ravel(), minlength=20)[:, None], 32, 1)
+    np.testing.assert_array_equal(g.numpy(), expected)
+    best = lx.tensor(table)[index].amax(1)
+    np.testing.assert_array_equal(best.numpy(), table[places].max(1))
+    turned = lx.tensor(table.T.copy())[:, index].sum(2)  # what is looked up has no dim of its own at the end
+    np.testing.assert_allclose(turned.numpy(), table[places].sum(1).T, rtol=1e-5, atol=1e-5)

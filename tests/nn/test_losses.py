@@ -1,6 +1,7 @@
 """Losses against their formulas in NumPy: values under each reduction, layers, derivatives, and bad input."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import lazyxla as lx
 import lazyxla.nn.functional as F
 from lazyxla import nn
 from lazyxla.autograd import gradcheck
+from tests.lowering.test_forms import text_of
 from tests.tolerances import compare
 
 pytestmark = pytest.mark.filterwarnings("ignore:kl_div")
@@ -183,3 +185,25 @@ def test_multi_margin_and_weights():
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_weights_of_classes_are_looked_up_for_each_target():
+    """And not multiplied with every class of every pixel; an ignored target has no weight, one outside the classes is NaN."""
+    rng = np.random.default_rng(0)
+    logp, weight = rng.standard_normal((2, 5, 3, 4)), rng.random(5)
+    target = rng.integers(0, 5, (2, 3, 4))
+    target[0, 0, 0] = -100
+    x = lx.tensor(logp, requires_grad=True)
+    loss = F.nll_loss(x, lx.tensor(target), lx.tensor(weight))
+    assert not re.search(r"stablehlo.multiply .*tensor<2x5x3x4xf64>", text_of(loss.detach()))
+    keep = target >= 0
+    w = np.where(keep, weight[np.maximum(target, 0)], 0.0)
+    own = np.take_along_axis(logp, np.maximum(target, 0)[:, None], 1)[:, 0]
+    np.testing.assert_allclose(loss.item(), -(w * own).sum() / w.sum(), rtol=1e-12)
+    (g,) = lx.autograd.grad(loss, x)
+    expected = np.zeros_like(logp)
+    np.put_along_axis(expected, np.maximum(target, 0)[:, None], (-w / w.sum())[:, None], 1)
+    np.testing.assert_allclose(g.numpy(), expected, rtol=1e-12)
+    target[1, 2, 3] = 5
+    each = F.nll_loss(x, lx.tensor(target), lx.tensor(weight), reduction="none").detach().numpy()
+    np.testing.assert_array_equal(np.isnan(each), target == 5)

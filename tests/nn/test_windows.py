@@ -9,6 +9,7 @@ import lazyxla as lx
 import lazyxla.nn.functional as F
 from lazyxla import nn
 from lazyxla.autograd import gradcheck, gradgradcheck
+from tests.lowering.test_forms import text_of
 from tests.tolerances import compare
 
 RNG = np.random.default_rng(0)
@@ -328,3 +329,29 @@ def test_the_identity_meets_the_pixels_as_in_pytorch():
     places = F.affine_grid(lx.tensor([[[1.0, 0, 0], [0, 1, 0]]]), (1, 1, 28, 28), align_corners=False)[0, 0, :, 0]
     line = lx.linspace(-1, 1, 28).numpy()
     np.testing.assert_array_equal(places.numpy(), line * np.float32(27) / np.float32(28))
+
+
+def test_the_gradient_of_adaptive_maxima_is_one_scatter():
+    """To the first of equal elements, and to NaN."""
+    x = np.array([[1.0, 4.0, 4.0, 0.0, 2.0], [7.0, 4.0, -0.0, 5.0, 5.0], [np.nan, 1.0, 1.0, 9.0, 1.0]], np.float32)
+    t = lx.tensor(x[None, None], requires_grad=True)
+    y, places = F.adaptive_max_pool2d(t, 2, return_indices=True)
+    np.testing.assert_array_equal(y.detach().numpy()[0, 0], [[7, 5], [np.nan, 9]])
+    np.testing.assert_array_equal(places.numpy()[0, 0], [[5, 8], [10, 13]])
+    (g,) = lx.autograd.grad(y, t, lx.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    assert text_of(g).count('"stablehlo.scatter"(') == 1
+    expected = np.zeros((3, 5), np.float32)
+    expected[[1, 1, 2, 2], [0, 3, 0, 3]] = [1, 2, 3, 4]
+    np.testing.assert_array_equal(g.numpy()[0, 0], expected)
+
+
+def test_fractional_maxima_look_each_element_of_a_window_up_once():
+    x = lx.tensor(np.arange(2 * 3 * 6 * 7, dtype=np.float32).reshape(2, 3, 6, 7), requires_grad=True)
+    y, places = F.fractional_max_pool2d(x, 2, (3, 3), return_indices=True, _random_samples=lx.full((2, 3, 2), 0.5))
+    assert text_of(y.detach()).count('"stablehlo.gather"(') == 5  # 4, and of the result
+    expected = places.numpy().reshape(6, 9) + 42 * np.arange(6)[:, None]
+    np.testing.assert_array_equal(y.detach().numpy().reshape(6, 9), expected)
+    (g,) = lx.autograd.grad(y.sum(), x)
+    expected = np.zeros((6, 42), np.float32)
+    np.put_along_axis(expected, places.numpy().reshape(6, 9), 1, 1)
+    np.testing.assert_array_equal(g.numpy().reshape(6, 42), expected)
