@@ -142,7 +142,7 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "_dynamo", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps",
+        "_C", "_dynamo", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps",
         "multiprocessing", "overrides", "quantization", "serialization", "testing", "types", "xpu",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip
