@@ -167,8 +167,8 @@ def _let_methods_ask(cls: type) -> None:
         if not any(found is d.get(name) for d in ours):
             continue  # the class, or a base of it, has its own, or asks already
         if isinstance(found, property):
-            accessors = (found.__get__, found.__set__, found.__delete__)
-            setattr(cls, name, property(*map(_asking, accessors), doc=found.__doc__))
+            read, write, delete = _asking(found.__get__), _asking(found.__set__), _asking(found.__delete__)
+            setattr(cls, name, property(read, write, delete, found.__doc__))
         elif isinstance(found, FunctionType) and found.__code__ not in asking:
             setattr(cls, name, _asking(found))
 

@@ -17,7 +17,7 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
-    __torch_function__ = no_say  # what is computed with parameters is plain tensors
+    __torch_function__ = no_say  # type: ignore[assignment]  # what is computed with parameters is plain tensors
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
         if data is None:
@@ -34,7 +34,7 @@ class Buffer(Tensor):
     """A tensor that a module keeps but does not train, in its state dict unless ``persistent`` is false."""
 
     __slots__ = ()
-    __torch_function__ = no_say
+    __torch_function__ = no_say  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
         out = Tensor._make_subclass(cls, lx.empty(0) if data is None else data)

@@ -69,7 +69,7 @@ def entry_point(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*args, **kwargs)
         return player.call(f, args, kwargs)
 
-    asking.add(call.__code__)
+    asking.add(call.__code__)  # type: ignore[attr-defined]
     return call
 
 

@@ -76,7 +76,7 @@ class Array(Tensor):
     """
 
     __slots__ = ()
-    __torch_function__ = no_say
+    __torch_function__ = no_say  # type: ignore[assignment]
 
     @property
     def size(self) -> Any:  # type: ignore[override]
