@@ -49,6 +49,7 @@ class UninitializedTensorMixin:
     """A parameter or buffer whose shape is not known yet; ``materialize`` gives it one."""
 
     __slots__ = ()
+    __torch_function__ = no_say
     cls_to_become: type
 
     @property
