@@ -88,6 +88,12 @@ def overridden(f: Callable[..., Any], others: list[Any], args: tuple[Any, ...], 
     return found
 
 
+def operation(f: Callable[..., Any]) -> Callable[..., Any]:
+    """What the types of a call of ``f`` are asked about: for an operator of two tensors, the function behind it."""
+    name = _OPERATORS.get(f.__name__.strip("_")) if f.__name__.startswith("__") else None
+    return f if name is None else _public(name, f)
+
+
 def answer(function: Callable[..., Any], others: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The first answer of the types of ``others`` that is not NotImplemented, or that."""
     types = _types(others)
@@ -126,4 +132,4 @@ def _public(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-__all__ = ["ANY_TENSOR", "OtherTensor", "answer", "foreign", "kind_of", "overridden", "unanswered"]
+__all__ = ["ANY_TENSOR", "OtherTensor", "answer", "foreign", "kind_of", "operation", "overridden", "unanswered"]

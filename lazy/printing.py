@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .subclassing import no_say
 
 
 @dataclass
@@ -166,6 +167,11 @@ def _block(array: np.ndarray, indent: int, summarize: bool, form: Any) -> str:
     else:
         parts = [_block(a, indent + 1, summarize, form) for a in array]
     return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
+
+
+def prefix_of(kind: type, plain: type) -> str:
+    """How the text of a tensor begins; a subclass that computes with its own kind has its name there."""
+    return "tensor(" if kind is plain or kind.__torch_function__ is no_say else f"{kind.__name__}("  # type: ignore[attr-defined]
 
 
 def format_tensor(

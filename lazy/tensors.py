@@ -19,6 +19,7 @@ from .hooks import RemovableHandle, add
 from .record import GradNode, Leaf, mode, user_line, wrap
 from .replay.state import S, entry_point, opaque
 from .size import Size, of_dim
+from .subclassing import Subclassable
 
 if TYPE_CHECKING:
     from .added import Added as _Added
@@ -26,7 +27,7 @@ else:
     _Added = object
 
 
-class Tensor(Copyable, _Added):
+class Tensor(Copyable, Subclassable, _Added):
     """A multi-dimensional array on a device, computed when needed. See ``lazyxla.tensor`` to make one.
 
     ``_node`` is its value's node (None: take it anew, an alias wrote, or a script is followed), ``_edge`` where its
@@ -47,10 +48,12 @@ class Tensor(Copyable, _Added):
         from .functions import creation
 
         if len(data) == 1 and isinstance(data[0], Tensor):
-            return data[0].detach()
-        if len(data) == 1 and not isinstance(data[0], int):
-            return creation.tensor(data[0], dtype=dtypes.get_default_dtype(), device=device)
-        return creation.zeros(*data, device=device) if data else creation.zeros(0, device=device)
+            found = data[0].detach()
+        elif len(data) == 1 and not isinstance(data[0], int):
+            found = creation.tensor(data[0], dtype=dtypes.get_default_dtype(), device=device)
+        else:
+            found = creation.zeros(*(data or (0,)), device=device)
+        return found if cls is Tensor else found.as_subclass(cls)
 
     @staticmethod
     def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
@@ -476,6 +479,7 @@ class Tensor(Copyable, _Added):
             or ((self.numel() == 0 or self.is_meta) and self.dtype is not dtypes.get_default_dtype()),
             device=None if self.device is devices.canonical("cpu") else str(self.device),
             requires_grad=type(self._edge) is Leaf,
+            prefix=printing.prefix_of(type(self), Tensor),
             grad_fn=None if (history := self.grad_fn) is None else history.name(),
             full_shape=shape,
         )

@@ -38,17 +38,17 @@ _AS_IT_IS = nullcontext()
 _CALL = 2e-6  # seconds of an op, and of each of its elements by the kind of op
 _PLAIN, _SMOOTH, _SLOW, _BITS, _BITS_CALL = 1e-9, 10e-9, 40e-9, 80e-9, 300e-6
 
-_MOVES = {
+MOVES = {
     ops.reshape, ops.transpose, ops.broadcast_in_dim, ops.slice_, ops.dynamic_slice, ops.dynamic_update_slice, ops.pad,
     ops.reverse, ops.concatenate, ops.iota, ops.constant, ops.copy, ops.convert, ops.bitcast_convert, ops.select, ops.compare,
     ops.logical_not, ops.bit_and, ops.bit_or, ops.bit_xor, ops.argmax, ops.argmin, ops.reduce_and, ops.reduce_or,
     ops.is_finite, ops.real, ops.imag, ops.shift_left, ops.shift_right_arithmetic, ops.shift_right_logical,
 }  # fmt: skip
-_STILL = _MOVES - {ops.convert, ops.compare, ops.argmax, ops.argmin}  # of floats, they see no numbers
+_STILL = MOVES - {ops.convert, ops.compare, ops.argmax, ops.argmin}  # of floats, they see no numbers
 _OF_INTEGERS = {ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.remainder}  # of many floats, XLA's are faster
 _FEW = 1 << 12  # floats to be reduced
 _ARITHMETIC = {ops.add, ops.subtract, ops.multiply, ops.negate, ops.absolute, ops.maximum, ops.minimum, ops.sign}
-SIMPLE = frozenset({*_MOVES, *_ARITHMETIC, *LEAVES})  # what may be pending beside anything
+SIMPLE = frozenset({*MOVES, *_ARITHMETIC, *LEAVES})  # what may be pending beside anything
 _OF_FLOATS = {ops.divide, ops.sqrt, ops.floor, ops.ceil, ops.round_nearest_even}
 _FUNCTIONS = {
     ops.exponential, ops.exponential_minus_one, ops.log, ops.log_plus_one, ops.rsqrt, ops.sine, ops.cosine, ops.tanh,
@@ -62,7 +62,7 @@ def _cost(n: Node) -> tuple[float, bool] | None:
         return None
     op, kind = n.sig.op, n.inputs[0].sig.aval.dtype.numpy.kind if n.inputs else "f"
     size = max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)])
-    plain = op in _MOVES or op in _ARITHMETIC or (op in _OF_FLOATS and kind == "f")
+    plain = op in MOVES or op in _ARITHMETIC or (op in _OF_FLOATS and kind == "f")
     plain = plain or (op in _OF_INTEGERS and (kind in "biu" or _counts(n)))
     if plain or (op in _OF_INTEGERS and kind == "f" and size <= _FEW):
         return _CALL + _PLAIN * size, plain
@@ -253,4 +253,4 @@ _MEANING: dict[Op, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-__all__ = ["SIMPLE", "ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "work_of"]
+__all__ = ["MOVES", "SIMPLE", "ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "work_of"]

@@ -20,7 +20,7 @@ from ..lazy import metrics, precision
 from ..lazy.graph import Node, argument, computed_as
 from ..lazy.record import live, sockets
 from ..lazy.replay import starts
-from . import bundles, by_numpy, cache, explain, lengths, numbers, profiling, storms
+from . import bundles, by_numpy, cache, explain, fronts, lengths, numbers, profiling, storms
 from .emit import Plan
 from .graphs import Graph, Variant, arguments_of, count, held_elsewhere
 from .passes import finished
@@ -62,6 +62,10 @@ def _execute(roots: list[Node], cause: str) -> Again | None:
             _graphs.popitem(last=False)
     else:
         _graphs.move_to_end(found)
+    if by_numpy.allowed(cause, True) and fronts.taken(graph, order):
+        if any(n.buffer is None for n in roots):
+            _execute(roots, cause)
+        return None
     dying = _dying(graph, order)
     if graph.lengths is not None and _run_padded(graph, graph.lengths, order, dying):
         return None

@@ -40,7 +40,7 @@ class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
     __slots__ = (
-        "by_numpy", "counts", "dying", "expected", "hosts", "interior", "key", "kind", "leaves", "lengths", "padded",
+        "by_numpy", "counts", "cuts", "dying", "expected", "hosts", "interior", "key", "kind", "leaves", "lengths", "padded",
         "padded_runs", "roots", "scalars", "variants",
     )  # fmt: skip
 
@@ -57,6 +57,7 @@ class Graph:
         inner = set(range(len(order))) - set(roots) - set(self.leaves)
         self.interior = sorted(inner)
         self.variants: list[Variant] = []
+        self.cuts = 0  # times that it was run without its front (see fronts)
         self.counts: list[int] = []
         self.dying: frozenset[int] = frozenset()
         self.lengths = lengths.comes_in_lengths(order, roots)

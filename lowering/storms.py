@@ -16,6 +16,7 @@ from .graphs import Graph, Variant
 
 enabled = [is_on("LAZYXLA_NUMPY")]
 SOME = 4  # programs of a kind that are compiled before any is not
+OWN = 8  # runs without its front after which a program that comes back is compiled as it is; the next, after twice as many
 PART = 0.25  # of the time of compiling that runs by NumPy may take of one that comes back
 QUICKER = 8  # times as quick as compiling, at least
 FEW = 24  # operations of a program that compiles in no time
@@ -29,6 +30,7 @@ class Kind:
 
     def __init__(self) -> None:
         self.programs = 0  # that were compiled
+        self.due = OWN  # runs of one without its front (see fronts)
 
     def instead(self, graph: Graph, order: Sequence[Node]) -> Variant | None:
         """How NumPy runs a new program of this kind; None where it is to be compiled."""

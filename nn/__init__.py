@@ -1,6 +1,19 @@
 """Modules, layers, losses, their functional forms, and the initial values of parameters, as in ``torch.nn``."""
 
-from . import attention, containers, functional, init, layers, module, modules, parallel, parameter, utils
+from . import (
+    attention,
+    common_types,
+    containers,
+    functional,
+    grad,
+    init,
+    layers,
+    module,
+    modules,
+    parallel,
+    parameter,
+    utils,
+)
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .layers import *  # noqa: F403  (layers.__all__ is the list)
 from .module import Module
@@ -21,7 +34,9 @@ __all__ = [
     "UninitializedParameter",
     "attention",
     "containers",
+    "common_types",
     "functional",
+    "grad",
     "init",
     "layers",
     "module",

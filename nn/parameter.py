@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import lazy as lx
 from ..lazy import Tensor
+from ..lazy.subclassing import no_say
 
 
 class Parameter(Tensor):
@@ -16,6 +17,7 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
+    __torch_function__ = no_say  # type: ignore[assignment]  # what is computed with parameters is plain tensors
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
         if data is None:
@@ -32,6 +34,7 @@ class Buffer(Tensor):
     """A tensor that a module keeps but does not train, in its state dict unless ``persistent`` is false."""
 
     __slots__ = ()
+    __torch_function__ = no_say  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
         out = Tensor._make_subclass(cls, lx.empty(0) if data is None else data)
@@ -46,6 +49,7 @@ class UninitializedTensorMixin:
     """A parameter or buffer whose shape is not known yet; ``materialize`` gives it one."""
 
     __slots__ = ()
+    __torch_function__ = no_say
     cls_to_become: type
 
     @property

@@ -13,6 +13,7 @@ from ..record import mode, user_line
 from ..replay.arguments import numeric
 from ..replay.follower import readers
 from ..replay.state import S, entry_point
+from ..subclassing import UNASKED, asking, asks, said
 from ..tensors import Tensor
 from ..views import assign, replace, write_begins
 
@@ -107,7 +108,7 @@ def offered(f: Callable[..., Any]) -> Any:
                 return _second_try(f, args, kwargs, error)
 
         plain.__name__ = f.__name__
-        found = plain if f.__name__ in _HOST else _watched(f, plain)
+        found = _unwatched(plain) if f.__name__ in _HOST else _watched(f, plain)
         found = _offered[original] = functools.wraps(f)(found)
     return found
 
@@ -116,6 +117,8 @@ def _watched(f: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., 
     _in_scripts[f] = plain
 
     def found(*args: Any, **kwargs: Any) -> Any:
+        if asks and (answer := said(found, args, kwargs)) is not UNASKED:
+            return answer
         player = S.active
         if player is not None:
             return player.call(plain, args, kwargs)
@@ -124,6 +127,17 @@ def _watched(f: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., 
         except _FAILURES as error:
             return _second_try(f, args, kwargs, error)
 
+    asking.add(found.__code__)
+    return found
+
+
+def _unwatched(plain: Callable[..., Any]) -> Callable[..., Any]:
+    def found(*args: Any, **kwargs: Any) -> Any:
+        if asks and (answer := said(found, args, kwargs)) is not UNASKED:
+            return answer
+        return plain(*args, **kwargs)
+
+    asking.add(found.__code__)
     return found
 
 

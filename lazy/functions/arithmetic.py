@@ -15,6 +15,7 @@ from ..overrides import overridden
 from ..record import record1, record2, user_line, wrap
 from ..replay.arguments import numeric
 from ..replay.state import S, entry_point
+from ..subclassing import UNASKED, asking, asks, said
 from ..tensors import Tensor
 from ..views import assign, write_begins
 from ._register import alias, both, inplace, numbers_are_values, offered
@@ -147,10 +148,13 @@ def _guard(name: str, f: Callable[[Any, Any], Any], reflect: bool = False) -> No
     plain.__name__ = name
 
     def dunder(a: Any, b: Any) -> Any:
+        if asks and (answer := said(dunder, (a, b), {})) is not UNASKED:
+            return answer
         player = S.active
         return plain(a, b) if player is None else player.pair(plain, a, b)
 
     dunder.__name__ = name
+    asking.add(dunder.__code__)
     if name.strip("_").lstrip("r") in ("add", "sub", "mul", "truediv"):
         numeric.add(plain)
     setattr(Tensor, name, dunder)
@@ -464,6 +468,7 @@ def _augmented(name: str) -> None:
         value = plain(self, other)
         return value if value is NotImplemented else assign(self, value, changed, begun)
 
+    f.__name__ = changed
     if name in ("add", "sub", "mul", "truediv"):
         numeric.add(f)
     setattr(Tensor, changed, entry_point(f))

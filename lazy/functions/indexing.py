@@ -14,6 +14,7 @@ from ..graph import Aval, HostValue, leaf_signature, scalar, signature
 from ..record import user_line, wrap
 from ..replay.arguments import indexing
 from ..replay.state import S, entry_point, note_write
+from ..subclassing import UNASKED, asking, asks, said
 from ..tensors import Tensor
 from ..views import Layout, Step, assign, view, write_begins
 from ._register import both, method
@@ -428,6 +429,8 @@ def _set_where(self: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 def _read(self: Tensor, index: Any) -> Tensor:
+    if asks and (answer := said(_read, (self, index), {})) is not UNASKED:
+        return answer  # type: ignore[no-any-return]
     player = S.active
     if player is None:
         return _getitem(self, index)
@@ -436,6 +439,8 @@ def _read(self: Tensor, index: Any) -> Tensor:
     return player.call(_getitem, (self, index), {})  # type: ignore[no-any-return]
 
 
+_read.__name__, _setitem.__name__ = "__getitem__", "__setitem__"
+asking.add(_read.__code__)
 indexing.update((_getitem, _setitem))
 setattr(Tensor, "__getitem__", _read)  # noqa: B010  (the class declares them for the type checker)
 setattr(Tensor, "__setitem__", entry_point(_setitem))  # noqa: B010

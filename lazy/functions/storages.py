@@ -12,6 +12,8 @@ from ...devices import Device
 from ..dtypes import DType, uint8
 from ..layouts import memory_format
 from ..record import user_line
+from ..replay.state import entry_point
+from ..subclassing import become
 from ..tensors import Tensor
 from ..views import replace
 from ._register import both, function, method
@@ -106,12 +108,19 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     )  # fmt: skip
 
 
-@method
 def as_subclass(self: Tensor, cls: type) -> Any:
     """The tensor as one of a subclass, on the same memory and with the same history."""
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass(): a subclass of Tensor is expected, not {cls!r}  ({user_line()})")
-    out = Tensor._make_subclass(cls, self)
+    return become(_alias(self), cls)
+
+
+setattr(Tensor, "as_subclass", as_subclass)  # noqa: B010  (subclasses have no say in what makes them)
+
+
+@entry_point
+def _alias(self: Tensor) -> Tensor:
+    out: Tensor = Tensor._make_subclass(Tensor, self)
     out._edge = self._edge
     return out
 

@@ -122,6 +122,8 @@ from .utils.dlpack import to_dlpack  # noqa: E402
 
 globals().update(lazy.public | _checks)
 
+from . import _places  # noqa: E402, F401  (names for modules that are there now)
+
 
 def _known_to_einops() -> None:
     from . import _einops_backend  # noqa: F401  (einops finds what it defines)
@@ -145,7 +147,7 @@ def typename(obj: Any) -> str:
 _LATER = {
     name: name
     for name in (
-        "_dynamo", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps",
+        "_C", "_dynamo", "_utils", "array_api", "distributed", "distributions", "futures", "fx", "hub", "jit", "masked", "mps",
         "multiprocessing", "overrides", "quantization", "serialization", "testing", "types", "xpu",
     )
 } | {"load": "serialization", "save": "serialization"}  # fmt: skip

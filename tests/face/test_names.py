@@ -2,6 +2,7 @@
 
 import copy
 import os
+import sys
 from typing import get_args
 
 import pytest
@@ -166,3 +167,42 @@ def test_processes_of_ones_own():
     assert mp.get_sharing_strategy() in mp.get_all_sharing_strategies()
     with pytest.raises(ValueError, match="must be 'file_system' or 'file_descriptor'"):
         mp.set_sharing_strategy("pigeon")
+
+
+def test_other_places():
+    from lazyxla._tensor import Tensor
+    from lazyxla.functional import einsum
+    from lazyxla.nn.common_types import _size_2_t
+    from lazyxla.nn.utils.clip_grad import clip_grad_norm_
+    from lazyxla.nn.utils.weight_norm import weight_norm
+    from lazyxla.optim.adamw import AdamW
+
+    assert Tensor is lx.Tensor and einsum is lx.einsum is lx.functional.einsum and int in get_args(_size_2_t)
+    assert clip_grad_norm_ is lx.nn.utils.clip_grad_norm_ and weight_norm is lx.nn.utils.weight_norm
+    assert AdamW is lx.optim.AdamW is lx.optim.adamw.AdamW and "clip_grad_norm_" in dir(lx.nn.utils.clip_grad)
+
+
+def test_places_have_what_they_name():
+    from lazyxla._places import _PLACES
+
+    for name in _PLACES:
+        place = sys.modules[f"lazyxla.{name}"]
+        assert all(hasattr(place, n) for n in place.__all__), name
+        with pytest.raises(AttributeError):
+            _ = place.no_such_name
+
+
+def test_many_tensors_as_one():
+    from lazyxla._utils import _flatten_dense_tensors, _reorder_tensors_as, _take_tensors, _unflatten_dense_tensors
+
+    tensors = [lx.arange(4.0).reshape(2, 2), lx.ones(3), lx.tensor(7.0)]
+    flat = _flatten_dense_tensors(tensors)
+    assert flat.tolist() == [0, 1, 2, 3, 1, 1, 1, 7]
+    parts = _unflatten_dense_tensors(flat, tensors)
+    assert [p.tolist() for p in parts] == [t.tolist() for t in tensors]
+    flat.mul_(2)
+    assert parts[2].item() == 14.0 and _flatten_dense_tensors(tensors[:1]).tolist() == [0, 1, 2, 3]
+    mixed = [lx.ones(1), lx.ones(2).long(), lx.ones(3), lx.ones(4).long()]
+    buckets = list(_take_tensors(mixed, 16))
+    assert [[t.numel() for t in b] for b in buckets] == [[2], [1, 3], [4]]
+    assert [t.numel() for t in _reorder_tensors_as([mixed[0], mixed[2], mixed[1], mixed[3]], mixed)] == [1, 2, 3, 4]

@@ -1,5 +1,6 @@
 """What recording and following cost, counted in bytecode instructions: the same on every machine, however busy."""
 
+import subprocess
 import sys
 
 import lazyxla as lx
@@ -44,6 +45,11 @@ def chain(requires_grad: bool = False):
         return z
 
     return loop
+
+
+def test_nobody_is_to_be_asked_about_calls():
+    code = "from lazyxla import array_api, distributions, jit; from lazyxla.lazy.subclassing import asks; print(asks)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_a_recorded_op():

@@ -68,6 +68,54 @@ def test_what_numpy_takes_long_for_is_compiled(monkeypatch):
     assert kind.instead(lx.lowering.graphs.Graph(order, [z._node.mark], ()), order) is None  # a convolution is XLA's
 
 
+def pooled(picks, monkeypatch):
+    """Losses of steps of a convolution, each over some images of a pool; and what was kept of them. No program is left to
+    NumPy as a whole."""
+    monkeypatch.setattr(storms, "enabled", [True])
+    lx.lowering.clear_cache()
+    lx.manual_seed(0)
+    layer = nn.Conv2d(1, 2, 3)
+    optimizer = lx.optim.SGD(layer.parameters(), lr=0.1)
+    pool = [lx.tensor(np.full((1, 1, 4, 4), n, np.float32)) for n in range(4)]
+    sizes = lx.tensor([1.0, 2.0, 3.0, 4.0])
+    losses, kept = [], []
+    for picked in picks:
+        new = lx.cat([(layer(pool[0])[:, :1] * 0).detach().repeat(1, 1, 2, 2), pool[1]])
+        lx.sync()
+        images = lx.cat([new[i - 4 :][:1] if i > 3 else pool[i] for i in picked])
+        kept.append(new[1:2])
+        target = sizes[lx.tensor([i % 4 for i in picked])]
+        optimizer.zero_grad()
+        losses.append((layer(images).sigmoid().mean(dim=(1, 2, 3)) * target).pow(2).tanh().exp().log().sum())
+        losses[-1].backward()
+        optimizer.step()
+    return [loss.item() for loss in losses], [k.sum().item() for k in kept]
+
+
+PICKS = [[0, 1, 2, 3], [4, 1, 2, 3], [4, 5, 2, 3], [0, 5, 4, 3], [5, 4, 1, 0], [2, 2, 5, 4], [5, 5, 5, 1], [3, 4, 4, 0]]
+
+
+def test_what_programs_begin_with_makes_no_new_ones(metrics, monkeypatch):
+    few = pooled(PICKS[:6], monkeypatch)
+    compiles = metrics.report(as_dict=True)["compiles"]
+    metrics.reset()
+    found = pooled(PICKS, monkeypatch)
+    assert metrics.report(as_dict=True)["compiles"] <= compiles
+    assert found[0][:6] == few[0]
+    monkeypatch.setattr(storms, "SOME", 100)
+    whole = pooled(PICKS, monkeypatch)
+    assert whole[0] == pytest.approx(found[0], rel=1e-5) and whole[1] == found[1]
+
+
+def test_what_comes_back_is_a_program_of_its_own(metrics, monkeypatch):
+    monkeypatch.setattr(storms, "OWN", 2)
+    pooled(PICKS[:5] + PICKS[5:6] * 8, monkeypatch)
+    compiles = metrics.report(as_dict=True)["compiles"]
+    metrics.reset()
+    pooled(PICKS[:5] + PICKS[5:6] * 2, monkeypatch)
+    assert metrics.report(as_dict=True)["compiles"] == compiles - 1
+
+
 def test_what_else_is_pending_makes_no_other_kind(metrics, monkeypatch):
     monkeypatch.setattr(storms, "enabled", [True])
     monkeypatch.setattr(storms, "QUICKER", 1)

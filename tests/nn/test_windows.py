@@ -355,3 +355,22 @@ def test_fractional_maxima_look_each_element_of_a_window_up_once():
     expected = np.zeros((6, 42), np.float32)
     np.put_along_axis(expected, places.numpy().reshape(6, 9), 1, 1)
     np.testing.assert_array_equal(g.numpy().reshape(6, 42), expected)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_gradients_of_convolutions_by_name(n):
+    """Against autograd's, and differentiable: a convolution is linear in each of its factors."""
+    size, window = (5, 7, 5)[:n], (3, 3, 3)[:n]
+    x, w = lx.randn(2, 4, *size, requires_grad=True), lx.randn(6, 4, *window, requires_grad=True)
+    options = {"stride": 2, "padding": 1}
+    y = getattr(F, f"conv{n}d")(x, w, **options)
+    g = lx.randn(*y.shape)
+    of_x, of_w = (v.numpy() for v in lx.autograd.grad(y, (x, w), g))
+    by_x = getattr(nn.grad, f"conv{n}d_input")(x.shape, w, g, **options)
+    by_w = getattr(nn.grad, f"conv{n}d_weight")(x, w.shape, g, **options)
+    np.testing.assert_allclose(by_x.detach().numpy(), of_x, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(by_w.detach().numpy(), of_w, rtol=1e-4, atol=1e-5)
+    (second,) = lx.autograd.grad((by_x * x.detach()).sum(), w)  # <x, gradient in x> is <g, y>, too
+    np.testing.assert_allclose(second.numpy(), of_w, rtol=1e-4, atol=1e-5)
+    with lx.no_grad():
+        assert not getattr(nn.grad, f"conv{n}d_input")(x.shape, w, g, **options).requires_grad

@@ -12,6 +12,7 @@ from .. import devices
 from ..lazy import Tensor, dtypes
 from ..lazy import public as lx
 from ..lazy.record import user_line
+from ..lazy.subclassing import no_say
 from . import _elementwise as e
 from ._common import like
 from ._dtypes import SCALARS
@@ -75,6 +76,7 @@ class Array(Tensor):
     """
 
     __slots__ = ()
+    __torch_function__ = no_say  # type: ignore[assignment]
 
     @property
     def size(self) -> Any:  # type: ignore[override]
