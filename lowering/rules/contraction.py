@@ -10,7 +10,7 @@ from ...lazy import dtypes, ops, precision
 from ...lazy.graph import Aval, Signature
 from ..emit import Builder, Value, rule
 from ..forms.products import LINE, PAGE
-from ..nodes import CONVOLUTION_LAST, DOT_INTO_INT32
+from ..nodes import CONVOLUTION_LAST, DOT_INTO_INT32, Ints
 
 LEAST = 32  # rows, of products that are worth a copy of their operand
 
@@ -134,14 +134,42 @@ def _merged(b: Builder, x: Value, aval: Aval, batch: list[int], contract: list[i
     return Merged(x, shape, contracted + bool(batch), math.prod(aval.shape[i] for i in free))
 
 
+def _taken_for_batch(sizes: Ints, kernel: Ints, strides: Any, padding: Any, lhs_dilation: Any, rhs_dilation: Any) -> Ints:
+    """The spatial dims that XLA would take for dims of a batch, wrongly, and so end the process.
+
+    Its simplifier swaps image and kernel where the image is the smaller, and lets alone each dim that is spread by the
+    kernel's length and taken in steps of one less, as in an old way of writing batches; a kernel of two places, spread by
+    two, looks alike. One that is read backwards does not.
+    """
+    alike = [
+        (d, p) == (k, (0, 0)) and s == k - 1 and r == 1
+        for k, s, p, d, r in zip(kernel, strides, padding, lhs_dilation, rhs_dilation)
+    ]
+    others = [i for i, found in enumerate(alike) if not found]
+    if math.prod(kernel[i] for i in others) <= math.prod(sizes[i] for i in others):
+        return ()
+    return tuple([i for i, found in enumerate(alike) if found])
+
+
 def _emit_convolution(
     b: Builder, sig: Signature, x: Value, w: Value, numbers: Any, strides: Any, padding: Any, lhs_dilation: Any,
     rhs_dilation: Any, groups: int,
 ) -> Value:  # fmt: skip
     rows = ", ".join(f"[{lo}, {hi}]" for lo, hi in padding)
     attributes = {}
+    image, kernel = sig.inputs
+    dims = list(numbers.kernel_spatial_dimensions)
+    sizes = tuple([image.shape[d] for d in numbers.input_spatial_dimensions])
+    lengths = tuple([kernel.shape[d] for d in dims])
+    if 0 in lengths:
+        return b.full(0, sig.aval)  # sums of nothing, which StableHLO has no words for
+    turned = _taken_for_batch(sizes, lengths, strides, padding, lhs_dilation, rhs_dilation)
+    if turned:
+        w = b.op("stablehlo.reverse", [w], kernel, dimensions=b.ints([dims[i] for i in turned]))
+        backwards = ", ".join("true" if i in turned else "false" for i in range(len(dims)))
+        attributes["window_reversal"] = b.attribute(f"array<i1: {backwards}>")
     if padding:
-        attributes = {
+        attributes |= {
             "window_strides": b.ints(strides), "lhs_dilation": b.ints(lhs_dilation), "rhs_dilation": b.ints(rhs_dilation),
             "padding": b.attribute(f"dense<[{rows}]> : tensor<{len(padding)}x2xi64>"),
         }  # fmt: skip

@@ -374,3 +374,24 @@ def test_gradients_of_convolutions_by_name(n):
     np.testing.assert_allclose(second.numpy(), of_w, rtol=1e-4, atol=1e-5)
     with lx.no_grad():
         assert not getattr(nn.grad, f"conv{n}d_input")(x.shape, w, g, **options).requires_grad
+
+
+@pytest.mark.parametrize("size, window", [((6, 4), (2, 3)), ((5, 6, 4), (3, 2, 3)), ((6,), (2,))])
+def test_gradients_of_images_smaller_than_the_kernel_that_meets_them(size, window):
+    """A convolution is linear in each factor. XLA's simplifier ended the process for the first two."""
+    n = len(size)
+    x, w = lx.randn(2, 4, *size, requires_grad=True), lx.randn(6, 4, *window, requires_grad=True)
+    y = getattr(F, f"conv{n}d")(x, w, stride=2, padding=1)
+    g = lx.randn(*y.shape)
+    of_x, of_w = lx.autograd.grad(y, (x, w), g)
+    product = (y * g).sum().item()
+    np.testing.assert_allclose((of_x * x).sum().item(), product, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose((of_w * w).sum().item(), product, rtol=1e-4, atol=1e-3)
+
+
+def test_a_convolution_of_nothing():
+    x, w = lx.randn(2, 4, 4, 6, requires_grad=True), lx.randn(4, 3, 1, 1, requires_grad=True)
+    y = F.conv_transpose2d(x, w, stride=(1, 2), padding=(2, 0))
+    assert y.shape == (2, 3, 0, 11)
+    of_x, of_w = lx.autograd.grad(y.sum(), (x, w))
+    assert not of_x.any() and not of_w.any()
