@@ -30,9 +30,7 @@ def taken(graph: Graph, order: Sequence[Node]) -> bool:
     if not sinks:
         return False
     graph.cuts += 1
-    if (
-        graph.cuts > kind.due
-    ):  # it comes back: as a program of its own it takes less Python; the next, after twice as many
+    if graph.cuts > kind.due:  # it comes back, and takes less Python as a program of its own; the next, after twice as many
         kind.due *= 2
         return False
     return _computed(sinks, COMPILING * len(order) / QUICKER)
@@ -50,11 +48,9 @@ def _sinks(graph: Graph, order: Sequence[Node]) -> list[Node]:
                     picks.add(n)
     roots = {order[i] for i in graph.roots}
     read = {x for n in order if n.buffer is None and n not in front for x in n.inputs}
-    return (
-        [n for n in order if n in front and (n in roots or (n in picks and n in read))]
-        if picks & (roots | read)
-        else []
-    )
+    if picks.isdisjoint(roots | read):
+        return []
+    return [n for n in order if n in front and (n in roots or (n in picks and n in read))]
 
 
 def _computed(sinks: list[Node], limit: float) -> bool:
