@@ -34,6 +34,8 @@ class Aval:
             found.shape, found.dtype, found.device, found.ndim = shape, dtype, device, len(shape)
             found.size = 1
             for n in shape:
+                if not isinstance(n, (int, np.integer)):
+                    raise TypeError(f"sizes must be integers, not {type(n).__name__}")
                 found.size *= n
             cls._interned[key] = found
         return found

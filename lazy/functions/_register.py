@@ -158,6 +158,8 @@ def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     others = foreign(args, kwargs)
     if others:
         return overridden(f, others, args, kwargs)
+    if isinstance(error, (TypeError, AttributeError)) and (given := _with_whole_numbers(f, args, kwargs)) is not None:
+        return offered(f)(*given[0], **given[1])
     if isinstance(error, RuntimeError):
         raise error
     names = inspect.signature(f).parameters
@@ -177,6 +179,31 @@ def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
             raise TypeError(f"{f.__name__}() got an unexpected keyword argument '{k}'  ({user_line()})") from None
     result = offered(f)(*args, **kwargs)
     return result if out is None else store(out, result, f.__name__)
+
+
+def _with_whole_numbers(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The arguments with the values of integer tensors of one element in place of these, but where tensors are expected,
+    as in ``eye(lengths.max())``; None where there is no such argument."""
+    try:
+        bound = inspect.signature(f).bind(*args, **kwargs)
+    except TypeError:
+        return None
+    changed = False
+    for name, p in inspect.signature(f).parameters.items():
+        if name in bound.arguments and "Tensor" not in str(p.annotation):
+            given = bound.arguments[name]
+            found = bound.arguments[name] = _whole(given)
+            changed = changed or found is not given
+    return (bound.args, bound.kwargs) if changed else None
+
+
+def _whole(x: Any) -> Any:
+    if isinstance(x, Tensor):
+        return int(x) if x.numel() == 1 and not (x.dtype.is_floating_point or x.dtype.is_complex) else x
+    if type(x) in (tuple, list):
+        items = [_whole(y) for y in x]
+        return x if all(a is b for a, b in zip(items, x)) else type(x)(items)
+    return x
 
 
 def _blame_argument(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,8 +21,8 @@ def error(kind: type[Exception], message: str) -> Exception:
 
 def tuple_of(value: Size, n: int, name: str) -> Ints:
     """One number an axis: a single one is repeated."""
-    if isinstance(value, int):
-        return (value,) * n
+    if hasattr(value, "__index__"):
+        return (operator.index(value),) * n
     found = tuple(int(v) for v in value)
     if len(found) == 1:
         return found * n

@@ -267,11 +267,12 @@ def _root(mean: Tensor, count: int, p: float) -> Tensor:
 
 
 def _adapted(input: Tensor, output_size: Any, n: int, name: str) -> tuple[Tensor, bool, Ints]:
-    if n > 1 and not isinstance(output_size, int) and output_size is not None and input.ndim <= len(output_size):
+    if n > 1 and not hasattr(output_size, "__index__") and output_size is not None and input.ndim <= len(output_size):
         raise error(ValueError, f"Input dimension should be at least {len(output_size) + 1}")
     if input.ndim not in (n + 1, n + 2):
         raise error(RuntimeError, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}")
-    given = (output_size,) * n if isinstance(output_size, int) or output_size is None else tuple(output_size)
+    single = output_size is None or hasattr(output_size, "__index__")
+    given = (output_size,) * n if single else tuple(output_size)
     if len(given) != n:
         raise error(RuntimeError, f"{name}(): output_size must be {n} integers, but got {list(given)}")
     x, batched = _batched(input, n, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from ... import lazy as lx
@@ -184,6 +185,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise error(
             RuntimeError, f"one_hot is only applicable to index tensor of type LongTensor, but got {tensor.dtype}."
         )
+    num_classes = operator.index(num_classes)
     if num_classes < 1 and num_classes != -1:
         raise error(RuntimeError, "num_classes should be positive")
     if num_classes == -1:

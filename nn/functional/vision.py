@@ -148,7 +148,7 @@ def _sizes(input: Tensor, size: Any, scale_factor: Any, n: int) -> tuple[Ints, t
             else "only one of size or scale_factor should be defined",
         )
     if size is not None:
-        if not isinstance(size, int) and len(size) != n:
+        if not hasattr(size, "__index__") and len(size) != n:
             raise error(
                 ValueError,
                 "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "

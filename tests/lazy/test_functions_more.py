@@ -361,3 +361,37 @@ def test_numbers_as_an_integer_grid_holds_them():
     np.testing.assert_allclose(y.numpy(), [[-0.2, 0.0, 0.3], [0, 2, 0]], rtol=1e-6)
     with pytest.raises(RuntimeError, match=r"scale must be of shape \[3\], as dim 1 of the input, got \[2\]"):
         lx.fake_quantize_per_channel_affine(x, scale, zero, 1, 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (lambda n: lx.randint(0, 5, (n, 2)), (3, 2)),
+        (lambda n: lx.randint(low=0, high=5, size=[n]), (3,)),
+        (lambda n: lx.normal(0.0, 1.0, size=(n,)), (3,)),
+        (lambda n: lx.randperm(n), (3,)),
+        (lambda n: lx.eye(n), (3, 3)),
+        (lambda n: lx.full((n,), 1.0), (3,)),
+        (lambda n: lx.linspace(0, 1, n), (3,)),
+        (lambda n: lx.zeros(8).split(n)[0], (3,)),
+        (lambda n: lx.zeros(6).chunk(n)[0], (2,)),
+        (lambda n: lx.zeros(6).roll(n), (6,)),
+        (lambda n: lx.zeros(6).topk(n)[0], (3,)),
+        (lambda n: lx.zeros(6, 6).diag(n), (3,)),
+        (lambda n: lx.histc(lx.zeros(4), n), (3,)),
+        (lambda n: lx.bincount(lx.tensor([1]), minlength=n), (3,)),
+        (lambda n: lx.zeros(1, n), (1, 3)),
+        (lambda n: lx.nn.functional.one_hot(lx.tensor([1]), n), (1, 3)),
+        (lambda n: lx.nn.functional.interpolate(lx.zeros(1, 1, 4), size=n), (1, 1, 3)),
+        (lambda n: lx.nn.functional.adaptive_avg_pool2d(lx.zeros(1, 1, 6, 6), n), (1, 1, 3, 3)),
+    ],
+)
+def test_a_number_may_be_an_integer_tensor(call, shape):
+    assert call(lx.tensor(3)).shape == shape
+
+
+def test_sizes_that_are_no_integers_leave_nothing_behind():
+    for size in ((lx.tensor(2.5),), (lx.tensor([1, 2]),), ("3",)):
+        with pytest.raises((TypeError, RuntimeError)):
+            lx.randint(0, 5, size)
+    assert lx.ones(2).sum().item() == 2
