@@ -77,7 +77,7 @@ def _rates(graph: Graph, order: list[Node]) -> frozenset[int]:
             factors = [x for n in level if n.sig.op is ops.multiply for x in n.inputs]
             found.update(y.mark for x in factors for y in (x, *x.inputs) if y.sig.op is scalar and x.sig.op in _SPREAD)
             level = [x for n in level if n.sig.op in _STEP for x in n.inputs if x.buffer is None]
-    return frozenset(i for i in found if abs(order[i].value.item()) not in (0, 0.5, 1, 2))  # type: ignore[attr-defined]
+    return frozenset(i for i in found if abs(order[i].value.item()) not in (0, 1))  # type: ignore[attr-defined]
 
 
 _SPREAD = {ops.broadcast_in_dim, scalar}

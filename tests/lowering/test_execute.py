@@ -221,10 +221,11 @@ def test_debug_shows_the_module_and_runs_nothing(metrics):
     np.testing.assert_allclose(y.numpy(), np.tanh(np.arange(3.0) + 1), rtol=1e-6)
 
 
-def test_a_rate_of_a_step_by_hand_is_an_argument_from_the_start(metrics):
-    x = np.ones((4, 3), np.float32)
+@pytest.mark.parametrize("first", [0.1, 2.0])
+def test_a_rate_of_a_step_by_hand_is_an_argument_from_the_start(first, metrics):
+    x = np.full((4, 3), 0.1, np.float32)
     for step in (lambda w, lr: w.data.add_(w.grad, alpha=-lr), lambda w, lr: w.data.sub_(lr * w.grad)):
-        w, lr = lx.tensor(np.eye(3, dtype=np.float32), requires_grad=True), 0.1
+        w, lr = lx.tensor(np.eye(3, dtype=np.float32), requires_grad=True), first
         expected = np.eye(3)
         metrics.reset()
         for _ in range(4):
