@@ -3,9 +3,21 @@
 import subprocess
 import sys
 
+import pytest
+
 import lazyxla as lx
 import lazyxla.nn.functional as F
 from lazyxla.lazy.replay import starts
+from lazyxla.lazy.subclassing import asks
+
+
+@pytest.fixture(autouse=True)
+def plain():
+    """A program without subclasses of ``Tensor``, which other tests of this process may have made."""
+    was = asks[:]
+    asks.clear()
+    yield
+    asks[:] = was
 
 
 def instructions(run) -> int:
