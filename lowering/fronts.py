@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import devices
 from ..lazy import ops
-from ..lazy.graph import Aval, HostValue, Node, computed_as
+from ..lazy.graph import Aval, HostValue, Node, after_inputs, computed_as
 from .by_numpy import MOVES, ByNumpy, work_of
 from .graphs import Graph
 from .storms import COMPILING, QUICKER, SOME
@@ -55,15 +55,7 @@ def _sinks(graph: Graph, order: Sequence[Node]) -> list[Node]:
 
 def _computed(sinks: list[Node], limit: float) -> bool:
     """Give these nodes their buffers, if that takes NumPy no longer than ``limit`` seconds."""
-    found: set[Node] = set()
-    stack = list(sinks)
-    while stack:
-        n = stack.pop()
-        if n not in found:
-            found.add(n)
-            if n.buffer is None:
-                stack.extend(n.inputs)
-    order = sorted(found, key=lambda n: n.serial)
+    order = after_inputs(sinks, lambda n: n.inputs if n.buffer is None else ())
     given = [i for i, n in enumerate(order) if n.buffer is not None or isinstance(n, HostValue)]
     seconds = sum(work_of(n)[0] for n in order if n.buffer is None and not isinstance(n, HostValue))
     if seconds > limit:

@@ -70,14 +70,16 @@ def reads_a_page_apart(n: Node) -> bool:
     return 4 <= x.shape[0] <= 48 <= y.shape[0] and y.shape[1] * y.dtype.itemsize % PAGE == 0
 
 
-def with_longer_rows(n: Node, matrix: Node, longer: Node | None) -> tuple[Node, Node]:
-    """The product ``n`` by ``matrix`` with rows longer by a cache line (``longer`` where it is known), and the part of it
-    that is ``n``."""
-    if longer is None:
-        more = LINE // matrix.sig.aval.dtype.itemsize
-        longer = make(ops.pad, [matrix, zero_of(matrix)], n, low=(0, 0), high=(0, more), interior=(0, 0))
+def with_longer_rows(matrix: Node) -> Node:
+    """The matrix with rows longer by a cache line."""
+    more = LINE // matrix.sig.aval.dtype.itemsize
+    return make(ops.pad, [matrix, zero_of(matrix)], matrix, low=(0, 0), high=(0, more), interior=(0, 0))
+
+
+def by_longer_rows(n: Node, longer: Node) -> Node:
+    """The product ``n`` as a part of that by its second operand with longer rows."""
     product = _product(n, [n.inputs[0], longer], n.sig.keyword["contract"], n.sig.keyword["batch"])
-    return product, make(ops.slice_, [product], n, start=(0, 0), limit=n.sig.aval.shape, strides=(1, 1))
+    return make(ops.slice_, [product], n, start=(0, 0), limit=n.sig.aval.shape, strides=(1, 1))
 
 
 def _product(n: Node, inputs: list[Node], contract: object, batch: object) -> Node:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, HostValue, Node, after_inputs, leaf_signature, placeholder
-from ..forms.products import contracted_otherwise, reads_a_page_apart, with_longer_rows
+from ..forms.products import by_longer_rows, contracted_otherwise, reads_a_page_apart, with_longer_rows
 from .batching import Operand, batched
 from .loop import Count, Loop, Register, Row, Stack, constant_node, loop_signature, make, stand_in, take, turned
 from .relations import Carried, Counted, Fixed, FromLoop, Inner, Varying
@@ -257,10 +257,9 @@ class Body:
     def _read_otherwise(self, n: Node) -> Node:
         """The same product, of a copy of the matrix that stays whose rows do not lie whole pages apart."""
         outer = self.fixed[n.inputs[1]]
-        product, part = with_longer_rows(n, outer, self.longer.get(outer))
-        self.longer[outer] = product.inputs[1]
-        product.inputs = (n.inputs[0], self._fixed(product.inputs[1]))
-        self._swap[n] = part
+        if outer not in self.longer:
+            self.longer[outer] = with_longer_rows(outer)
+        part = self._swap[n] = by_longer_rows(n, self._fixed(self.longer[outer]))
         return part
 
     def _with_replaced(self, n: Node) -> Node:

@@ -299,9 +299,7 @@ def _euclid_of_floats(b: Builder, x: Value, y: Value, aval: Aval, dtype: Any, bi
     wide = aval.with_dtype(dtype)
     op, bits = _of(b, wide), min(bits, EXACT[dtype])
     x, y = (b.op("stablehlo.convert", [v], wide) for v in (x, y))
-    for _ in range(
-        math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2
-    ):  # the longest way is that of Pell's numbers
+    for _ in range(math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2):  # the longest way is that of Pell's numbers
         times = op("round_nearest_even", op("divide", x, y))
         times = op("select", b.compare("EQ", y, b.full(0, wide), wide), b.full(0, wide), times)
         x, y = y, op("abs", op("subtract", x, op("multiply", times, y)))

@@ -56,7 +56,6 @@ class _Place(ModuleType):
 for _name, (_source, _names) in _PLACES.items():
     _place = sys.modules[f"{__package__}.{_name}"] = _Place(_name, _source, _names)
     _parent, _, _leaf = f"{__package__}.{_name}".rpartition(".")
-    if _parent in sys.modules and not hasattr(
-        sys.modules[_parent], _leaf
-    ):  # some are functions by the same name, as there
+    # some are functions by the same name, as there
+    if _parent in sys.modules and not hasattr(sys.modules[_parent], _leaf):
         setattr(sys.modules[_parent], _leaf, _place)
