@@ -36,6 +36,8 @@ class Place(NamedTuple):
     size: int  # of the dim
 
     def matches(self, x: Any) -> Any:
+        if type(x) is int and self.at is None:
+            return x if self.length is None and 0 <= x < self.size else None
         if self.at is not None:
             if type(x) is not tuple or len(x) != len(self.index):
                 return None

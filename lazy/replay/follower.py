@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from sys import getrefcount
 from threading import get_ident
 from typing import Any
@@ -80,20 +80,25 @@ class Follower(Player):
                         break
                 else:
                     self.at += 1
-                    return self._made(call.returned)
+                    r = call.returned
+                    return self._made(r) if type(r) is Result else self._several(r)
             except AttributeError:  # no tensor, and not the very same object
                 pass
         if call.direct:
             return self._direct(f, args, kwargs)
         if not self._fit(call, args, kwargs):
             return self.otherwise(f, args, kwargs)
+        if call.fresh:
+            self.at += 1
+            r = call.returned
+            return self._made(r) if type(r) is Result else self._several(r)
         return self._effects(call, args, kwargs)
 
     def pair(self, f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
         """The same as ``call``, said at length: long loops consist of this."""
         call = self.calls[self.at]
         if call is not None and call.f is f and call.simple and call.grad is mode.grad and call.cast is mode.cast:
-            x, y = call.args
+            x, y = call.args  # of an operator, so that it returns one tensor
             try:
                 if (a is x or a._slot is x) and (b is y or b._slot is y) and get_ident() == self.owner:
                     t = _new(Tensor)
@@ -109,7 +114,10 @@ class Follower(Player):
     def _fit(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         if len(args) != len(call.args) or ((kwargs or call.kwargs) and not self._same_keywords(call, kwargs)):
             return False
-        for a, x in zip(args, call.args):
+        return self._all_fit(args, call.args) and (not call.others or self._same_names(call, args, kwargs))
+
+    def _all_fit(self, given: Sequence[Any], expected: Sequence[Any]) -> bool:
+        for a, x in zip(given, expected):
             if isinstance(x, Slot):
                 try:
                     if a._slot is x:
@@ -120,7 +128,7 @@ class Follower(Player):
                     return False
             elif a is not x and not self._matches(a, x):
                 return False
-        return not call.others or self._same_names(call, args, kwargs)
+        return True
 
     def _same_names(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether what was written under another name comes with or without a history, as in the script."""
@@ -131,11 +139,7 @@ class Follower(Player):
     def _matches(self, a: Any, x: Any) -> bool:
         kind = type(x)
         if kind is Items:
-            if type(a) is not x.kind or len(a) != len(x.items):
-                return False
-            return all(
-                self._takes(b, y) if isinstance(y, Slot) else self._matches(b, y) for b, y in zip(a, x.items)
-            )
+            return type(a) is x.kind and len(a) == len(x.items) and self._all_fit(a, x.items)
         if kind in VALUES:
             value = x.matches(a)
             if value is None:
@@ -149,12 +153,7 @@ class Follower(Player):
 
     def _same_keywords(self, call: Call, kwargs: dict[str, Any]) -> bool:
         expected = call.kwargs
-        if kwargs.keys() != expected.keys():
-            return False
-        return all(
-            self._takes(a, expected[k]) if isinstance(expected[k], Slot) else self._matches(a, expected[k])
-            for k, a in kwargs.items()
-        )
+        return kwargs.keys() == expected.keys() and self._all_fit(list(kwargs.values()), [expected[k] for k in kwargs])
 
     def _binds(self, t: Any, x: Slot) -> bool:
         """Take a tensor for a leaf of the script."""
@@ -204,6 +203,9 @@ class Follower(Player):
         t._slot = slot
         self.handles.append(_ref(t))
         return t  # type: ignore[no-any-return]
+
+    def _several(self, r: Items) -> Any:
+        return r.kind(map(self._made, r.items))
 
     def _returned(self, r: Any, tensors: list[Tensor], made: Any) -> Any:
         if isinstance(r, Result):

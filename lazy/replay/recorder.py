@@ -203,10 +203,8 @@ class Recorder(Player):
         call.draws = tuple([g for g, _ in draws])
         self.draws += [(g, _ref(node)) for g, node in draws]
         self._number(call, at, began)
-        call.simple = (
-            type(call.returned) is Result and not (call.writes or call.draws or call.grads or call.kwargs)
-            and call.needs is None and not call.others and not any(type(x) in VALUES for x in call.args)
-        )  # fmt: skip
+        call.fresh = _only_results(call.returned) and call.needs is None and not (call.writes or call.draws or call.grads)
+        call.simple = call.fresh and not (call.kwargs or call.others or any(type(x) in VALUES for x in call.args))
         self._add(call)
         self.logged = len(rec.log)
 
@@ -441,6 +439,12 @@ def spent(entry: GradNode) -> GradNode:
     found = GradNode(entry.sig, (), (), None, entry.serial, entry.code, entry.lasti)
     found.freed = True
     return found
+
+
+def _only_results(returned: Any) -> bool:
+    if type(returned) is Result:
+        return True
+    return type(returned) is Items and returned.kind in (tuple, list) and all(type(x) is Result for x in returned.items)
 
 
 def _filled(pattern: Any, slots: Any) -> Any:

@@ -71,15 +71,16 @@ class Call:
     """One call: what it took, what it gave, what it wrote."""
 
     __slots__ = (
-        "args", "cast", "direct", "draws", "f", "grad", "grads", "kwargs", "leaves", "needs", "others", "results", "returned",
-        "simple", "site", "writes",
+        "args", "cast", "direct", "draws", "f", "fresh", "grad", "grads", "kwargs", "leaves", "needs", "others", "results",
+        "returned", "simple", "site", "writes",
     )  # fmt: skip
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], site: Any) -> None:
         self.f, self.args, self.kwargs, self.site = f, args, kwargs, site
         self.grad, self.cast = mode.grad, mode.cast
         self.leaves = 0  # of the script, up to here
-        self.simple = False  # one new tensor, and nothing else, comes of it
+        self.fresh = False  # one new tensor or several, and nothing else, come of it
+        self.simple = False  # the same, of what has to be the very same objects
         self.direct = False  # made for real each time: it gives values that are there at once, or none
         self.returned: Any = None
         self.results: tuple[Result, ...] = ()

@@ -108,3 +108,21 @@ def test_a_compiled_call():
     for _ in range(4):
         step(x)
     assert instructions(lambda: step(x)) < 4500
+
+
+def test_views_that_are_followed():
+    x, y = lx.ones(50, 4), lx.ones(4)
+    lx.sync()
+
+    def turn(n):
+        z = y
+        for t in range(n):
+            a, b = (z + x[t]).chunk(2)
+            z = lx.cat((b, a))
+        z.sum().item()
+
+    for n in (5, 5, 5, 45, 45, 45):
+        turn(n)
+    lx.metrics.reset()
+    assert per_op(turn, 4) < 270
+    assert lx.metrics.report(as_dict=True)["replays_given_up"] == 0
