@@ -52,11 +52,16 @@ _SUM_OF_MANY_DIMS = re.compile(r"applies stablehlo\.add across dimensions = \[[\
 MANY_OPS = 256  # of a module whose compile time is felt
 
 
+_KERNELS = "xla_cpu_experimental_ynn_fusion_type"
+_WITHOUT_CONVOLUTIONS = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"  # the others that it makes by itself
+
+
 def options_for(text: str, device: Device) -> dict[str, int | str]:
     """XLA's options for a module of that text.
 
     The kernels that XLA's CPU backend makes with YNNPACK end the process at a sum of products over more than six dims of
-    which one factor is repeated (jaxlib 0.10.2): programs with such sums do without them.
+    which one factor is repeated (jaxlib 0.10.2): programs with such sums do without them. Those of convolutions run on one
+    core, and take up to ten times as long as Eigen's where the kernel is large, as in the gradient of the weights.
 
     LLVM takes most of the time that a long program compiles in, and much of that for loops over small dims that it writes
     out turn by turn. Without, such programs compile in half to nine tenths of the time and run no slower (a step of
@@ -66,7 +71,9 @@ def options_for(text: str, device: Device) -> dict[str, int | str]:
     if device.platform != "cpu":
         return options
     if _SUM_OF_MANY_DIMS.search(text):
-        options["xla_cpu_experimental_ynn_fusion_type"] = ""
+        options[_KERNELS] = ""
+    elif "stablehlo.convolution" in text and _KERNELS not in os.environ.get("XLA_FLAGS", ""):
+        options[_KERNELS] = _WITHOUT_CONVOLUTIONS
     if text.count("stablehlo.") >= MANY_OPS and "optimization_level" not in os.environ.get("XLA_FLAGS", ""):
         options.update({"xla_backend_optimization_level": 1, "-unroll-full-max-count": 4})
     return options

@@ -20,8 +20,6 @@ def is_elementwise(n: Node) -> bool:
     return n.sig.op in ELEMENTWISE and all(a.shape == n.sig.aval.shape for a in n.sig.inputs)
 
 
-
-
 def make(op: Op, inputs: Sequence[Node], like: Node, **attributes: Any) -> Node:
     """A node that was not recorded, at the line of one that was."""
     sig = signature(op, tuple([n.sig.aval for n in inputs]), tuple([attributes[name] for name in op.attributes]))

@@ -240,6 +240,23 @@ def test_a_rate_of_a_step_by_hand_is_an_argument_from_the_start(first, metrics):
         assert facts()["compiles"] <= 1
 
 
+def test_convolutions_on_the_cpu_do_without_kernels_of_one_thread(monkeypatch):
+    from lazyxla.devices import compiler
+
+    monkeypatch.setenv("XLA_FLAGS", "")
+    seen = []
+    real = cache.compiler.compile_module
+    monkeypatch.setattr(cache.compiler, "compile_module", lambda *a: seen.append(a[3]) or real(*a))
+    x, w = np.arange(75.0, dtype=np.float32).reshape(1, 3, 5, 5) / 75, np.ones((2, 3, 3, 3), np.float32) / 7
+    expected = sum(x[:, :, i : i + 3, j : j + 3].sum(1) for i in range(3) for j in range(3)) / 7
+    found = lx.nn.functional.conv2d(lx.tensor(x), lx.tensor(w)).numpy()
+    np.testing.assert_allclose(found, np.stack([expected] * 2, 1), rtol=1e-5)
+    kept = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+    assert seen == [{"xla_cpu_experimental_ynn_fusion_type": kept}]
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE")  # the user's own
+    assert compiler.options_for("stablehlo.convolution", lx.zeros(1).device) == {}
+
+
 def test_long_programs_for_the_cpu_are_compiled_with_less_of_llvm(monkeypatch):
     from lazyxla.devices import compiler
 
