@@ -65,6 +65,8 @@ def _conv_kernel(
     g: Any, y: Any, x: Any, w: Any, strides: Any, padding: Any, lhs_dilation: Any, rhs_dilation: Any, groups: int
 ) -> Any:
     """A convolution of x with g over the batch: batch and channels change places."""
+    if groups == 1 and set(strides) == {1} and set(lhs_dilation) != {1}:
+        return _spread_kernel(g, x, w, padding, lhs_dilation, rhs_dilation)
     n, channels, *sizes = x.shape
     per_group = channels // groups
     if groups == 1 or per_group == 1:
@@ -85,6 +87,23 @@ def _conv_kernel(
         groups=groups,
     )  # fmt: skip
     return raw_transpose(product, (1, 0, *range(2, w.ndim)))
+
+
+def _spread_kernel(g: Any, x: Any, w: Any, padding: Any, lhs_dilation: Any, rhs_dilation: Any) -> Any:
+    """The same where x is spread, as in a transposed convolution: a convolution of g with x, so that the zeros between the
+    elements of x are not multiplied. It has the kernel's places the other way round."""
+    spatial = tuple(range(2, x.ndim))
+    image, kernel = (raw_transpose(v, (1, 0, *spatial)) for v in (g, x.conj()))
+    pads = []
+    for i, d in enumerate(spatial):
+        last = _dilated(w.shape[d], rhs_dilation[i]) - 1
+        low = last - padding[i][0]
+        pads.append((low, last + _dilated(x.shape[d], lhs_dilation[i]) - low - g.shape[d]))
+    found = ops.convolution(
+        image, kernel, strides=rhs_dilation, padding=tuple(pads), lhs_dilation=(1,) * len(spatial),
+        rhs_dilation=lhs_dilation, groups=1,
+    )  # fmt: skip
+    return ops.reverse(found, axes=spatial)
 
 
 vjp(ops.convolution, _conv_input, _conv_kernel)

@@ -356,3 +356,24 @@ def test_gradients_of_gradients():
     x = lx.tensor(rng.normal(size=(1, 2, 4, 4)), requires_grad=True)
     w = lx.tensor(rng.normal(size=(2, 2, 3, 3)), requires_grad=True)
     assert lx.autograd.gradgradcheck(lambda x, w: F.conv2d(x, w, padding=1, stride=2).tanh(), (x, w))
+
+
+@pytest.mark.parametrize("output_padding, dilation", [(0, 1), (1, 2)])
+def test_the_zeros_in_a_transposed_convolution_are_not_multiplied_for_its_weight(output_padding, dilation):
+    rng = np.random.default_rng(0)
+    x, w = lx.tensor(rng.normal(size=(2, 3, 4, 5))), lx.tensor(rng.normal(size=(3, 2, 3, 2)), requires_grad=True)
+    y = F.conv_transpose2d(x, w, stride=2, padding=1, output_padding=output_padding, dilation=dilation)
+    g = lx.tensor(rng.normal(size=tuple(y.shape)))
+    y.backward(g)
+    assert "lhs_dilation = array<i64: 2" not in text_of(w.grad)
+    # an element of x meets the element of the result that lies a tap further on
+    expected = np.zeros(w.shape)
+    edge = np.pad(g.numpy(), ((0, 0), (0, 0), (1, 3), (1, 3)))
+    for i in range(3):
+        for j in range(2):
+            part = edge[:, :, i * dilation :, j * dilation :][:, :, :8:2, :10:2]
+            expected[:, :, i, j] = np.einsum("nchw,nohw->co", x.numpy(), part)
+    np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-12)
+    few = x[:1, :, :2, :2]
+    one = w.detach()[:, :1].requires_grad_()
+    assert lx.autograd.gradgradcheck(lambda w: F.conv_transpose2d(few, w, stride=2).tanh(), (one,))
