@@ -157,3 +157,12 @@ def test_what_grows_with_each_answer_is_one_kind(metrics, monkeypatch):
     monkeypatch.setattr(storms, "enabled", [False])
     lx.lowering.clear_cache()
     assert decoded(12) == found
+
+
+def test_the_rest_of_a_program_is_of_its_kind(monkeypatch):
+    asked, kind_of = [], storms.kind_of
+    monkeypatch.setattr(storms, "kind_of", lambda graph, order: asked.append(graph) or kind_of(graph, order))
+    pooled(PICKS, monkeypatch)
+    graphs = lx.lowering.execute._graphs.values()
+    rests = [g for g in graphs if g.kind is not None and g not in asked]
+    assert rests and all(any(g.kind is a.kind for a in asked) for g in rests)
