@@ -47,7 +47,8 @@ def execute(roots: list[Node], cause: str) -> Again | None:
     return None
 
 
-def _execute(roots: list[Node], cause: str) -> Again | None:
+def _execute(roots: list[Node], cause: str, kind: storms.Kind | None = None) -> Again | None:
+    """``kind``: of the program that this is the rest of (see fronts)."""
     order, key = structure(roots)
     places = sorted({n.mark for n in roots if n.buffer is None})
     key.extend(places)
@@ -57,14 +58,14 @@ def _execute(roots: list[Node], cause: str) -> Again | None:
     graph = _graphs.get(found)
     if graph is None:
         graph = _graphs[found] = Graph(order, places, found)
-        graph.kind = storms.kind_of(graph, order)
+        graph.kind = kind or storms.kind_of(graph, order)
         if len(_graphs) > MAX_GRAPHS:
             _graphs.popitem(last=False)
     else:
         _graphs.move_to_end(found)
     if by_numpy.allowed(cause, True) and fronts.taken(graph, order):
         if any(n.buffer is None for n in roots):
-            _execute(roots, cause)
+            _execute(roots, cause, graph.kind)
         return None
     dying = _dying(graph, order)
     if graph.lengths is not None and _run_padded(graph, graph.lengths, order, dying):

@@ -22,6 +22,7 @@ from .sequence import Arrangement, arrange, runs
 enabled = [is_on("LAZYXLA_ROLL")]
 LEAST = 64  # ops in a program that is looked at
 LONG = 400  # ops in a run that is rolled for the sake of compile time alone
+FEW = 5  # trips of a recurrence that is rolled: from there on the loop compiles sooner, and runs no longer
 MANY = 12  # trips of a run whose arguments have to be laid side by side
 
 
@@ -78,7 +79,7 @@ def _pays(a: Arrangement, p: Piece) -> bool:
     if any(_laid_out(a, r) for relations in p.operands for r in relations):
         return size >= LONG and p.run.trips >= MANY and not layers(a, p)
     nodes = a.sequence[p.run.start : p.run.start + p.run.period]
-    return size >= LONG or (p.run.trips >= 8 and any(n.sig.op is ops.dot_general for n in nodes))
+    return size >= LONG or (p.run.trips >= FEW and any(n.sig.op is ops.dot_general for n in nodes))
 
 
 def layers(a: Arrangement, p: Piece) -> bool:

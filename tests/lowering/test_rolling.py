@@ -325,3 +325,23 @@ def test_every_other_element_is_an_op_like_others(eager_to_roll):
     expected = [interpret(t) for t in found]
     for got, value in zip(found, expected):
         assert_close(got.numpy(), value, factor=20)
+
+
+def test_a_recurrence_of_few_steps_is_rolled(metrics):
+    lx.manual_seed(0)
+    layer = nn.RNN(2, 3)
+    x = lx.ones(7, 1, 2)
+    lx.sync()
+
+    def gradient():
+        layer.zero_grad()
+        layer(x)[0].sum().backward()
+        return layer.weight_hh_l0.grad.numpy().copy()
+
+    rolled = gradient()
+    assert metrics.report(as_dict=True)["loops_rolled"] == 2
+    lx.lowering.roll_loops(False)
+    try:
+        np.testing.assert_allclose(gradient(), rolled, rtol=1e-5)
+    finally:
+        lx.lowering.roll_loops(True)
