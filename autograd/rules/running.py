@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...lazy import ops
@@ -50,7 +51,7 @@ def _logcumsumexp(g: Any, y: Any, x: Any, axis: int) -> Any:
     """Each gradient is handed on by the share of the sum before in the sum after, which is at most 1."""
     if x.shape[axis] < 2:
         return g
-    before = _neighbour(y, axis, True, 0)
+    before = _neighbour(y, axis, True, -math.inf)
     return _adjoint(g, _share(before, y), axis, False) * _share(x, y)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import lazyxla as lx
 from lazyxla.lazy.functions import conversion
+from lazyxla.lowering import emit
 from tests.lowering.test_forms import text_of
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -206,6 +207,36 @@ def test_running_combinations_are_one_loop(shape, dim):
     x[(2,) * x.ndim] = np.inf
     found = lx.tensor(x).cumsum(dim).numpy()
     np.testing.assert_array_equal(np.isinf(found), np.isinf(np.cumsum(x, dim)))
+
+
+@pytest.mark.parametrize(("shape", "dim"), [((7,), 0), ((3, 6), 1), ((5, 2), 0)], ids=str)
+def test_running_combinations_by_pairs(shape, dim, monkeypatch):
+    """The form for other devices, run on this one."""
+    monkeypatch.setattr(
+        emit.Builder, "platform", property(lambda b: "another", lambda b, platform: None), raising=False
+    )
+    lx.lowering.clear_cache()
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    x[(1,) * x.ndim] = 0
+    t = lx.tensor(x, requires_grad=True)
+    y = t.cumprod(dim)
+    assert "xla_cpu_small_call" not in text_of(y)
+    np.testing.assert_allclose(y.detach().numpy(), np.cumprod(x, dim), rtol=1e-5)
+    np.testing.assert_allclose(
+        t.logcumsumexp(dim).detach().numpy(), np.logaddexp.accumulate(x, dim), rtol=1e-5, atol=1e-6
+    )
+    extremes = t.cummax(dim)
+    np.testing.assert_array_equal(extremes.values.detach().numpy(), np.maximum.accumulate(x, dim))
+    found = lx.lazy.ops.recurrence(t, lx.tensor(x) + 1, axis=dim, reverse=True)
+    expected = lx.lazy.ops.recurrence.meaning(x, x + 1, axis=dim, reverse=True)
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+    extremes.values.sum().backward()
+    counts = np.zeros_like(x)
+    places = list(np.indices(shape))
+    places[dim] = extremes.indices.numpy()
+    np.add.at(counts, tuple(places), 1)
+    np.testing.assert_array_equal(t.grad.numpy(), counts)
+    lx.lowering.clear_cache()
 
 
 @pytest.mark.parametrize("scan", ["cummax", "cummin"])
