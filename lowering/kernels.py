@@ -135,11 +135,11 @@ def stepped(
                 ]
                 first = b.compare("EQ", k, zero, number)
                 fresh = step(list(states), now, first, place, held[0])
-                made = [
+                written = [
                     b.op("stablehlo.dynamic_update_slice", [y, v, row, place, zero], a)
                     for y, v, a in zip(made, fresh, results)
                 ]
-                return [b.op("stablehlo.add", [k, one], number), row, *values, *made, *fresh]
+                return [b.op("stablehlo.add", [k, one], number), row, *values, *written, *fresh]
 
             begun = [b.full(start, a) for start, a in zip(starts, held)]
             found = b.repeat([zero, i, *state, *begun], less(n), at_one)
