@@ -16,7 +16,12 @@ from . import special_tables as t
 
 # --- what JAX has -----------------------------------------------------------------------------------------------
 
-ndtr, ndtri, entr = special.ndtr, special.ndtri, special.entr
+ndtr, entr = special.ndtr, special.entr
+
+
+@jax.custom_jvp
+def ndtri(p: Any) -> Any:
+    return special.ndtri(p)
 
 
 def gammainc(a: Any, x: Any) -> Any:
@@ -215,6 +220,7 @@ def _over(y: Any, x: Any, limit: float) -> Any:
 
 _derivative(erfcx, lambda x, y: 2 * x * y - 2 / math.sqrt(math.pi))
 _derivative(log_ndtr, lambda x, y: math.sqrt(2 / math.pi) / erfcx(x * -math.sqrt(0.5)))
+_derivative(ndtri, lambda p, y: math.sqrt(2 * math.pi) * jnp.exp(y * y / 2))
 _derivative(bessel_j0, lambda x, y: -bessel_j1(x))
 _derivative(bessel_j1, lambda x, y: bessel_j0(x) - _over(y, x, 0.5))
 _derivative(bessel_y0, lambda x, y: -bessel_y1(x))

@@ -78,6 +78,7 @@ def _cost(n: Node) -> tuple[float, bool] | None:
 
 _BY_NUMPY = {
     ops.dot_general, ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.gather, ops.scatter, ops.cumsum,
+    ops.cumprod, ops.logcumsumexp,
 }  # fmt: skip
 _STEP, _ELEMENT = 10e-6, 10e-9  # seconds of an op of these, or of any other in a longer program, and of each element
 

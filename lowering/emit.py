@@ -133,22 +133,41 @@ class Builder:
         if aval.dtype.is_complex:  # the bindings cannot hold a complex attribute
             real = aval.with_dtype(aval.dtype.to_real())
             return self.op("stablehlo.complex", [self.dense(array.real, real), self.dense(array.imag, real)], aval)
-        return self.op("stablehlo.constant", [], aval, value=self.attribute(f"dense<{_digits(array)}> : {self.type(aval)}"))
+        return self.op(
+            "stablehlo.constant", [], aval, value=self.attribute(f"dense<{_digits(array)}> : {self.type(aval)}")
+        )
 
     def call(self, key: Any, operands: Sequence[Value], arguments: Sequence[Aval], result: Aval, body: Any) -> Value:
         """A call of a private function, made once a module for each ``key``: ``body(*arguments) -> value``."""
+        symbol = self._function(key, arguments, [result], lambda *xs: [body(*xs)])
+        return self.op("func.call", operands, result, callee=symbol)
+
+    def kernel(
+        self, key: Any, operands: Sequence[Value], arguments: Sequence[Aval], results: Sequence[Aval], body: Any
+    ) -> list[Value]:
+        """A call of a private function that XLA's CPU backend compiles as a whole, loops and all:
+        ``body(*arguments) -> values``."""
+        symbol = self._function(key, arguments, results, body)
+        words = {"xla_cpu_small_call": "true", "inlineable": "false"}
+        marks = ir.DictAttr.get({name: ir.StringAttr.get(value) for name, value in words.items()})
+        made = ir.Operation.create(
+            "func.call", [self.type(a) for a in results], list(operands),
+            {"callee": symbol, "mhlo.frontend_attributes": marks}, loc=self.location,
+        )  # fmt: skip
+        return list(made.results)
+
+    def _function(self, key: Any, arguments: Sequence[Aval], results: Sequence[Aval], body: Any) -> Any:
         name = self.functions.get(key)
         if name is None:
             name = self.functions[key] = f"{key[0]}_{len(self.functions)}"
             with ir.InsertionPoint(self.module.body):
                 made = func.FuncOp(
-                    name, ir.FunctionType.get([self.type(a) for a in arguments], [self.type(result)]),
+                    name, ir.FunctionType.get([self.type(a) for a in arguments], [self.type(a) for a in results]),
                     visibility="private", loc=self.location,
                 )  # fmt: skip
             with ir.InsertionPoint(made.add_entry_block()):
-                ir.Operation.create("func.return", [], [body(*made.arguments)], loc=self.location)
-        symbol = ir.FlatSymbolRefAttr.get(name)
-        return self.op("func.call", operands, result, callee=symbol)
+                ir.Operation.create("func.return", [], list(body(*made.arguments)), loc=self.location)
+        return ir.FlatSymbolRefAttr.get(name)
 
 
 _FOUR_BITS = {int4.numpy, uint4.numpy}
@@ -204,9 +223,7 @@ def module_of(plan: Plan, platform: str | None = None) -> Any:
         b.module = module = ir.Module.create()
         module.operation.attributes["sym_name"] = ir.StringAttr.get("lazyxla")
         inputs = [b.type(order[i].sig.aval) for i in plan.leaves]
-        vectors = {
-            dtype: sum(order[i].sig.aval.size for i in places) for dtype, places in plan.packed.items()
-        }
+        vectors = {dtype: sum(order[i].sig.aval.size for i in places) for dtype, places in plan.packed.items()}
         inputs += [ir.RankedTensorType.get([n], b.element(d.mlir)) for d, n in vectors.items()]
         outputs = [b.type(order[i].sig.aval) for i in plan.roots]
         with ir.InsertionPoint(module.body):

@@ -1,5 +1,7 @@
 """How each op is differentiated, or that it has no derivative."""
 
-from . import bridge, contraction, control, elementwise, fft, indexing, order, random, reduction, shape
+from . import bridge, contraction, control, elementwise, fft, indexing, order, random, reduction, running, shape
 
-__all__ = ["bridge", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "shape"]
+__all__ = [
+    "bridge", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "running", "shape",
+]  # fmt: skip

@@ -8,13 +8,12 @@ from typing import Any
 
 from .. import dtypes, ops
 from ..graph import Aval
-from ..ops.reduction import highest, lowest
 from ..record import user_line
 from ..tensors import Tensor
 from ._register import alias, both, function, inplace
 from .conversion import convert, full_like_type, to_inexact
 from .creation import line
-from .elementwise import isfinite, isnan
+from .elementwise import isfinite
 from .joining import cat
 from .pointwise import log_add
 from .reduction import accumulated
@@ -85,21 +84,21 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     d = normal_dim(dim, x.ndim)
     if x.ndim == 0:
         return ops.copy(x)
-    work = convert(x, dtypes.float32) if x.dtype.is_floating_point and x.dtype.itemsize < 4 else x
-    return convert(_accumulated((work,), d, (1,), lambda a, b: (ops.multiply(a[0], b[0]),))[0], x.dtype)
+    return ops.cumprod(x, axis=d, reverse=False)
 
 
 @both
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log of running sums of exp, without overflow."""
     if not input.dtype.is_inexact:
-        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{input.dtype.name}'  ({user_line()})")
     d = normal_dim(dim, input.ndim)
     if input.ndim == 0 or input.shape[d] <= 1:
         return ops.copy(input)
-    work = input if input.dtype.itemsize > 2 else convert(input, dtypes.float32)
-    (out,) = _accumulated((work,), d, (-math.inf,), lambda a, b: (log_add(a[0], b[0]),))
-    return convert(_turned(out, work, d) if work.dtype.is_complex else out, input.dtype)
+    if not input.dtype.is_complex:
+        return ops.logcumsumexp(input, axis=d)
+    (out,) = _accumulated((input,), d, (-math.inf,), lambda a, b: (log_add(a[0], b[0]),))
+    return _turned(out, input, d)
 
 
 def _turned(y: Tensor, x: Tensor, d: int) -> Tensor:
@@ -119,44 +118,29 @@ def _turned(y: Tensor, x: Tensor, d: int) -> Tensor:
     return y + ops.complex_(full_like_type(turns, 0), turns * (2 * math.pi))
 
 
-def _running(name: str, direction: str, worst: Any) -> None:
+def _running(name: str, op: Any) -> None:
     def f(input: Tensor, dim: int) -> Any:
-        from .scattering import gather
-
         if input.dtype.is_complex:
-            raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'  ({user_line()})')
+            raise NotImplementedError(f"\"{name}\" not implemented for '{input.dtype.name}'  ({user_line()})")
         d = normal_dim(dim, input.ndim)
         if input.ndim == 0 or input.shape[d] <= 1:
             return VALUES_INDICES[name](ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))
         x = input.detach()
-        x = convert(x, dtypes.uint8) if x.dtype is dtypes.bool_ else x
-
-        def later_wins(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            (x,), (y,) = a, b
-            better = ops.compare(y, x, direction=direction)
-            if x.dtype.is_floating_point:
-                better = ops.bit_or(ops.bit_and(better, ops.logical_not(isnan(x))), isnan(y))
-            return (ops.select(better, y, x),)
-
-        (values,) = _accumulated((x,), d, (worst(x.dtype.numpy),), later_wins)
-        # an extreme lies where it is an element's own value, up to the next such place
-        own = ops.compare(x, values, direction="EQ")
-        own = ops.bit_or(own, isnan(x)) if x.dtype.is_floating_point else own
-        places = line(Aval(tuple(x.shape), dtypes.int32, x.device), d)
-        places = ops.select(own, places, full_like_type(places, 0))
-        (found,) = _accumulated((places,), d, (0,), lambda a, b: (ops.maximum(a[0], b[0]),))
-        found = convert(found, dtypes.int64)
-        if input._edge is not None:
-            values = gather(input, d, found)
-        return VALUES_INDICES[name](convert(values, input.dtype), found)
+        found = op(convert(x, dtypes.uint8) if x.dtype is dtypes.bool_ else x, axis=d)
+        values, places = (ops.result(found, index=i) for i in (0, 1))
+        if input._edge is not None:  # an element is its own extreme, or the one before it goes on
+            kept = ops.compare(places, line(Aval(tuple(x.shape), dtypes.int64, x.device), d), direction="NE")
+            fresh = ops.select(kept, full_like_type(input, -0.0), input)  # which leaves what it is added to as it is
+            values = ops.recurrence(convert(kept, x.dtype), fresh, axis=d, reverse=False)
+        return VALUES_INDICES[name](convert(values, input.dtype), places)
 
     f.__name__ = name
     f.__doc__ = "The extreme so far along a dim, and where its last occurrence lies: (values, indices)."
     both(f)
 
 
-_running("cummax", "GE", lowest)
-_running("cummin", "LE", highest)
+_running("cummax", ops.cummax)
+_running("cummin", ops.cummin)
 
 
 @both

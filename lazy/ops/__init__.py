@@ -22,6 +22,7 @@ from .reduction import (
     reduce_window_sum,
     sort,
 )
+from .running import cummax, cummin, cumprod, logcumsumexp, recurrence
 from .shape import (
     broadcast_in_dim,
     concatenate,
@@ -50,6 +51,9 @@ __all__ = [
     "concatenate",
     "constant",
     "convolution",
+    "cummax",
+    "cummin",
+    "cumprod",
     "cumsum",
     "dot_general",
     "dynamic_slice",
@@ -58,9 +62,11 @@ __all__ = [
     "gather",
     "iota",
     "jax_function",
+    "logcumsumexp",
     "optimization_barrier",
     "pad",
     "random_bits",
+    "recurrence",
     "reduce_and",
     "reduce_max",
     "reduce_min",

@@ -11,11 +11,12 @@ from . import (
     order,
     random,
     reduction,
+    running,
     shape,
     sorting,
 )
 
 __all__ = [
-    "bridge", "complex", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "shape",
-    "sorting",
+    "bridge", "complex", "contraction", "control", "elementwise", "fft", "indexing", "order", "random", "reduction", "running",
+    "shape", "sorting",
 ]  # fmt: skip

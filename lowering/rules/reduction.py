@@ -9,6 +9,7 @@ from ...lazy.dtypes import bool_, float32
 from ...lazy.graph import Aval, Signature
 from ...lazy.ops.reduction import highest, lowest
 from ..emit import Builder, Value, rule
+from ..kernels import along
 
 
 def _combine(b: Builder, name: str, aval: Aval) -> Any:
@@ -169,8 +170,8 @@ def _cumsum(b: Builder, sig: Signature, x: Value, *, axis: int, reverse: bool) -
         return x
     if b.platform == "cpu" and sig.aval.size >= MANY:
         x, given = widened(b, x, sig.aval)
-        turn = (lambda v: b.op("stablehlo.reverse", [v], given, dimensions=b.ints([axis]))) if reverse else (lambda v: v)
-        return narrowed(b, turn(_halved(b, turn(x), given, axis)), given, sig.aval)
+        plus = lambda p, q, aval: [b.op("stablehlo.add", [p[0], q[0]], aval)]
+        return narrowed(b, along(b, "cumsum", [x], [given], axis, reverse, [0], plus)[0], given, sig.aval)
     return _windows_before(b, x, sig.aval, axis, reverse)
 
 
@@ -182,39 +183,4 @@ def _windows_before(b: Builder, x: Value, aval: Aval, axis: int, reverse: bool =
     return _window_sum(b, x, aval, aval, window, [1] * rank, padding)
 
 
-MANY = 1 << 17  # elements, from which on the number of operations counts: XLA adds windows up in some twelve passes
-FEW = 1 << 14  # elements, of which those passes take no longer than compiling anything else
-
-
-def _halved(b: Builder, x: Value, aval: Aval, axis: int) -> Value:
-    """Running sums in two additions an element: of pairs of neighbours first, then what lies between two of their results."""
-    n = aval.shape[axis]
-    if aval.size <= FEW or n == 1:
-        return x if n == 1 else _windows_before(b, x, aval, axis)
-
-    def sized(count: int) -> Aval:
-        return aval.with_shape((*aval.shape[:axis], count, *aval.shape[axis + 1 :]))
-
-    def part(v: Value, of: int, start: int, limit: int, step: int = 1) -> Value:
-        ends = [limit if i == axis else m for i, m in enumerate(sized(of).shape)]
-        return b.op(
-            "stablehlo.slice", [v], sized(-(-(limit - start) // step)), limit_indices=b.ints(ends),
-            start_indices=b.ints([start if i == axis else 0 for i in range(aval.ndim)]),
-            strides=b.ints([step if i == axis else 1 for i in range(aval.ndim)]),
-        )  # fmt: skip
-
-    half, rest = n // 2, (n + 1) // 2
-    first, second = part(x, n, 0, n, 2), part(x, n, 1, n, 2)
-    pairs = b.op("stablehlo.add", [part(first, rest, 0, half), second], sized(half))
-    pairs = _halved(b, pairs, sized(half), axis)
-    if rest > 1:
-        later = b.op("stablehlo.add", [part(pairs, half, 0, rest - 1), part(first, rest, 1, rest)], sized(rest - 1))
-        first = b.op("stablehlo.concatenate", [part(first, rest, 0, 1), later], sized(rest), dimension=b.i64(axis))
-    one = aval.with_shape((*aval.shape[:axis], half, 1, *aval.shape[axis + 1 :]))
-    two = aval.with_shape((*aval.shape[:axis], half, 2, *aval.shape[axis + 1 :]))
-    side = [b.op("stablehlo.reshape", [v], one) for v in (part(first, rest, 0, half), pairs)]
-    both = b.op("stablehlo.concatenate", side, two, dimension=b.i64(axis + 1))
-    both = b.op("stablehlo.reshape", [both], sized(2 * half))
-    if rest == half:
-        return both
-    return b.op("stablehlo.concatenate", [both, part(first, rest, half, rest)], aval, dimension=b.i64(axis))
+MANY = 1 << 12  # elements, from which on the number of operations counts: XLA adds windows up in some twelve passes

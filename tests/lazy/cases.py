@@ -230,6 +230,14 @@ CASES: dict[Op, Case] = {
         row(numbers(2), window=(3,), strides=(1,), name="too small", smooth=False), row(ZERO_D, window=(), strides=(), name="0-d", smooth=False),
     ], 8.0),
     ops.cumsum: Case("ifc", [row(numbers(3, 4), axis=0, reverse=False), row(numbers(3, 4), axis=1, reverse=True), row(EMPTY, axis=0, reverse=False, name="empty", smooth=False)], 8.0),
+    ops.cumprod: Case("ifc", [row(numbers(3, 4), axis=0, reverse=False), row(exactly(2.0, 0.0, 3.0, 0.0), axis=0, reverse=True, name="zeros"), row(EMPTY, axis=0, reverse=False, name="empty", smooth=False)], 8.0),
+    ops.logcumsumexp: Case("f", [row(numbers(3, 4), axis=0), row(exactly(-INF, -INF, 1.0, -0.0, INF, NAN), axis=0, name="infinities", smooth=False), row(EMPTY, axis=0, name="empty", smooth=False)], 20.0),
+    ops.recurrence: Case("ifc", [
+        row(numbers(3, 4), numbers(3, 4, seed=1), axis=1, reverse=False), row(numbers(3, 1), numbers(3, 1, seed=1), axis=0, reverse=True),
+        row(exactly(NAN, 1.0, 0.0, 2.0), exactly(1.0, INF, -0.0, 1.0), axis=0, reverse=False, name="forgets", smooth=False),
+        row(EMPTY, EMPTY, axis=0, reverse=False, name="empty", smooth=False),
+    ], 20.0),
+    **{op: Case("if", [row(numbers(3, 4), axis=1), row(exactly(1.0, -0.0, 0.0, NAN, 2.0, NAN), axis=0, name="NaN and ties"), row(exactly(*[e] * 3), axis=0, name="all the worst"), row(EMPTY, axis=0, name="empty")]) for op, e in ((ops.cummax, -INF), (ops.cummin, INF))},
     ops.sort: Case("bif", [
         row(numbers(3, 5), fixed(np.arange(15).reshape(3, 5)), axis=1, descending=d) for d in (False, True)
     ] + [row(exactly(2.0, NAN, -INF, 2.0, -0.0, 0.0), fixed(np.arange(6)), axis=0, descending=d, name="NaN and ties") for d in (False, True)]),

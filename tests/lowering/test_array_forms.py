@@ -7,7 +7,7 @@ import pytest
 
 import lazyxla as lx
 from lazyxla.lazy.functions import conversion
-from lazyxla.lowering.rules import reduction
+from lazyxla.lowering import emit
 from tests.lowering.test_forms import text_of
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -37,7 +37,9 @@ def assert_same(got: lx.Tensor, expected: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int32, np.int64, np.uint8, np.uint32], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, np.float16, np.int32, np.int64, np.uint8, np.uint32], ids=str
+)
 def test_sorts_keep_their_order(dtype, descending):
     values = TIES.astype(dtype) if dtype().dtype.kind == "f" else np.nan_to_num(np.abs(TIES), posinf=9).astype(dtype)
     expected, places = in_order(values, descending)
@@ -58,7 +60,12 @@ def test_sorts_keep_their_order(dtype, descending):
 @pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
 def test_int64_of_any_span(descending):
     top = 2**63 - 1
-    for values in ([[5, -3, 5, 900, -3]], [[top, -top - 1, 0, top, -1]], [[2**62, -(2**62), 0, 2**62, 1]], [[7, 7, 7, 7, 7]]):
+    for values in (
+        [[5, -3, 5, 900, -3]],
+        [[top, -top - 1, 0, top, -1]],
+        [[2**62, -(2**62), 0, 2**62, 1]],
+        [[7, 7, 7, 7, 7]],
+    ):
         x = np.array(values)
         places = np.array([sorted(range(5), key=lambda i: -values[0][i] if descending else values[0][i])])
         got = lx.tensor(x).sort(1, descending)
@@ -143,7 +150,9 @@ def test_powers_of_halves_by_the_root():
     for k in (-2.5, -1.5, 1.5, 2.5):
         assert "stablehlo.power" not in text_of(x**k) and "stablehlo.power" in text_of(x**k, platform="cuda")
         with np.errstate(all="ignore"):
-            np.testing.assert_allclose((x**k).numpy(), np.power(values.astype(np.float64), k).astype(np.float32), rtol=1e-6)
+            np.testing.assert_allclose(
+                (x**k).numpy(), np.power(values.astype(np.float64), k).astype(np.float32), rtol=1e-6
+            )
     x = lx.tensor([0.0, 4.0], requires_grad=True)
     (x**1.5).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), [0, 3], rtol=1e-6)
@@ -178,23 +187,79 @@ def test_long_running_products_and_extremes(n):
         assert (at <= np.arange(n)).all()
 
 
-@pytest.mark.parametrize("least", [1, 300])
-@pytest.mark.parametrize(("shape", "dim"), [((1 << 10,), 0), ((3, 550), 1), ((551, 3), 0)], ids=str)
-def test_running_sums_of_many_numbers_by_pairs(shape, dim, least, monkeypatch):
-    monkeypatch.setattr(reduction, "MANY", 1000)
-    monkeypatch.setattr(reduction, "FEW", least)  # which are added up by windows after all
-    lx.lowering.clear_cache()
+SHAPES = [((5000,), 0), ((8192,), 0), ((21, 300), 1), ((300, 21), 0), ((3, 500, 4), 1), ((10, 2, 300), 1)]
+
+
+@pytest.mark.parametrize(("shape", "dim"), SHAPES, ids=str)
+def test_running_combinations_are_one_loop(shape, dim):
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     t = lx.tensor(x, requires_grad=True)
     y = t.cumsum(dim)
-    assert ("reduce_window" in text_of(y)) is (least > 1) and "concatenate" in text_of(y)
+    assert "xla_cpu_small_call" in text_of(y) and "reduce_window" not in text_of(y)
     np.testing.assert_allclose(y.detach().numpy(), np.cumsum(x.astype(np.float64), dim), rtol=1e-4, atol=1e-4)
     (y * lx.tensor(x)).sum().backward()
     np.testing.assert_allclose(t.grad.numpy(), np.flip(np.cumsum(np.flip(x, dim), dim), dim), rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(lx.tensor(x > 0).cumsum(dim).numpy(), np.cumsum(x > 0, dim))
-    x[(2,) * x.ndim] = np.inf
+    logs = lx.tensor(x).logcumsumexp(dim).numpy()
+    np.testing.assert_allclose(logs, np.logaddexp.accumulate(x.astype(np.float64), dim), rtol=1e-4, atol=1e-4)
+    small = lx.tensor(x) * 0.01 + 1
+    np.testing.assert_allclose(small.cumprod(dim).numpy(), np.cumprod(small.numpy().astype(np.float64), dim), rtol=1e-3)
+    x[(1,) * x.ndim] = np.inf
     found = lx.tensor(x).cumsum(dim).numpy()
     np.testing.assert_array_equal(np.isinf(found), np.isinf(np.cumsum(x, dim)))
+
+
+@pytest.mark.parametrize(("shape", "dim"), [((7,), 0), ((3, 6), 1), ((5, 2), 0)], ids=str)
+def test_running_combinations_by_pairs(shape, dim, monkeypatch):
+    """The form for other devices, run on this one."""
+    monkeypatch.setattr(
+        emit.Builder, "platform", property(lambda b: "another", lambda b, platform: None), raising=False
+    )
+    lx.lowering.clear_cache()
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    x[(1,) * x.ndim] = 0
+    t = lx.tensor(x, requires_grad=True)
+    y = t.cumprod(dim)
+    assert "xla_cpu_small_call" not in text_of(y)
+    np.testing.assert_allclose(y.detach().numpy(), np.cumprod(x, dim), rtol=1e-5)
+    np.testing.assert_allclose(
+        t.logcumsumexp(dim).detach().numpy(), np.logaddexp.accumulate(x, dim), rtol=1e-5, atol=1e-6
+    )
+    extremes = t.cummax(dim)
+    np.testing.assert_array_equal(extremes.values.detach().numpy(), np.maximum.accumulate(x, dim))
+    found = lx.lazy.ops.recurrence(t, lx.tensor(x) + 1, axis=dim, reverse=True)
+    expected = lx.lazy.ops.recurrence.meaning(x, x + 1, axis=dim, reverse=True)
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+    extremes.values.sum().backward()
+    counts = np.zeros_like(x)
+    places = list(np.indices(shape))
+    places[dim] = extremes.indices.numpy()
+    np.add.at(counts, tuple(places), 1)
+    np.testing.assert_array_equal(t.grad.numpy(), counts)
+    lx.lowering.clear_cache()
+
+
+@pytest.mark.parametrize("scan", ["cummax", "cummin"])
+def test_gradients_of_running_extremes_go_to_their_last_places(scan):
+    x = np.random.default_rng(0).integers(0, 9, (9, 500)).astype(np.float32)
+    x[2, 7] = np.nan
+    g = np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
+    g[3, 5] = np.inf
+    t = lx.tensor(x, requires_grad=True)
+    y = getattr(t, scan)(1)
+    y.values.backward(lx.tensor(g))
+    expected = np.zeros_like(x)
+    np.add.at(expected, (np.arange(9)[:, None], y.indices.numpy()), g)
+    np.testing.assert_allclose(t.grad.numpy(), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(y.values.detach().numpy(), np.take_along_axis(x, y.indices.numpy(), 1))
+
+
+def test_running_products_of_zeros_and_again():
+    x = lx.tensor([[2.0, 0.0, 3.0, 0.0, 4.0], [1.0, 2.0, -1.0, 0.5, 3.0]], dtype=lx.float64, requires_grad=True)
+    x.cumprod(1).sum().backward()
+    assert x.grad.tolist() == [[1.0, 8.0, 0.0, 0.0, 0.0], [-3.0, -2.0, 6.0, -8.0, -1.0]]
+    for f in (lambda v: v.cumprod(1), lambda v: v.logcumsumexp(1), lambda v: v.cummax(1).values):
+        assert lx.autograd.gradcheck(f, x) and lx.autograd.gradgradcheck(f, x)
 
 
 def of_remainders(dtype: type, near: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -254,7 +319,9 @@ def test_the_greatest_common_divisor_by_floats_is_exact(dtype, long):
         fibonacci.append(fibonacci[-1] + fibonacci[-2])
     while 2 * pell[-1] + pell[-2] <= most:
         pell.append(2 * pell[-1] + pell[-2])
-    a, b = (np.array([*pell, *fibonacci], dtype)[i] for i in np.indices((len(pell) + len(fibonacci),) * 2).reshape(2, -1))
+    a, b = (
+        np.array([*pell, *fibonacci], dtype)[i] for i in np.indices((len(pell) + len(fibonacci),) * 2).reshape(2, -1)
+    )
     x, y = np.concatenate([x, a]), np.concatenate([y, b])
     found = lx.gcd(lx.tensor(x), lx.tensor(y))
     assert "stablehlo.round_nearest_even" in text_of(found)

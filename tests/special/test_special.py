@@ -217,3 +217,16 @@ def test_airy_where_its_forms_meet():
         y.sum().backward()
         np.testing.assert_allclose(y.detach().numpy(), value, rtol=accuracy * 10, atol=accuracy)
         np.testing.assert_allclose(t.grad.numpy(), slope, rtol=accuracy * 10, atol=accuracy)
+
+
+def test_slopes_of_ndtri_out_in_the_tails():
+    """The inverse of the normal density at the quantile: inf at 0 and 1, NaN outside."""
+    p = np.array([1e-30, 1e-5, 0.3, 0.5, 0.999, 0.0, 1.0, -1.0, NAN])
+    x = lx.tensor(p, requires_grad=True)
+    y = S.ndtri(x)
+    (slope,) = lx.autograd.grad(y.sum(), x, create_graph=True)
+    q = sp.ndtri(p)
+    expected = math.sqrt(2 * math.pi) * np.exp(q * q / 2)
+    np.testing.assert_allclose(slope.detach().numpy(), expected, rtol=1e-12)
+    (second,) = lx.autograd.grad(slope[:5].sum(), x)
+    np.testing.assert_allclose(second.numpy()[:5], (q * expected**2)[:5], rtol=1e-12)
