@@ -134,7 +134,7 @@ class GradNode(TapeNode):
         self.code = code
         self.lasti = lasti
         self.hooks: dict[int, Callable[..., Any]] | None = None
-        self.rule: Callable[..., Any] | None = None
+        self.rule: Any = None
         self.freed = False
         self.settled = False
 

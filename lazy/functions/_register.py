@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
+from ..demands import demands, holding
 from ..overrides import foreign, kind_of, overridden
 from ..record import mode, user_line
 from ..replay.arguments import numeric
@@ -109,6 +110,8 @@ def offered(f: Callable[..., Any]) -> Any:
 
         plain.__name__ = f.__name__
         found = _unwatched(plain) if f.__name__ in _HOST else _watched(f, plain)
+        if original in demands:
+            found = holding(found, offered(demands[original][0]), demands[original][1])
         found = _offered[original] = functools.wraps(f)(found)
     return found
 
