@@ -47,7 +47,7 @@ _OTHER_NAMES = {
 
 # What makes tensors of values that the host has, or only tells facts: no part of a recorded program.
 _HOST = {
-    "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "frombuffer", "scalar", "manual_seed", "seed",
+    "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "from_file", "frombuffer", "scalar", "manual_seed", "seed",
     "initial_seed", "get_rng_state", "set_rng_state", "is_tensor", "is_floating_point", "is_complex", "numel",
     "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned",
 }  # fmt: skip
