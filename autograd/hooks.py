@@ -50,11 +50,12 @@ class Task:
 
 
 def on_tensor(edge: Any, g: Any) -> Any:
-    """The gradient after the hooks of the tensor whose edge this is."""
-    for hook in tuple((edge.hooks or {}).values()):
+    """The gradient after the hooks of the tensor whose edge this is; what retains it is called last."""
+    for hook in sorted((edge.hooks or {}).values(), key=lambda hook: getattr(hook, "retains", False)):
         opaque("a hook on a gradient")
         changed = hook(g)
-        g = g if changed is None else changed
+        if changed is not None:
+            (g,) = _changed(hook, (changed,), (g,))
     return g
 
 

@@ -286,6 +286,21 @@ def test_what_hooks_of_nodes_may_give():
                 y.sum().backward()
 
 
+def test_hooks_of_tensors():
+    """A gradient is retained as the last hook leaves it, and a hook gives what can stand in for it."""
+    x = lx.ones(2, requires_grad=True)
+    y = x * 3
+    y.retain_grad()
+    y.register_hook(lambda g: g * 2)
+    y.sum().backward()
+    assert y.grad.tolist() == [2.0, 2.0] and x.grad.tolist() == [6.0, 6.0]
+    for given, kind, words in ((lx.ones(1), RuntimeError, "changed the size of value"), (7, TypeError, "returned 'int'")):
+        y = x.exp()
+        y.register_hook(lambda g, given=given: given)
+        with pytest.raises(kind, match=words):
+            y.sum().backward()
+
+
 def test_hooks_of_nodes_and_gradients_of_gradients():
     x = lx.tensor([0.5], requires_grad=True)
     y = x.sin()
