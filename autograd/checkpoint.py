@@ -18,6 +18,7 @@ from ..lazy.autocast import state as autocast
 from ..lazy.functions.random import default_generator
 from ..lazy.graph import _serial as serial_numbers
 from ..lazy.record import GradNode, Leaf, mode, user_line, where_text, wrap
+from ..lazy.tape import HookedRule
 from .engine import derivatives
 
 Contexts = Callable[[], tuple[Any, Any]]
@@ -158,7 +159,11 @@ class _Region:
             if _forgets(e):
                 name = e.name()
                 e.saved, e.out = saved, None
-                e.rule = _Recomputed(self, k, name)
+                forgotten = _Recomputed(self, k, name)
+                if type(e.rule) is HookedRule:
+                    e.rule.rule = forgotten
+                else:
+                    e.rule = forgotten
                 e.settled = False
 
     def run_again(self, saved: tuple[Any, ...], g: Tensor) -> None:
@@ -224,7 +229,8 @@ class _Recomputed:
 
     def __init__(self, region: _Region, place: int, name: str) -> None:
         self.region, self.place = region, place
-        self.name = name.removesuffix("Backward").removesuffix("Backward0")
+        self.ours = name.endswith("0")
+        self.name = name.removesuffix("Backward0").removesuffix("Backward")
 
     def __call__(self, g: Tensor, entry: GradNode) -> tuple[Any, ...]:
         twins = self.region.twins

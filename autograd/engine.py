@@ -27,6 +27,8 @@ from ..lazy.record import (
 from ..lazy.replay.state import S, entry_point, opaque
 from ..lazy.several import Gradients
 from ..lazy.sync_points import backward_begins, backward_ends
+from ..lazy.tape import HookedRule, own_rule
+from .hooks import GradientEdge, Task, after_node, before_node, between, is_stand_in, on_tensor, stand_in
 from .table import VJPS
 from .templates import FIRST_OPERAND, RESULT, Template, added, copied, template_of
 
@@ -126,15 +128,17 @@ class _OnNodes:
         return None if found is None else copied(found, entry, g)
 
 
-def derivatives(entry: GradNode, g: Tensor) -> tuple[Any, ...]:
-    """The gradients for all operands of an entry, from that of its result: as its own rule gives them, or its op's."""
-    if entry.rule is not None:
-        return tuple(entry.rule(g, entry))
+def derivatives(entry: GradNode, g: Tensor, wanted: Sequence[bool] | None = None) -> tuple[Any, ...]:
+    """The gradients for all (or the wanted) operands of an entry, from that of its result: as its own rule gives them, or
+    its op's. Hooks of its node are not called."""
+    rule = own_rule(entry.rule)
+    if rule is not None:
+        return tuple(rule(g, entry))
     flow: Any = _OnTensors if mode.grad or mode.eager else _OnNodes
     value = flow.of(g)
     found = []
     for i, edge in enumerate(entry.edges):
-        dx = None if edge is None else flow.derivative(entry, value, i)
+        dx = None if edge is None or not (wanted is None or wanted[i]) else flow.derivative(entry, value, i)
         found.append(None if dx is None else flow.tensor(dx))
     return tuple(found)
 
@@ -216,8 +220,8 @@ def run(
         else:
             pending[key] = flow.added(known, g, source)
 
-    saved_grad, saved_site = mode.grad, mode.site
-    mode.grad = create_graph
+    saved_grad, saved_site, saved_task = mode.grad, mode.site, mode.task
+    mode.grad, mode.task = create_graph, Task(roots, targets)
     done: list[GradNode] = []
     try:
         for edge, g in roots:
@@ -230,7 +234,7 @@ def run(
                 continue
             mode.site = (entry.code, entry.lasti) if entry.code is not None else saved_site
             if entry.hooks:
-                g = flow.of(_hooked(entry, flow.tensor(g)))
+                g = flow.of(on_tensor(entry, flow.tensor(g)))
             if targets is not None and key in targets:
                 caught[key] = flow.tensor(g)
             if not needed.get(key, False):
@@ -256,7 +260,7 @@ def run(
                         if dx is not None:
                             receive(edge, dx, entry)
             else:
-                for edge, dx, w in zip(entry.edges, entry.rule(flow.tensor(g), entry), wanted):
+                for edge, dx, w in zip(entry.edges, _by_rule(entry, flow.tensor(g), wanted), wanted):
                     if w and dx is not None:
                         receive(edge, flow.of(dx), entry)
             if flow is _OnNodes and len(log) > LIMIT[0]:
@@ -267,13 +271,13 @@ def run(
         mode.site = saved_site
         leaves = [(entries[k], flow.tensor(g)) for k, g in pending.items()]
         for leaf, g in leaves:
-            g = g if id(leaf) in ends else _hooked(leaf, g)
+            g = g if id(leaf) in ends else on_tensor(leaf, g)
             if targets is not None and id(leaf) in targets:
                 caught[id(leaf)] = g
             if accumulate and (targets is None or id(leaf) in targets):
                 _accumulate(leaf, g, create_graph)
     finally:
-        mode.grad, mode.site = saved_grad, saved_site
+        mode.grad, mode.site, mode.task = saved_grad, saved_site, saved_task
     if not keep:
         for entry in done:
             free(entry)
@@ -293,12 +297,26 @@ def free(entry: GradNode) -> None:
         release()
 
 
-def _hooked(edge: Any, g: Tensor) -> Tensor:
-    for hook in tuple((edge.hooks or {}).values()):
-        opaque("a hook on a gradient")
-        changed = hook(g)
-        g = g if changed is None else changed
-    return g
+def _by_rule(entry: GradNode, g: Any, wanted: Sequence[bool]) -> Iterable[Any]:
+    rule: Any = entry.rule
+    if type(rule) is not HookedRule:
+        return rule(g, entry)  # type: ignore[no-any-return]
+    return between(entry, g, lambda g: derivatives(entry, g, wanted), wanted)  # type: ignore[no-any-return]
+
+
+def expected(task: Task) -> set[int]:
+    """By id, the edges at which gradients arrive in a run."""
+    found: dict[int, Any] = {}
+    stack = [edge for edge, _ in task.roots]
+    while stack:
+        e = stack.pop()
+        if e is not None and id(e) not in found:
+            found[id(e)] = e
+            stack.extend(getattr(e, "edges", ()))
+    if task.targets is None:
+        return set(found)
+    needed = _reachable([e for e, _ in task.roots], task.targets, ())
+    return {k for k in found if k in task.targets or needed.get(k, False)}
 
 
 def _accumulate(leaf: Leaf, g: Tensor, create_graph: bool) -> None:
@@ -306,6 +324,8 @@ def _accumulate(leaf: Leaf, g: Tensor, create_graph: bool) -> None:
     if tensor is None:
         return
     meta = leaf.meta
+    if leaf.before:
+        (g,) = before_node(leaf.before, (g,))
     if g.dtype is not tensor.dtype:
         g = g.to(tensor.dtype)
     if not create_graph and g._edge is not None:
@@ -326,6 +346,8 @@ def _accumulate(leaf: Leaf, g: Tensor, create_graph: bool) -> None:
     for hook in tuple((leaf.post_hooks or {}).values()):
         opaque("a hook on a gradient")
         hook(tensor)
+    if leaf.after:
+        after_node(leaf.after, (), (g,))
 
 
 # --- the public calls -------------------------------------------------------------------------------------------
@@ -381,7 +403,9 @@ def _many_roots(outputs: Sequence[Any], gradients: Sequence[Any]) -> list[tuple[
 
 
 def _sequence(x: Any) -> tuple[Any, ...]:
-    return (x,) if isinstance(x, Tensor) or not isinstance(x, Iterable) else tuple(x)
+    """The tensors; stand-ins for gradient edges among them."""
+    items = (x,) if isinstance(x, (Tensor, GradientEdge)) or not isinstance(x, Iterable) else tuple(x)
+    return tuple([stand_in(t) if type(t) is GradientEdge else t for t in items])
 
 
 @entry_point
@@ -404,7 +428,7 @@ def backward(
         if not wanted:
             raise RuntimeError(f"`inputs` argument to `backward` cannot be empty  ({user_line()})")
         for t in wanted:
-            if type(t._edge) is GradNode:
+            if type(t._edge) is GradNode and not is_stand_in(t):
                 t.retain_grad()
         targets = {id(t._edge) for t in wanted}
     keep = create_graph if retain_graph is None else retain_graph
@@ -462,4 +486,4 @@ def _grad(
 
 sockets.residuals = residuals
 sockets.backward = backward
-__all__ = ["backward", "derivatives", "grad", "leads_out", "residuals", "run"]
+__all__ = ["backward", "derivatives", "expected", "grad", "leads_out", "residuals", "run"]

@@ -96,6 +96,8 @@ class _Gate:
 class _Port:
     """The tape entry of one result: hands its gradient to the gate."""
 
+    is_port = True
+
     def __init__(self, gate: _Gate, index: int) -> None:
         self.gate, self.index, self.name = gate, index, gate.name
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..lazy import Tensor, sync
 from ..lazy.graph import Node as Value
-from ..lazy.record import GradNode, Leaf, mode, packers, track, user_line, wrap
+from ..lazy.hooks import RemovableHandle
+from ..lazy.record import GradNode, mode, packers, track, user_line, wrap
 from ..lazy.replay.state import opaque
-from .engine import derivatives
+from ..lazy.tape import TapeNode
+from ..lazy.views import bumped
+from .engine import derivatives, expected
+from .hooks import GradientEdge
 
-Node = (GradNode, Leaf)  # for isinstance: what ``grad_fn`` and its ``next_functions`` are
+Node = TapeNode
 
 
 class saved_tensors_hooks:
@@ -33,6 +38,8 @@ class saved_tensors_hooks:
 
     def __enter__(self) -> None:
         opaque("hooks on saved tensors")
+        if _disabled:
+            raise RuntimeError(_disabled[-1])
         self._threads.append(get_ident())
         packers.append(self)
 
@@ -55,6 +62,19 @@ class saved_tensors_hooks:
         if get_ident() not in self._threads:
             return saved
         return tuple(_Kept(t.detach(), self, t) if isinstance(t, Tensor) else t for t in saved)
+
+
+_disabled: list[str] = []
+
+
+@contextmanager
+def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
+    """Within the context, hooks on saved tensors are a RuntimeError with this message."""
+    _disabled.append(error_message)
+    try:
+        yield
+    finally:
+        _disabled.pop()
 
 
 class _Kept:
@@ -105,6 +125,7 @@ class _Unpacking:
 
     def __init__(self, entry: GradNode, kept: list[_Kept | None]) -> None:
         self.rule, self.kept = entry.rule, kept
+        self.ours = entry.name().endswith("0")
         self.name = entry.name().removesuffix("Backward0").removesuffix("Backward")
 
     def __call__(self, g: Tensor, entry: GradNode) -> tuple[Any, ...]:
@@ -150,4 +171,123 @@ class save_on_cpu(saved_tensors_hooks):
                     kept[1] = kept[1].to("cpu")
 
 
-__all__ = ["Node", "save_on_cpu", "saved_tensors_hooks"]
+class _Frozen(saved_tensors_hooks):
+    """Keeps what is saved as the value that it has now, which no write changes."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda t: track(wrap(t._node or t._refresh())), self._given_back)
+        self.open = True
+
+    def _given_back(self, value: Tensor) -> Tensor:
+        if not self.open:
+            raise AssertionError(
+                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was originally "
+                f"recorded.  ({user_line()})"
+            )
+        return value
+
+    def clear(self) -> None:
+        """Let go of what is kept: a backward afterwards raises."""
+        self.open = False
+
+
+@contextmanager
+def allow_mutation_on_saved_tensors() -> Iterator[Any]:
+    """Within the context, what is saved for the backward pass may be written to in place: the gradients are those of the
+    values from before. The backward has to be within it, too, else it is an AssertionError. Contexts cannot be nested."""
+    if any(isinstance(p, _Frozen) for p in packers):
+        raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
+    kept = _Frozen()
+    with kept:
+        try:
+            yield kept
+        finally:
+            kept.clear()
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """The edge at which the tensor's gradient arrives: ``grad(loss, edge)`` is ``grad(loss, tensor)``."""
+    if not tensor.requires_grad:
+        raise RuntimeError(
+            f"It is not possible to get the gradient edge for a Tensor that does not require gradients  ({user_line()})"
+        )
+    return GradientEdge(tensor._edge, 0)
+
+
+def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
+    """Say that the memory of a tensor (or of several) was written to where autograd did not see it."""
+    for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        bumped(t)
+
+
+class _Handles(RemovableHandle):
+    """Several handles as one."""
+
+    def __init__(self, handles: Sequence[RemovableHandle]) -> None:
+        super().__init__({})
+        self.handles = tuple(handles)
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+
+def register_multi_grad_hook(
+    tensors: Sequence[Tensor], fn: Callable[[Any], None], *, mode: str = "all"
+) -> RemovableHandle:
+    """Call ``fn`` once in each backward pass that computes gradients of ``tensors``.
+
+    ``mode='all'``: with a list of them, when the last one is there, None for those that the pass does not compute.
+    ``mode='any'``: with the first one. ValueError for another mode.
+    """
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    if mode == "any":
+        return _Handles(_on_any([t for t in tensors if t.requires_grad], fn))
+    return _Handles(_on_all(tuple(tensors), fn))
+
+
+def _on_any(tensors: Sequence[Tensor], fn: Callable[[Any], None]) -> list[RemovableHandle]:
+    called: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+    def once(g: Tensor) -> None:
+        if not called.get(mode.task):
+            called[mode.task] = True
+            fn(g)
+
+    return [t.register_hook(once) for t in tensors]
+
+
+def _on_all(tensors: Sequence[Tensor], fn: Callable[[Any], None]) -> list[RemovableHandle]:
+    state: WeakKeyDictionary[Any, tuple[list[Any], list[int]]] = WeakKeyDictionary()  # by run: gradients, how many lack
+
+    def hook_of(place: int) -> Callable[[Tensor], None]:
+        def arrives(g: Tensor) -> None:
+            if mode.task not in state:
+                there = expected(mode.task)
+                state[mode.task] = [None] * len(tensors), [sum(id(e) in there for e in edges)]
+            found, lacking = state[mode.task]
+            found[place] = g
+            lacking[0] -= 1
+            if lacking[0] == 0:
+                del state[mode.task]
+                fn(found)
+
+        return arrives
+
+    handles = [t.register_hook(hook_of(i)) for i, t in enumerate(tensors)]
+    edges = [t._edge for t in tensors]
+    return handles
+
+
+__all__ = [
+    "GradientEdge",
+    "Node",
+    "allow_mutation_on_saved_tensors",
+    "disable_saved_tensors_hooks",
+    "get_gradient_edge",
+    "increment_version",
+    "register_multi_grad_hook",
+    "save_on_cpu",
+    "saved_tensors_hooks",
+]

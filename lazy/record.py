@@ -31,6 +31,8 @@ from .graph import (
     signature,
     site_of,
 )
+from .tape import PYTORCH, HookedRule, TapeNode, own_rule
+from .tape import Leaf as Leaf
 
 
 class Mode(threading.local):
@@ -42,6 +44,7 @@ class Mode(threading.local):
     eager = os.environ.get("LAZYXLA_EAGER", "0").lower() in ("1", "true", "yes", "on")
     site: tuple[Any, int] | None = None  # recorded instead of the caller's line (a backward op has its forward's)
     no_sync: tuple[Any, int] | None = None
+    task: Any = None  # the run of the backward pass that is under way
 
 
 mode = Mode()
@@ -106,7 +109,7 @@ def where_text(code: Any, lasti: int) -> str:
 # --- the tape ---------------------------------------------------------------------------------------------------
 
 
-class GradNode:
+class GradNode(TapeNode):
     """One differentiable op on the tape: what its backward rule will want, and the edges it flows along.
 
     ``edges`` has one entry an operand: a GradNode, a Leaf, or None. ``saved`` holds the operand nodes that the rule
@@ -116,7 +119,7 @@ class GradNode:
     """
 
     __slots__ = (
-        "__weakref__", "code", "edges", "freed", "hooks", "lasti", "out", "rule", "saved", "serial", "settled", "sig",
+        "code", "edges", "freed", "hooks", "lasti", "out", "rule", "saved", "serial", "settled", "sig",
     )  # fmt: skip
 
     def __init__(
@@ -131,7 +134,7 @@ class GradNode:
         self.code = code
         self.lasti = lasti
         self.hooks: dict[int, Callable[..., Any]] | None = None
-        self.rule: Callable[..., Any] | None = None
+        self.rule: Any = None
         self.freed = False
         self.settled = False
 
@@ -144,44 +147,29 @@ class GradNode:
         return wrap(self.out, self)
 
     def name(self) -> str:
-        if self.rule is not None:
-            ours = type(self.rule).__module__.startswith(__package__)  # PyTorch numbers its own, not the user's
-            return getattr(self.rule, "name", "Function") + ("Backward0" if ours else "Backward")
+        rule = own_rule(self.rule)
+        if rule is not None:
+            ours = getattr(rule, "ours", type(rule).__module__.startswith(__package__))  # PyTorch numbers its own alone
+            return getattr(rule, "name", "Function") + ("Backward0" if ours else "Backward")
         name = self.sig.op.name
-        return (_PYTORCH.get(name) or "".join(w.capitalize() for w in name.split("_"))) + "Backward0"
+        return (PYTORCH.get(name) or "".join(w.capitalize() for w in name.split("_"))) + "Backward0"
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         return tuple((e, 0) for e in self.edges)
 
+    def _sequence_nr(self) -> int:
+        return self.serial
+
+    def _hooked(self) -> Any:
+        if getattr(own_rule(self.rule), "is_port", False):  # one of several results: hooks are on what gives them all
+            return self.edges[0]._hooked()
+        if type(self.rule) is not HookedRule:
+            self.rule = HookedRule(self.rule)
+        return self.rule
+
     def __repr__(self) -> str:
         return f"<{self.name()}>"
-
-
-# PyTorch's names of what is differentiated, where an op does the same.
-_PYTORCH = {
-    "multiply": "Mul", "subtract": "Sub", "divide": "Div", "negate": "Neg", "power": "Pow", "dot_general": "Mm",
-    "exponential": "Exp", "sine": "Sin", "cosine": "Cos", "reduce_sum": "Sum", "broadcast_in_dim": "Expand",
-    "concatenate": "Cat", "select": "Where", "transpose": "Permute", "reshape": "View", "copy": "Clone",
-    "logistic": "Sigmoid", "convert": "ToCopy", "slice": "Slice", "dynamic_slice": "Slice", "reduce_max": "Amax",
-    "reduce_min": "Amin", "reduce_prod": "Prod", "exponential_minus_one": "Expm1", "log_plus_one": "Log1p",
-    "absolute": "Abs", "reverse": "Flip", "gather": "Index", "erf_inv": "Erfinv", "pad": "ConstantPadNd",
-}  # fmt: skip
-
-
-class Leaf:
-    """The end of an edge: a tensor whose ``.grad`` collects what flows into it."""
-
-    __slots__ = ("__weakref__", "hooks", "meta", "post_hooks", "tensor")
-
-    def __init__(self, tensor: Any) -> None:
-        self.tensor = weakref.ref(tensor)
-        self.meta = tensor.metadata()
-        self.hooks: dict[int, Callable[..., Any]] | None = None
-        self.post_hooks: dict[int, Callable[..., Any]] | None = None
-
-    def __repr__(self) -> str:
-        return "<AccumulateGrad>"
 
 
 # --- recording --------------------------------------------------------------------------------------------------

@@ -11,34 +11,40 @@ from .record import GradNode, mode, wrap
 
 
 class Gradients:
-    """The gradients of several results on their way to the rule for all of them: tensors by the results' numbers."""
+    """The gradients of several results, of ``count``, on their way to the rule for all: tensors by the results' numbers."""
 
-    __slots__ = ("by_number",)
+    __slots__ = ("by_number", "count")
 
-    def __init__(self, by_number: dict[int, Any]) -> None:
-        self.by_number = by_number
+    def __init__(self, by_number: dict[int, Any], count: int) -> None:
+        self.by_number, self.count = by_number, count
 
     def added(self, other: Gradients) -> Gradients:
         total = dict(self.by_number)
         for k, g in other.by_number.items():
             total[k] = total[k] + g if k in total else g
-        return Gradients(total)
+        return Gradients(total, max(self.count, other.count))
+
+    def parts(self) -> tuple[Any, ...]:
+        """One for each result, None where there is none."""
+        return tuple(map(self.by_number.get, range(self.count)))
 
 
 class _Port:
     """The rule of one result: hands its gradient on to the entry for all."""
 
-    def __init__(self, number: int, name: str) -> None:
-        self.number, self.name = number, name
+    is_port = True
+
+    def __init__(self, number: int, count: int, name: str) -> None:
+        self.number, self.count, self.name = number, count, name
 
     def __call__(self, g: Any, entry: GradNode) -> tuple[Gradients]:
-        return (Gradients({self.number: g}),)
+        return (Gradients({self.number: g}, self.count),)
 
 
-def port(entry: GradNode, node: Node, number: int) -> GradNode:
-    """The tape's entry for one of the results of ``entry``."""
+def port(entry: GradNode, node: Node, number: int, count: int) -> GradNode:
+    """The tape's entry for one of the ``count`` results of ``entry``."""
     made = GradNode(node.sig, (entry,), (), None, node.serial, entry.code, entry.lasti)
-    made.rule = _Port(number, getattr(entry.rule, "name", "Function"))
+    made.rule = _Port(number, count, getattr(entry.rule, "name", "Function"))
     return made
 
 
@@ -58,7 +64,7 @@ def tie(
     entry.rule = rule
     for number, t in enumerate(results):
         if t.dtype.is_inexact:
-            t._edge = port(entry, t._node, number)
+            t._edge = port(entry, t._node, number, len(results))
 
 
 def taken(op: Any, operands: Sequence[Any], **attributes: Any) -> list[Any]:

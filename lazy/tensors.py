@@ -316,6 +316,7 @@ class Tensor(Copyable, Subclassable, _Added):
         def keep(g: Any) -> None:
             meta.grad = g if meta.grad is None else meta.grad + g
 
+        keep.retains = True  # type: ignore[attr-defined]
         self.register_hook(keep)
 
     @property

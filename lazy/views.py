@@ -396,6 +396,21 @@ def version(t: Any) -> int:
     return meta.version + (domain.storage.version if domain.counts else domain.version)
 
 
+def bumped(t: Any) -> None:
+    """Count a write to the memory of ``t`` that changed nothing here."""
+    node, meta = t._node or t._refresh(), t.metadata()
+    domain = meta.domain
+    if domain is not None and not domain.counts:
+        domain.version += 1
+        return
+    node.overwritten = site = (*rec.user_site(2), write_begins())
+    if domain is None:
+        meta.version += 1
+    else:
+        domain.storage._node.overwritten = site
+        domain.storage.version += 1
+
+
 # --- layout -----------------------------------------------------------------------------------------------------
 
 

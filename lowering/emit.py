@@ -133,9 +133,7 @@ class Builder:
         if aval.dtype.is_complex:  # the bindings cannot hold a complex attribute
             real = aval.with_dtype(aval.dtype.to_real())
             return self.op("stablehlo.complex", [self.dense(array.real, real), self.dense(array.imag, real)], aval)
-        return self.op(
-            "stablehlo.constant", [], aval, value=self.attribute(f"dense<{_digits(array)}> : {self.type(aval)}")
-        )
+        return self.op("stablehlo.constant", [], aval, value=self.attribute(f"dense<{_digits(array)}> : {self.type(aval)}"))
 
     def call(self, key: Any, operands: Sequence[Value], arguments: Sequence[Aval], result: Aval, body: Any) -> Value:
         """A call of a private function, made once a module for each ``key``: ``body(*arguments) -> value``."""
@@ -223,7 +221,9 @@ def module_of(plan: Plan, platform: str | None = None) -> Any:
         b.module = module = ir.Module.create()
         module.operation.attributes["sym_name"] = ir.StringAttr.get("lazyxla")
         inputs = [b.type(order[i].sig.aval) for i in plan.leaves]
-        vectors = {dtype: sum(order[i].sig.aval.size for i in places) for dtype, places in plan.packed.items()}
+        vectors = {
+            dtype: sum(order[i].sig.aval.size for i in places) for dtype, places in plan.packed.items()
+        }
         inputs += [ir.RankedTensorType.get([n], b.element(d.mlir)) for d, n in vectors.items()]
         outputs = [b.type(order[i].sig.aval) for i in plan.roots]
         with ir.InsertionPoint(module.body):

@@ -132,7 +132,7 @@ class Batch(Level):
         entry.rule = _Rule(self, edges, sums, ends)
         for number, (t, e) in enumerate(zip(results, edges)):
             if e is not None:
-                t._edge = port(entry, t._node, number)
+                t._edge = port(entry, t._node, number, len(results))
                 t._edge.serial = next(serial_numbers)  # its node may be older than the entry
 
     def _tape(self, edges: list[Any]) -> tuple[list[GradNode], list[Any]]:

@@ -127,7 +127,7 @@ def _words(error: Exception) -> str:
 
 
 def _edge(entry: GradNode, node: Node, number: int) -> Any:
-    return port(entry, node, number) if node.sig.aval.dtype.is_inexact else None
+    return port(entry, node, number, number + 1) if node.sig.aval.dtype.is_inexact else None
 
 
 __all__ = ["call"]

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
+from ..demands import demands, holding
 from ..overrides import foreign, kind_of, overridden
 from ..record import mode, user_line
 from ..replay.arguments import numeric
@@ -46,7 +47,7 @@ _OTHER_NAMES = {
 
 # What makes tensors of values that the host has, or only tells facts: no part of a recorded program.
 _HOST = {
-    "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "frombuffer", "scalar", "manual_seed", "seed",
+    "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "from_file", "frombuffer", "scalar", "manual_seed", "seed",
     "initial_seed", "get_rng_state", "set_rng_state", "is_tensor", "is_floating_point", "is_complex", "numel",
     "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned",
 }  # fmt: skip
@@ -109,6 +110,8 @@ def offered(f: Callable[..., Any]) -> Any:
 
         plain.__name__ = f.__name__
         found = _unwatched(plain) if f.__name__ in _HOST else _watched(f, plain)
+        if original in demands:
+            found = holding(found, offered(demands[original][0]), demands[original][1])
         found = _offered[original] = functools.wraps(f)(found)
     return found
 

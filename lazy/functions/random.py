@@ -10,6 +10,7 @@ import numpy as np
 from ... import devices
 from ...devices import Device
 from .. import dtypes, levels, ops
+from ..demands import demanding
 from ..dtypes import DType
 from ..graph import Aval
 from ..record import run_time_value, user_line
@@ -20,6 +21,7 @@ from ..views import assign
 from ._register import both, function, method
 from .conversion import NUMBERS, broadcast_to, constant, convert, full_like_type, lift, promote
 from .creation import from_host, line
+from .joining import cat
 from .pointwise import where
 from .shape import ints
 
@@ -305,11 +307,28 @@ def normal(
     return standard_normal(tuple(m.shape), m.dtype, m.device, generator) * s + m
 
 
+def _weighted(drawn: Tensor, weights: Tensor) -> Tensor:
+    weights = weights.detach()
+    return cat([((weights >= 0) & (weights < math.inf)).all().reshape(1), (weights.sum(-1) > 0).all().reshape(1)])
+
+
+def _unweighted(i: int, line: str) -> Exception:
+    words = (
+        "probability tensor contains either `inf`, `nan` or element < 0",
+        "invalid multinomial distribution (sum of probabilities <= 0)",
+    )
+    return RuntimeError(f"{words[i]}  (multinomial at {line})")
+
+
 @both
+@demanding(_weighted, _unweighted)
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """Indices drawn in proportion to each row's weights."""
+    """Indices drawn in proportion to each row's weights.
+
+    RuntimeError at the next read of a value where weights are negative, infinite or NaN, or a row has none above 0.
+    """
     if input.ndim not in (1, 2):
         raise RuntimeError(f"prob_dist must be 1 or 2 dim, not {input.ndim}  ({user_line()})")
     if not input.dtype.is_floating_point:

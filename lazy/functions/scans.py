@@ -91,7 +91,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log of running sums of exp, without overflow."""
     if not input.dtype.is_inexact:
-        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{input.dtype.name}'  ({user_line()})")
+        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{input.dtype.name}\'  ({user_line()})')
     d = normal_dim(dim, input.ndim)
     if input.ndim == 0 or input.shape[d] <= 1:
         return ops.copy(input)
@@ -121,7 +121,7 @@ def _turned(y: Tensor, x: Tensor, d: int) -> Tensor:
 def _running(name: str, op: Any) -> None:
     def f(input: Tensor, dim: int) -> Any:
         if input.dtype.is_complex:
-            raise NotImplementedError(f"\"{name}\" not implemented for '{input.dtype.name}'  ({user_line()})")
+            raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'  ({user_line()})')
         d = normal_dim(dim, input.ndim)
         if input.ndim == 0 or input.shape[d] <= 1:
             return VALUES_INDICES[name](ops.copy(input), full_like_type(convert(input.detach(), dtypes.int64), 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -9,7 +11,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...devices import Device
-from ..dtypes import DType, uint8
+from .. import ops
+from ..dtypes import DType, as_dtype, float64, get_default_dtype, int64, uint8, uint64
 from ..layouts import memory_format
 from ..record import user_line
 from ..replay.state import entry_point
@@ -17,9 +20,12 @@ from ..subclassing import become
 from ..tensors import Tensor
 from ..views import replace
 from ._register import both, function, method
-from .creation import from_host
+from .arithmetic import bitwise_xor
+from .conversion import convert
+from .creation import from_host, from_numpy
+from .joining import cat
 from .scattering import _root_of
-from .shape import ints
+from .shape import ints, normal_dim
 from .turning import flip
 
 
@@ -187,6 +193,66 @@ def const_data_ptr(self: Tensor) -> int:
 def is_inference(input: Tensor) -> bool:
     """PyTorch's tensors of its inference mode do not exist here: always False."""
     return False
+
+
+@both
+def hash_tensor(input: Tensor, dim: Any = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
+    """uint64: the exclusive or, along ``dim`` (all where there is none), of the bits of the elements, as float64, int64 or
+    uint64.
+
+    RuntimeError for another ``mode`` than 0 and along no elements, NotImplementedError for complex numbers.
+    """
+    if mode != 0:
+        raise RuntimeError(f"Unknown hash_tensor mode: {mode}  ({user_line()})")
+    if input.dtype.is_complex:
+        raise NotImplementedError(f"hash_tensor is not implemented for {input.dtype.name}  ({user_line()})")
+    given = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = [normal_dim(d, input.ndim) for d in given] or list(range(input.ndim))
+    empty = [d for d in dims if input.shape[d] == 0]
+    if empty:
+        raise IndexError(f"hash_tensor: Expected reduction dim {empty[0]} to have non-zero size.  ({user_line()})")
+    wide = float64 if input.dtype.is_floating_point else uint64 if input.dtype is uint64 else int64
+    kept = [d for d in range(input.ndim) if d not in dims]
+    bits = ops.bitcast_convert(convert(input.detach(), wide), dtype=uint64).permute(*kept, *dims)
+    bits = bits.reshape(*[input.shape[d] for d in kept], math.prod(input.shape[d] for d in dims))
+    while (n := bits.shape[-1]) > 1:  # the first half with the second; an odd one in the middle stays
+        half = n // 2
+        first, rest = bits.narrow(-1, 0, half), bits.narrow(-1, half, n - half)
+        bits = cat([bitwise_xor(first, rest.narrow(-1, n - 2 * half, half)), rest.narrow(-1, 0, n - 2 * half)], -1)
+    return bits.reshape([1 if d in dims else n for d, n in enumerate(input.shape) if keepdim or d not in dims])
+
+
+@function
+def from_file(
+    filename: Any, shared: bool | None = None, size: int = 0, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """The first ``size`` elements of a file, on the CPU, mapped to memory where they can be; the file is never written.
+
+    NotImplementedError with ``shared=True``, whose writes would have to reach the file; RuntimeError for a file that is not
+    there or too short, and for another device.
+    """
+    if shared:
+        raise NotImplementedError(
+            f"from_file(shared=True) is not supported: the values of a tensor do not change, so no write of it can reach the "
+            f"file  ({user_line()})"
+        )
+    if pin_memory:
+        raise RuntimeError(f"tensors constructed from a file cannot be pinned  ({user_line()})")
+    if device is not None and Device(device).type != "cpu":
+        raise RuntimeError(f"from_file: only tensors of the CPU can be mapped to files, not of {device}  ({user_line()})")
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    try:
+        there = os.stat(filename).st_size
+    except OSError as e:
+        raise RuntimeError(f"unable to open file <{filename}> in read-only mode: {e.strerror}  ({user_line()})") from None
+    if there < size * kind.itemsize:
+        raise RuntimeError(
+            f"file <{filename}> size <{there}> is smaller than the required mapping size <{size * kind.itemsize}>"
+            f"  ({user_line()})"
+        )
+    found = from_numpy(np.memmap(filename, kind.numpy, "c", shape=(size,)) if size else np.empty(0, kind.numpy))
+    return found.requires_grad_() if requires_grad else found
 
 
 # --- one element after the other, in Python ---------------------------------------------------------------------

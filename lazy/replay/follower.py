@@ -238,7 +238,7 @@ class Follower(Player):
         for g in call.grads:
             p = self._holder(g.leaf)
             known = None if p is None or p._meta is None else p._meta.grad
-            if p is None or p._edge is None or p._edge.hooks or p._edge.post_hooks:
+            if p is None or p._edge is None or p._edge.any_hooks():
                 return False
             if g.before is None:
                 if known is not None:

@@ -9,6 +9,7 @@ from ... import lazy as lx
 from ...lazy import Tensor
 from ._common import check_reduction, choose, error, reduced, reshaped, spread
 from .activation import logsigmoid
+from .linear import linear
 
 # --- one class of several ---------------------------------------------------------------------------------------
 
@@ -124,6 +125,43 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing, c)
     _check_classes(input, target, weight, c)
     return _nll(lx.log_softmax(input, c), target, weight, ignore_index, reduction, label_smoothing, c)
+
+
+def linear_cross_entropy(
+    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None, weight: Tensor | None = None,
+    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None,
+) -> Tensor:  # fmt: skip
+    """``cross_entropy`` of a linear function of ``input`` [N, in] (or [in]), whose ``linear_weight`` is [C, ..., in] and
+    ``linear_bias`` [C, ...]: with target [N, ...], or probabilities [N, C, ...].
+
+    ``options`` change no value here: XLA decides what it keeps. RuntimeError for sizes that do not meet, and for an
+    ``ignore_index`` beside probabilities.
+    """
+    if input.ndim not in (1, 2):
+        raise error(RuntimeError, f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise error(RuntimeError, f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    if input.shape[-1] != linear_weight.shape[-1]:
+        raise error(
+            RuntimeError, "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{input.shape[-1]} and {linear_weight.shape[-1]}, respectively",
+        )  # fmt: skip
+    batch, classes = tuple(input.shape[:-1]), tuple(linear_weight.shape[:-1])
+    if linear_bias is not None and tuple(linear_bias.shape) != classes:
+        raise error(RuntimeError, f"expected linear_bias shape {classes}, got {tuple(linear_bias.shape)}")
+    if len(classes) > 1 and not batch:
+        raise error(
+            RuntimeError, f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched "
+            f"input, (N, {input.shape[-1]}), got unbatched input with shape {tuple(input.shape)}",
+        )  # fmt: skip
+    if ignore_index is not None and tuple(target.shape) == (*batch, *classes):
+        raise error(RuntimeError, "ignore_index cannot be specified when target contains probabilities")
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(input, linear_weight.reshape(-1, input.shape[-1]), bias).reshape(*batch, *classes)
+    return cross_entropy(
+        logits, target, weight, ignore_index=-100 if ignore_index is None else ignore_index, reduction=reduction,
+        label_smoothing=label_smoothing,
+    )  # fmt: skip
 
 
 def _soft_cross_entropy(

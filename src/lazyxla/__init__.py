@@ -116,6 +116,7 @@ from .amp import (  # noqa: E402
 )
 from .checks import PUBLIC as _checks  # noqa: E402
 from .compiling import compile  # noqa: E402
+from .cuda.streams import AnyEvent as Event  # noqa: E402
 from .func import vmap  # noqa: E402
 from .switches import *  # noqa: E402, F403
 from .utils.dlpack import to_dlpack  # noqa: E402
@@ -187,6 +188,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Event",
     "Generator",
     "Size",
     "Tensor",

@@ -172,3 +172,11 @@ def test_sdp_kernel_sets_the_switches_inside():
     with lx.backends.cuda.sdp_kernel(enable_flash=False):
         assert not lx.backends.cuda.flash_sdp_enabled() and lx.backends.cuda.math_sdp_enabled()
     assert lx.backends.cuda.flash_sdp_enabled()
+
+
+def test_events_of_any_device():
+    event = lx.Event("cpu", enable_timing=True)
+    assert event.query() and event.device.type == "cpu" and lx.Event().device.type == ("cuda" if GPUS else "cpu")
+    event.synchronize(), event.wait()
+    with pytest.raises(RuntimeError, match="cpu backend doesn't support events"):
+        event.record()

@@ -225,3 +225,17 @@ def test_stateless_has_functional_call_too():
     layer, x = lx.nn.Linear(2, 1), lx.ones(1, 2)
     given = {"weight": lx.ones(1, 2), "bias": lx.zeros(1)}
     assert stateless.functional_call(layer, given, x).tolist() == [[2.0]]
+
+
+def test_functionalized_functions_do_the_same():
+    def f(x):
+        y = x + 1
+        y.view(-1).add_(1)
+        x.mul_(2)
+        return y
+
+    for remove in ("mutations", "mutations_and_views"):
+        x = lx.ones(2)
+        assert F.functionalize(f, remove=remove)(x).tolist() == [3.0, 3.0] and x.tolist() == [2.0, 2.0]
+    with pytest.raises(RuntimeError, match="received invalid argument for remove="):
+        F.functionalize(f, remove="views")

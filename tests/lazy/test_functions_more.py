@@ -395,3 +395,45 @@ def test_sizes_that_are_no_integers_leave_nothing_behind():
         with pytest.raises((TypeError, RuntimeError)):
             lx.randint(0, 5, size)
     assert lx.ones(2).sum().item() == 2
+
+
+def test_hashes_are_the_exclusive_or_of_the_bits():
+    """Values that PyTorch documents or gives: elements as float64, int64 or uint64."""
+    x = np.random.default_rng(0).standard_normal((3, 5, 2)).astype(np.float32)
+    bits = x.astype(np.float64).view(np.uint64)
+    assert lx.hash_tensor(lx.tensor(x)).item() == np.bitwise_xor.reduce(bits.ravel())
+    np.testing.assert_array_equal(lx.hash_tensor(lx.tensor(x), 1), np.bitwise_xor.reduce(bits, 1))
+    kept = lx.tensor(x).hash_tensor((0, -1), keepdim=True)
+    np.testing.assert_array_equal(kept, np.bitwise_xor.reduce(bits, (0, 2), keepdims=True))
+    assert kept.dtype is lx.uint64
+    assert lx.hash_tensor(lx.tensor([-1, 2], dtype=lx.int8)).item() == 2**64 - 3
+    assert lx.hash_tensor(lx.tensor([200, 7], dtype=lx.uint8)).item() == 207
+    assert lx.hash_tensor(lx.tensor([True, False])).item() == 1
+    assert lx.hash_tensor(lx.zeros(0, 2), 1).shape == (0,)
+    for call, kind, words in (
+        (lambda: lx.hash_tensor(lx.ones(2), mode=1), RuntimeError, "Unknown hash_tensor mode: 1"),
+        (lambda: lx.hash_tensor(lx.zeros(2, 0), 1), IndexError, "reduction dim 1 to have non-zero size"),
+        (lambda: lx.hash_tensor(lx.ones(2, dtype=lx.complex64)), NotImplementedError, "complex64"),
+    ):
+        with pytest.raises(kind, match=words):
+            call()
+
+
+def test_tensors_of_files(tmp_path):
+    path = tmp_path / "numbers"
+    np.arange(6, dtype=np.float32).tofile(path)
+    x = lx.from_file(str(path), size=4)
+    x.add_(10)
+    assert x.tolist() == [10.0, 11.0, 12.0, 13.0] and lx.from_file(path, False, 6).tolist() == list(range(6))
+    assert lx.from_file(path, size=1, dtype=lx.int64).item() == np.arange(2, dtype=np.float32).view(np.int64)[0]
+    assert lx.from_file(path).shape == (0,)
+    for options, kind, words in (
+        ({"size": 7}, RuntimeError, "size <24> is smaller than the required mapping size <28>"),
+        ({"size": 2, "pin_memory": True}, RuntimeError, "cannot be pinned"),
+        ({"size": 2, "device": "meta"}, RuntimeError, "only tensors of the CPU"),
+        ({"size": 2, "shared": True}, NotImplementedError, r"from_file\(shared=True\)"),
+    ):
+        with pytest.raises(kind, match=words):
+            lx.from_file(path, **options)
+    with pytest.raises(RuntimeError, match="unable to open file <.*absent>"):
+        lx.from_file(tmp_path / "absent", size=1)

@@ -136,3 +136,36 @@ def test_bad_input(call, kind, words):
 def test_integers_in_each_form_of_the_call(draw):
     found = draw()
     assert found.shape == (4000,) and found.dtype is lx.int64 and set(found.tolist()) == set(range(7))
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+@pytest.mark.parametrize(
+    "weights, words",
+    [
+        ([float("nan"), 1.0], "contains either `inf`, `nan` or element < 0"),
+        ([-1.0, 2.0], "contains either `inf`, `nan` or element < 0"),
+        ([float("inf"), 1.0], "contains either `inf`, `nan` or element < 0"),
+        ([[0.0, 0.0], [1.0, 2.0]], r"invalid multinomial distribution \(sum of probabilities <= 0\)"),
+    ],
+)
+def test_weights_that_are_no_probabilities(weights, words, replacement):
+    found = lx.multinomial(lx.tensor(weights), 1, replacement)
+    with pytest.raises(RuntimeError, match=rf"{words}.*multinomial at test_random.py:\d+"):
+        found.tolist()
+    assert lx.multinomial(lx.tensor([0.0, 3.0]), 1, replacement).tolist() == [1]
+
+
+def test_weights_are_looked_at_in_each_step_that_is_followed():
+    """A script makes the draw; the demand on its weights is made anew."""
+    x = lx.rand(3, 4)
+
+    def step(sign):
+        return lx.multinomial((x @ x.T).softmax(-1) * sign, 1).sum().item()
+
+    for _ in range(6):
+        step(lx.tensor(1.0) * 1)
+    lx.metrics.reset()
+    step(lx.tensor(1.0) * 1)
+    assert lx.metrics.report(as_dict=True)["replays"] == 1
+    with pytest.raises(RuntimeError, match="element < 0"):
+        step(lx.tensor(-1.0) * 1)

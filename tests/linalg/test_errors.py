@@ -78,7 +78,39 @@ def test_nothing_is_read_unless_asked(metrics):
     LA.cholesky_ex(SINGULAR)
     assert metrics.report(as_dict=True)["syncs"] == 0
     assert info.tolist() == [0, 2]
-    assert LA.inv(SINGULAR)[0].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert LA.inv_ex(SINGULAR).inverse[0].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+INDEFINITE = lx.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]])
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: LA.inv(SINGULAR), r"linalg.inv: \(Batch element 1\): .* the input matrix is singular"),
+        (lambda: SINGULAR[1].inverse(), "linalg.inv: The inversion could not be completed"),
+        (lambda: LA.solve(SINGULAR, lx.ones(2)), "torch.linalg.solve: The solver failed because the input matrix is singular"),
+        (lambda: LA.cholesky(INDEFINITE), r"linalg.cholesky: \(Batch element 1\): .* not positive-definite"),
+        (lambda: lx.cholesky(INDEFINITE[1]), "cholesky: The factorization could not be completed"),
+    ],
+)  # fmt: skip
+def test_what_has_no_result_is_an_error_at_the_next_read(call, words, metrics):
+    found = call()
+    assert metrics.report(as_dict=True)["syncs"] == 0
+    with pytest.raises(LA.LinAlgError, match=rf"{words}.*test_errors.py:\d+"):
+        found.sum().item()
+    assert lx.ones(2).sum().item() == 2  # said once
+    with lx.eager(True), pytest.raises(LA.LinAlgError, match=words):
+        call()
+
+
+def test_results_that_are_not_finite_for_other_reasons():
+    assert LA.inv(SINGULAR[0] * float("nan")).isnan().all()
+    assert LA.solve(SINGULAR[0], lx.full((2,), float("inf"))).isnan().any()
+    assert LA.cholesky(lx.zeros(2, 0, 0)).shape == LA.inv(lx.zeros(2, 0, 0)).shape == (2, 0, 0)
+    assert LA.solve(A=lx.eye(2), B=lx.ones(2)).tolist() == [1.0, 1.0]
+    assert lx.func.vmap(LA.inv)(SINGULAR).shape == (2, 2, 2)
+    assert not lx.compile(lambda a: LA.inv(a).isfinite().all())(SINGULAR[1])
 
 
 @pytest.mark.parametrize(

@@ -207,3 +207,47 @@ def test_weights_of_classes_are_looked_up_for_each_target():
     target[1, 2, 3] = 5
     each = F.nll_loss(x, lx.tensor(target), lx.tensor(weight), reduction="none").detach().numpy()
     np.testing.assert_array_equal(np.isnan(each), target == 5)
+
+
+def test_cross_entropy_of_a_linear_layer():
+    lx.manual_seed(0)
+    rng = np.random.default_rng(0)
+    x = lx.tensor(rng.standard_normal((2, 5)))
+    classes = lx.tensor(rng.integers(0, 3, (2, 2, 4)))
+    loss = nn.LinearCrossEntropyLoss(5, 3, out_features=(2, 4), bias=True, dtype=lx.float64, ignore_index=1)
+    assert loss.linear.weight.shape == (24, 5) and loss.linear.bias.shape == (24,)
+    logits = loss.linear(x).reshape(2, 3, 2, 4)
+    assert loss(x, classes).item() == pytest.approx(F.cross_entropy(logits, classes, ignore_index=1).item(), rel=1e-12)
+    assert "in_features=5, num_classes=3, out_features=(2, 4), bias=True" in repr(loss)
+
+    plain = nn.LinearCrossEntropyLoss(5, 3, dtype=lx.float64, label_smoothing=0.1, options=nn.LinearCrossEntropyOptions())
+    one, likely = x[0], lx.tensor([0.2, 0.3, 0.5], dtype=lx.float64)
+    expected = F.cross_entropy(plain.linear(one), likely, label_smoothing=0.1)
+    assert plain(one, likely).item() == pytest.approx(expected.item(), rel=1e-12)
+    weight = lx.tensor([1.0, 2.0, 0.5], dtype=lx.float64)
+    found = F.linear_cross_entropy(x, plain.linear.weight, classes[:, 0, 0], weight=weight, reduction="none")
+    assert found.tolist() == F.cross_entropy(plain.linear(x), classes[:, 0, 0], weight, reduction="none").tolist()
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda w: F.linear_cross_entropy(lx.ones(1, 2, 5), w, lx.zeros(1)), "dimensionality 1 or 2, got 3"),
+        (lambda w: F.linear_cross_entropy(lx.ones(2, 5), lx.ones(5), lx.zeros(1)), "dimensionality at least 2, got 1"),
+        (lambda w: F.linear_cross_entropy(lx.ones(2, 4), w, lx.zeros(2)), r"\(in_features\), got 4 and 5"),
+        (lambda w: F.linear_cross_entropy(lx.ones(5), lx.ones(3, 2, 5), lx.zeros(2)), "requires batched input"),
+        (lambda w: F.linear_cross_entropy(lx.ones(5), w, lx.ones(3), ignore_index=0), "ignore_index cannot be specified"),
+        (lambda w: F.linear_cross_entropy(lx.ones(5), w, lx.ones(3), linear_bias=lx.ones(2)), "expected linear_bias shape"),
+        (lambda w: nn.LinearCrossEntropyLoss(5, 3, weight=lx.ones(2)), "expected weight shape"),
+        (lambda w: nn.LinearCrossEntropyLoss(5, 3, label_smoothing=2.0), "label_smoothing to be in range"),
+    ],
+)  # fmt: skip
+def test_what_cross_entropy_of_a_linear_layer_refuses(call, words):
+    with pytest.raises(RuntimeError, match=words):
+        call(lx.ones(3, 5))
+
+
+@pytest.mark.parametrize("options", [{"acc_policy": "best"}, {"chunking_method": "aspect_ratio:0"}, {"batch_chunk_size": 0}])
+def test_options_that_there_are_not(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        nn.LinearCrossEntropyOptions(**options)

@@ -133,3 +133,20 @@ def test_a_history_that_grows_is_the_same_history(monkeypatch):
     assert len(found[0]) == 21
     for a, b in zip(*found):
         np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
+def test_counts_of_steps_are_read_as_tensors():
+    p = nn.Parameter(lx.ones(3))
+    optimizer = optim.AdamW([p])
+    for _ in range(3):
+        step(optimizer, p)
+    count = optimizer.state[p]["step"]
+    assert count.item() == 3.0 and count.dtype is lx.float32 and count.shape == () and count.numpy() == 3
+    assert count == 3 and float(count) == 3.0 and (count + 1).item() == 4.0
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert optimizer.state[p]["step"].item() == 3.0
+    optimizer.state[p]["step"] = lx.tensor(0.0)  # begun anew
+    step(optimizer, p)
+    assert optimizer.state[p]["step"].item() == 1.0
+    with pytest.raises(AttributeError, match="not written to in place"):
+        count.zero_()

@@ -51,6 +51,21 @@ class Event:
         """Nothing to do: what is called later comes later."""
 
 
+class AnyEvent(Event):
+    """``torch.Event``: as ``cuda.Event``, of any device; on the CPU it can be made, and recording it is a RuntimeError."""
+
+    def __init__(
+        self, device: Any = None, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
+    ) -> None:
+        self.device = devices.Device(("cuda" if devices.devices("cuda") else "cpu") if device is None else device)
+        self._timed, self._at = enable_timing, None
+
+    def record(self, stream: Any = None) -> None:
+        if self.device.type == "cpu":
+            raise RuntimeError(f"cpu backend doesn't support events.  ({user_line()})")
+        super().record(stream)
+
+
 class Stream:
     """A name for a part of the work, which XLA orders by what it needs; RuntimeError where there is no GPU."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -123,4 +124,20 @@ def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
     return jacfwd(jacrev(func, argnums), argnums)
 
 
-__all__ = ["hessian", "jacfwd", "jacrev", "jvp", "linearize"]
+def functionalize(func: Callable[..., Any], *, remove: str = "mutations") -> Callable[..., Any]:
+    """``func`` without writes in place (and without views, where ``remove='mutations_and_views'``): as the graph has neither in
+    any case, the function as it is. RuntimeError for another ``remove``."""
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(
+            "functionalize(f, remove='mutations'): received invalid argument for remove=. Valid options are: "
+            f'"mutations", "mutations_and_views". Got: {remove}  ({user_line()})'
+        )
+
+    @functools.wraps(func)
+    def functionalized(*args: Any, **kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+    return functionalized
+
+
+__all__ = ["functionalize", "hessian", "jacfwd", "jacrev", "jvp", "linearize"]

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
 from ..autograd import from_jax_function
 from ..devices import jax_linalg
-from ..lazy import Tensor
+from ..lazy import Tensor, dtypes
 from ..lazy.functions.conversion import broadcast_shape, broadcast_to, promote, to_inexact
+from ..lazy.functions.creation import ones
 from ..lazy.record import user_line
 
 
 class LinAlgError(RuntimeError):
-    """A matrix for which the result does not exist, where the program asked to be told (``check_errors=True``)."""
+    """A matrix for which the result does not exist."""
+
+
+def finite(out: Tensor, *given: Tensor) -> Tensor:
+    """bool [number of matrices]: whether they are finite, or what they come from was not (all together, where there are
+    several operands, whose batches may differ)."""
+    if out.numel() == 0:
+        return ones(1, dtype=dtypes.bool_, device=out.device)
+    fine = [_rows(x, len(given) > 1).isfinite().all(-1) for x in (out, *given)]
+    return fine[0] | ~functools.reduce(operator.and_, fine[1:])
+
+
+def _rows(x: Tensor, one: bool) -> Tensor:
+    return x.detach().reshape(1 if one else -1, x.numel() if one else x.shape[-1] * x.shape[-2])
+
+
+def refusal(name: str, words: str) -> Callable[[int, str], Exception]:
+    """The error for a matrix of a batch."""
+    return lambda i, line: LinAlgError(f"{name}: {f'(Batch element {i}): ' if i else ''}{words}  (at {line})")
 
 
 def jax_op(name: str) -> Callable[..., Any]:
@@ -78,6 +99,6 @@ def checked(name: str, info: Tensor, what: str) -> None:
 
 
 __all__ = [
-    "LinAlgError", "adjoint", "checked", "inexact", "jax_op", "matrix", "one_batch", "promote", "same_type", "square",
-    "to_inexact",
+    "LinAlgError", "adjoint", "checked", "finite", "inexact", "jax_op", "matrix", "one_batch", "promote", "refusal",
+    "same_type", "square", "to_inexact",
 ]  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..lazy import Tensor
+from ..lazy import Tensor, dtypes
+from ..lazy.demands import demanding
 from ..lazy.dtypes import int32
 from ..lazy.functions.conversion import broadcast_to
-from ..lazy.functions.creation import empty, eye, zeros
+from ..lazy.functions.creation import empty, eye, ones, zeros
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
-from ._common import adjoint, checked, jax_op, matrix, one_batch, same_type, square
+from ._common import adjoint, checked, jax_op, matrix, one_batch, refusal, same_type, square
 from .systems import singular, solve_triangular
 
 _cholesky, _cholesky_info, _lu, _permutation, _qr, _householder, _geqrf, _ldl, _ldl_solve = map(
@@ -81,8 +82,20 @@ class GeqrfResult(NamedTuple):
     tau: Any
 
 
+def positive(L: Tensor, A: Tensor) -> Tensor:
+    """bool [number of matrices]: whether they have factors."""
+    if L.numel() == 0:
+        return ones(1, dtype=dtypes.bool_, device=L.device)
+    return L.detach().diagonal(0, -2, -1).reshape(-1, L.shape[-1]).isfinite().all(-1)
+
+
+NOT_POSITIVE = "The factorization could not be completed because the input is not positive-definite."
+
+
+@demanding(positive, refusal("linalg.cholesky", NOT_POSITIVE))
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    """L of A = L L^H (U of U^H U where ``upper``), of Hermitian positive-definite matrices; others give NaN.
+    """L of A = L L^H (U of U^H U where ``upper``), of Hermitian positive-definite matrices; others are a
+    LinAlgError at the next read of a value.
 
     Only one triangle of A is read, the lower one unless ``upper``.
     """

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..lazy import Tensor
+from ..lazy.demands import demanding
 from ..lazy.functions._register import alias, both, function
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
 from . import factors, products, spectra, systems
-from ._common import adjoint
+from ._common import adjoint, refusal
 
 both(systems.det)
 both(products.matrix_exp)
@@ -64,6 +65,7 @@ def logdet(input: Tensor) -> Tensor:
 
 
 @both
+@demanding(factors.positive, refusal("cholesky", factors.NOT_POSITIVE))
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """``linalg.cholesky``."""
     return factors.cholesky(input, upper=upper)

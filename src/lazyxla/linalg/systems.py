@@ -1,6 +1,7 @@
 """Determinants, inverses and systems of equations.
 
-Nothing is read: a singular matrix gives inf or NaN, and the ``_ex`` functions say which ones in ``info``.
+Nothing is read: a singular matrix is an error at the next read of a value, and the ``_ex`` functions, which give inf or NaN
+for it, say which ones are in ``info``.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from typing import Any, NamedTuple
 
 from .. import lazy
 from ..lazy import Tensor
+from ..lazy.demands import demanding
 from ..lazy.functions.conversion import flat
 from ..lazy.functions.creation import eye, ones, zeros
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
-from ._common import adjoint, checked, jax_op, matrix, one_batch, same_type, square
+from ._common import adjoint, checked, finite, jax_op, matrix, one_batch, refusal, same_type, square
 
 _det, _slogdet, _inv, _solve, _triangular, _lu = map(
     jax_op, ("det", "slogdet", "inv", "solve", "solve_triangular", "lu")
@@ -57,8 +59,9 @@ def slogdet(A: Tensor) -> SlogdetResult:
     return SlogdetResult(*_slogdet(A))
 
 
+@demanding(finite, refusal("linalg.inv", "The inversion could not be completed because the input matrix is singular."))
 def inv(A: Tensor) -> Tensor:
-    """Inverses of square matrices [..., n, n]."""
+    """Inverses of square matrices [..., n, n]. LinAlgError at the next read of a value where one is singular."""
     square("linalg.inv", A)
     return _inv(A)
 
@@ -82,10 +85,12 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvExResult:
     return InvExResult(_inv(A), info)
 
 
+@demanding(finite, refusal("torch.linalg.solve", UNSOLVABLE))
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X of A X = B, or of X A = B unless ``left``. A: [..., n, n]; B: [..., n, k], or vectors [n] or [..., n].
 
-    B is a batch of vectors if it has one dim, or one dim fewer than A and A's batch and rows as its shape.
+    B is a batch of vectors if it has one dim, or one dim fewer than A and A's batch and rows as its shape. LinAlgError at
+    the next read of a value where a matrix is singular.
     """
     square("linalg.solve", A)
     same_type("linalg.solve", A, B)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lazy import Tensor
-from .scalars import Scalars
+from .scalars import Count, Scalars
 
 
 class Visit:
@@ -57,7 +57,7 @@ class Course:
                 scalars = shared[id(group)] = Scalars(group["lr"])
             self.optimizer._update_one(p, state, group, scalars)
         for state, _ in self.counted:
-            state["step"] += 1
+            state["step"] = Count(state["step"] + 1)
 
 
 def course(optimizer: Any, visits: list[Visit], calls: list[Any]) -> Course | None:

@@ -18,7 +18,7 @@ from ..lazy import Tensor
 from ..lazy.replay.state import S
 from ..nn.hooks import RemovableHandle, register
 from .course import Course, Visit, course
-from .scalars import Scalars
+from .scalars import Count, Scalars, shown
 
 Params = Iterable[Any]
 ParamsT = Params
@@ -179,8 +179,9 @@ class Optimizer:
 
     def _update_one(self, p: Any, state: dict[str, Any], group: dict[str, Any], shared: Scalars) -> None:
         """Count the step of a parameter and update it."""
-        if "step" in state:
-            state["step"] += 1
+        count = state.get("step")
+        if count is not None:
+            state["step"] = (count if type(count) is Count else Count(count)) + 1
         if p.dtype.is_complex and self._in_pairs:
             pairs = {k: lx.view_as_real(v) if isinstance(v, Tensor) else v for k, v in state.items()}
             self._update(lx.view_as_real(p), lx.view_as_real(p.grad), pairs, group, shared)
@@ -269,7 +270,7 @@ class Optimizer:
             packed["params"] = [numbers[id(p)] for p in group["params"]]
             groups.append(packed)
         state = {
-            numbers.get(id(p), p): {k: _shown(v) if k in _HOST else v for k, v in entries.items()}
+            numbers.get(id(p), p): {k: shown(v) if k in _HOST else v for k, v in entries.items()}
             for p, entries in self.state.items()
             if entries
         }
@@ -378,16 +379,11 @@ def _or(given: Any, otherwise: Any) -> Any:
     return otherwise if given is None else given
 
 
-def _shown(value: Any) -> Tensor:
-    wide = lx.get_default_dtype() is lx.float64
-    return lx.tensor(float(value), dtype=lx.float64 if wide else lx.float32, device="cpu")
-
-
 def _restored(name: str, value: Any, p: Any) -> Any:
     """A loaded piece of the state of ``p``, in memory of its own."""
     if name in _HOST:
         number = value.item() if isinstance(value, (Tensor, np.ndarray)) else value
-        return int(number) if name == "step" else float(number)
+        return Count(number) if name == "step" else float(number)
     if isinstance(value, np.ndarray):
         value = lx.tensor(value)
     if not isinstance(value, Tensor):

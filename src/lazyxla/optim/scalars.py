@@ -10,6 +10,26 @@ from .. import lazy as lx
 from ..lazy import Tensor
 
 
+class Count(int):
+    """The count of a parameter's steps: a number to the update, and all that a 0-d tensor of it offers to who reads it."""
+
+    def __add__(self, other: Any) -> Any:
+        return Count(int(self) + other) if type(other) is int else super().__add__(other)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name.endswith("_"):
+            raise AttributeError(f"a count of steps is not written to in place ({name}): give the state another one")
+        return getattr(shown(self), name)
+
+
+def shown(value: Any) -> Tensor:
+    """A number of the state as PyTorch keeps it: 0-d, floating, on the CPU."""
+    wide = lx.get_default_dtype() is lx.float64
+    return lx.tensor(float(value), dtype=lx.float64 if wide else lx.float32, device="cpu")
+
+
 class Scalars:
     """The numbers of one group's step. Each is an argument of the program, recorded once for all parameters of a type
     and device, so that no change of it recompiles."""
