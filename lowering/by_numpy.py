@@ -204,6 +204,18 @@ def by_numpy(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int],
     return ByNumpy(order, roots, given, total, for_good=not exact, reads=False) if total <= BUDGET else None
 
 
+def alone(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int], hosts: Sequence[int]) -> ByNumpy | None:
+    """One operation of eager mode as NumPy runs it, which takes less time than XLA to begin and nothing to compile; None for
+    what is large, or XLA's on its device. That is always so or never, for the sake of a run that is resumed."""
+    if order[roots[0]].sig.aval.device.pjrt.platform != "cpu":
+        return None
+    work = [work_of(n) for n in order if n.buffer is None and not isinstance(n, HostValue)]
+    seconds = sum(s for s, _ in work)
+    if seconds > AT_ONCE or sum(p for _, p in work) > PRODUCTS:
+        return None
+    return ByNumpy(order, roots, [*leaves, *hosts], seconds, for_good=True, reads=True)
+
+
 def _answers(order: Sequence[Node], roots: Sequence[int], todo: Sequence[Node]) -> float | None:
     """The seconds that an answer takes; None for what is none, or is left to XLA. A loss (one number) is left to XLA: a
     resumed run is to have the losses of one that was not interrupted."""
@@ -254,4 +266,4 @@ _MEANING: dict[Op, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-__all__ = ["MOVES", "SIMPLE", "ByNumpy", "allowed", "by_numpy", "enabled", "on_host", "work_of"]
+__all__ = ["MOVES", "SIMPLE", "ByNumpy", "allowed", "alone", "by_numpy", "enabled", "on_host", "work_of"]

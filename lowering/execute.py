@@ -304,6 +304,10 @@ def _known(graph: Graph, nodes: list[Any], leaves: list[int]) -> list[Variant]:
 
 def _by_numpy(graph: Graph, order: list[Node], cause: str) -> Variant | None:
     """What NumPy does in place of an executable, where that is the better way to run a graph now."""
+    if cause == "eager":
+        if graph.alone is True:
+            graph.alone = _variant_by(by_numpy.alone(order, graph.roots, graph.leaves, graph.hosts), graph)
+        return graph.alone or None
     if not graph.by_numpy:
         return None
     on_host = by_numpy.on_host(order, graph.leaves)
@@ -311,10 +315,13 @@ def _by_numpy(graph: Graph, order: list[Node], cause: str) -> Variant | None:
     if not by_numpy.allowed(cause, on_host or (known is not None and known.executable.waits)):
         return None
     if graph.by_numpy is True:
-        made = by_numpy.by_numpy(order, graph.roots, graph.leaves, graph.hosts)
-        graph.by_numpy = None if made is None else Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
+        graph.by_numpy = _variant_by(by_numpy.by_numpy(order, graph.roots, graph.leaves, graph.hosts), graph)
     found = graph.by_numpy
     return found if isinstance(found, Variant) and found.executable.fits(on_host) else None
+
+
+def _variant_by(made: by_numpy.ByNumpy | None, graph: Graph) -> Variant | None:
+    return None if made is None else Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
 
 
 def _forget_half() -> None:

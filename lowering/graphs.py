@@ -40,8 +40,8 @@ class Graph:
     """What is known of a graph's structure: where its leaves, host values and results are, and its executables."""
 
     __slots__ = (
-        "by_numpy", "counts", "cuts", "dying", "expected", "hosts", "interior", "key", "kind", "leaves", "lengths", "padded",
-        "padded_runs", "roots", "scalars", "variants",
+        "alone", "by_numpy", "counts", "cuts", "dying", "expected", "hosts", "interior", "key", "kind", "leaves", "lengths",
+        "padded", "padded_runs", "roots", "scalars", "variants",
     )  # fmt: skip
 
     def __init__(self, order: list[Node], roots: list[int], key: tuple[Any, ...]) -> None:
@@ -65,6 +65,7 @@ class Graph:
         self.padded_runs = 0
         self.kind: Any = None  # among programs that may never come back (see storms)
         self.by_numpy: Variant | bool | None = by_numpy.enabled[0]  # True: not looked at
+        self.alone: Variant | bool | None = by_numpy.enabled[0]  # the same, in eager mode
 
 
 def held_elsewhere(node: Node) -> bool:
@@ -77,7 +78,7 @@ def held_elsewhere(node: Node) -> bool:
 
 
 def arguments_of(variant: Variant, graph: Graph, buffers: list[Any], values: dict[int, np.ndarray], device: Any) -> list[Any]:
-    if variant is graph.by_numpy:
+    if variant is graph.by_numpy or variant is graph.alone:
         return buffers + [values[i] for i in graph.hosts]
     return [_on(b, device) for b in buffers] + _packed(variant, values, device)
 
