@@ -300,3 +300,26 @@ def test_places_are_those_of_the_meanings(op):
         for dtype in (np.float32, np.int32):
             operands = row.operands(dtype)
             np.testing.assert_array_equal(fast(*operands, **row.attributes), op.meaning(*operands, **row.attributes), row.name)
+
+
+def test_what_is_small_compiles_nothing_in_eager_mode(clean, by_numpy):
+    def losses(steps):
+        lx.manual_seed(0)
+        net = lx.nn.Sequential(lx.nn.Linear(5, 4), lx.nn.LayerNorm(4), lx.nn.GELU(), lx.nn.Linear(4, 3))
+        optimizer = lx.optim.Adam(net.parameters(), lr=0.01)
+        x, y, found = lx.randn(6, 5), lx.tensor([0, 2, 1, 1, 0, 2]), []
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        return found
+
+    with lx.eager():
+        found = losses(40)  # however often: a run that is resumed has the same
+        compiles, by = counts()
+        assert compiles == 0 and by > 40 * 50
+        large = lx.ones(1 << 20) + 1
+        assert counts()[0] > 0 and large[-1].item() == 2
+    np.testing.assert_allclose(found[:3], losses(3), rtol=1e-5)
