@@ -277,12 +277,10 @@ def test_numbers_vary_without_compiling(clean):
     assert counts() == (0, 3)
 
 
-def test_eager_mode_and_compiled_functions_are_as_they_were(clean):
-    with lx.eager():
-        assert (lx.ones(2) * 2).tolist() == [2, 2]
+def test_compiled_functions_are_as_they_were(clean):
     compiled = lx.compile(lambda x: x.t())
     assert compiled(lx.ones(2, 3)).shape == (3, 2)
-    assert counts()[1] <= 1 and counts()[0] >= 2
+    assert counts()[1] <= 1 and counts()[0] >= 1
 
 
 def test_results_share_no_memory_with_arrays(clean):
