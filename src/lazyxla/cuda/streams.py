@@ -21,7 +21,7 @@ class Event:
     """
 
     def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False) -> None:
-        devices.canonical(devices.Device("cuda", 0))
+        _require_gpu("Event")
         self._timed = enable_timing
         self._at: float | None = None
 
@@ -70,7 +70,7 @@ class Stream:
     """A name for a part of the work, which XLA orders by what it needs; RuntimeError where there is no GPU."""
 
     def __init__(self, device: Any = None, priority: int = 0, **kwargs: Any) -> None:
-        devices.canonical(devices.Device("cuda", 0))
+        _require_gpu("Stream")
         self.device, self.priority = device, priority
 
     def query(self) -> bool:
@@ -90,6 +90,11 @@ class Stream:
         found = Event() if event is None else event
         found.record(self)
         return found
+
+
+def _require_gpu(what: str) -> None:
+    if not devices.devices("cuda"):
+        raise RuntimeError(f"cuda.{what} is not available: this machine has no cuda device  ({user_line()})")
 
 
 def current_stream(device: Any = None) -> Stream:
