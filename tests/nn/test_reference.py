@@ -20,6 +20,8 @@ UNCOVERED = {
     "nn.NonDynamicallyQuantizableLinear": "Linear under a name that torch.nn does not have",
     "nn.functional.gumbel_softmax": "draws: tests/nn/test_activation.py", "optim.Lion": "PyTorch has none: tests/optim",
     "optim.Optax": "PyTorch has none: tests/optim",
+    "nn.LinearCrossEntropyLoss": "by the two that it joins: tests/nn/test_losses.py",
+    "nn.functional.linear_cross_entropy": "by the two that it joins: tests/nn/test_losses.py",
 }  # fmt: skip
 
 
