@@ -84,7 +84,9 @@ def is_depthwise_gradient(n: Node) -> bool:
     """
     x, w = n.inputs
     groups = n.sig.keyword["groups"]
-    if groups == 1 or x.sig.aval.shape[0] != 1 or w.sig.aval.shape[0] != groups or x.sig.op is not ops.reshape:
+    if groups == 1 or x.sig.aval.shape[0] != 1 or w.sig.aval.shape[0] != groups:
+        return False
+    if x.sig.op is not ops.reshape or x.buffer is not None:  # computed, it has no operands any more
         return False
     of = x.inputs[0].sig.aval.shape
     return of == (groups, w.sig.aval.shape[1], *x.sig.aval.shape[2:]) and 0 < math.prod(n.sig.aval.shape[2:]) <= MOST_PLACES

@@ -377,3 +377,17 @@ def test_the_zeros_in_a_transposed_convolution_are_not_multiplied_for_its_weight
     few = x[:1, :, :2, :2]
     one = w.detach()[:, :1].requires_grad_()
     assert lx.autograd.gradgradcheck(lambda w: F.conv_transpose2d(few, w, stride=2).tanh(), (one,))
+
+
+@pytest.mark.parametrize("channels, times", [(3, 1), (4, 2)])
+def test_groups_in_eager_mode(channels, times):
+    w = lx.arange(times * channels * 9.0).reshape(times * channels, 1, 3, 3).sin().requires_grad_()
+    x = lx.arange(channels * 50.0).reshape(2, channels, 5, 5).cos()
+
+    def gradient():
+        (g,) = lx.autograd.grad(F.conv2d(x, w, groups=channels).square().sum(), w)
+        return g.numpy()
+
+    expected = gradient()
+    with lx.eager():
+        np.testing.assert_allclose(gradient(), expected, rtol=1e-4, atol=1e-4)
