@@ -18,7 +18,7 @@ from ..lazy.autocast import state as autocast
 from ..lazy.functions.random import default_generator
 from ..lazy.graph import _serial as serial_numbers
 from ..lazy.record import GradNode, Leaf, mode, user_line, where_text, wrap
-from ..lazy.tape import HookedRule
+from ..lazy.tape import HookedRule, parts_of
 from .engine import derivatives
 
 Contexts = Callable[[], tuple[Any, Any]]
@@ -229,8 +229,7 @@ class _Recomputed:
 
     def __init__(self, region: _Region, place: int, name: str) -> None:
         self.region, self.place = region, place
-        self.ours = name.endswith("0")
-        self.name = name.removesuffix("Backward0").removesuffix("Backward")
+        self.name, self.ours = parts_of(name)
 
     def __call__(self, g: Tensor, entry: GradNode) -> tuple[Any, ...]:
         twins = self.region.twins

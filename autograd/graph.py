@@ -13,7 +13,7 @@ from ..lazy.graph import Node as Value
 from ..lazy.hooks import RemovableHandle
 from ..lazy.record import GradNode, mode, packers, track, user_line, wrap
 from ..lazy.replay.state import opaque
-from ..lazy.tape import TapeNode
+from ..lazy.tape import TapeNode, parts_of
 from ..lazy.views import bumped
 from .engine import derivatives, expected
 from .hooks import GradientEdge
@@ -125,8 +125,7 @@ class _Unpacking:
 
     def __init__(self, entry: GradNode, kept: list[_Kept | None]) -> None:
         self.rule, self.kept = entry.rule, kept
-        self.ours = entry.name().endswith("0")
-        self.name = entry.name().removesuffix("Backward0").removesuffix("Backward")
+        self.name, self.ours = parts_of(entry.name())
 
     def __call__(self, g: Tensor, entry: GradNode) -> tuple[Any, ...]:
         *saved, out = [None if k is None else k.value() for k in self.kept]

@@ -70,11 +70,12 @@ def options_for(text: str, device: Device) -> dict[str, int | str]:
     options: dict[str, int | str] = {}
     if device.platform != "cpu":
         return options
+    users = os.environ.get("XLA_FLAGS", "")
     if _SUM_OF_MANY_DIMS.search(text):
         options[_KERNELS] = ""
-    elif "stablehlo.convolution" in text and _KERNELS not in os.environ.get("XLA_FLAGS", ""):
+    elif "stablehlo.convolution" in text and _KERNELS not in users:
         options[_KERNELS] = _WITHOUT_CONVOLUTIONS
-    if text.count("stablehlo.") >= MANY_OPS and "optimization_level" not in os.environ.get("XLA_FLAGS", ""):
+    if text.count("stablehlo.") >= MANY_OPS and "optimization_level" not in users:
         options.update({"xla_backend_optimization_level": 1, "-unroll-full-max-count": 4})
     return options
 

@@ -21,7 +21,7 @@ def demanding(fine: Fine, error: Error) -> Callable[[F], F]:
 
     The check is made where users call the function, each time, and runs with what is pending; the next read of a value
     raises ``error(the first place that is false, the user's line)``. In eager mode it is looked at at once; in captured
-    and in mapped functions it is not made.
+    and in mapped functions, and of a result of no elements, it is not made.
     """
 
     def mark(f: F) -> F:
@@ -39,7 +39,7 @@ def holding(f: Callable[..., Any], fine: Fine, error: Error) -> Callable[..., An
         if S.capture is not None or S.inside or levels.active or mode.eager not in (False, True):
             return out
         given = [x for x in (*args, *[kwargs[k] for k in kwargs if k != "out"]) if isinstance(x, Tensor)]
-        if isinstance(out, Tensor) and not out.is_meta:
+        if isinstance(out, Tensor) and not out.is_meta and out.numel():
             grad, mode.grad = mode.grad, False
             try:
                 ok = fine(out, *given)

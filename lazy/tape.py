@@ -99,6 +99,11 @@ class HookedRule:
             release()
 
 
+def parts_of(name: str) -> tuple[str, bool]:
+    """A node's name without its ending, and whether that is the ending of PyTorch's own: for a rule that takes its place."""
+    return name.removesuffix("Backward0").removesuffix("Backward"), name.endswith("0")
+
+
 def own_rule(rule: Any) -> Any:
     """The rule without the hooks around it."""
     return rule.rule if type(rule) is HookedRule else rule
@@ -114,4 +119,4 @@ PYTORCH = {
     "absolute": "Abs", "reverse": "Flip", "gather": "Index", "erf_inv": "Erfinv", "pad": "ConstantPadNd",
 }  # fmt: skip
 
-__all__ = ["PYTORCH", "HookedRule", "Leaf", "TapeNode", "own_rule"]
+__all__ = ["PYTORCH", "HookedRule", "Leaf", "TapeNode", "own_rule", "parts_of"]

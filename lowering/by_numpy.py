@@ -209,11 +209,8 @@ def alone(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int], ho
     what is large, or XLA's on its device. That is always so or never, for the sake of a run that is resumed."""
     if order[roots[0]].sig.aval.device.pjrt.platform != "cpu":
         return None
-    work = [work_of(n) for n in order if n.buffer is None and not isinstance(n, HostValue)]
-    seconds = sum(s for s, _ in work)
-    if seconds > AT_ONCE or sum(p for _, p in work) > PRODUCTS:
-        return None
-    return ByNumpy(order, roots, [*leaves, *hosts], seconds, for_good=True, reads=True)
+    seconds = _at_once([n for n in order if n.buffer is None and not isinstance(n, HostValue)])
+    return None if seconds is None else ByNumpy(order, roots, [*leaves, *hosts], seconds, for_good=True, reads=True)
 
 
 def _answers(order: Sequence[Node], roots: Sequence[int], todo: Sequence[Node]) -> float | None:
@@ -221,6 +218,11 @@ def _answers(order: Sequence[Node], roots: Sequence[int], todo: Sequence[Node]) 
     resumed run is to have the losses of one that was not interrupted."""
     if len(roots) > 1 or len(todo) > FEW_OPS or type(aval := order[roots[0]].sig.aval) is not Aval or aval.size <= 1:
         return None
+    return _at_once(todo)
+
+
+def _at_once(todo: Sequence[Node]) -> float | None:
+    """The seconds that NumPy takes for these, where it takes no longer than XLA."""
     work = [work_of(n) for n in todo]
     seconds, products = sum(s for s, _ in work), sum(p for _, p in work)
     return seconds if seconds <= AT_ONCE and products <= PRODUCTS else None

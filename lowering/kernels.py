@@ -34,15 +34,20 @@ def along(
         return list(xs)
     if b.platform != "cpu":
         return _reversed(b, xs, avals, axis, reverse, lambda now: by_pairs(b, now, avals, axis, combine))
-    outer, n, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-    flat = [a.with_shape((outer, n, inner)) for a in avals]
+    flat = [in_three(a, axis) for a in avals]
     xs = [b.op("stablehlo.reshape", [x], a) for x, a in zip(xs, flat)]
     step = lambda states, now, first, place, tile: combine(states, now, tile)
-    if outer * inner == 1 and n >= LONG:
+    if avals[0].size == shape[axis] >= LONG:
         found = _in_parts(b, key, xs, flat, reverse, starts, step, combine)
     else:
         found = stepped(b, key, xs, flat, flat, reverse, starts, step)
     return [b.op("stablehlo.reshape", [y], a) for y, a in zip(found, avals)]
+
+
+def in_three(aval: Aval, axis: int) -> Aval:
+    """Of three dims, of which the axis is the middle one."""
+    shape = aval.shape
+    return aval.with_shape((math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])))
 
 
 def _reversed(b: Builder, xs: Sequence[Value], avals: Sequence[Aval], axis: int, reverse: bool, f: Any) -> list[Value]:
@@ -191,4 +196,4 @@ def by_pairs(b: Builder, xs: list[Value], avals: Sequence[Aval], axis: int, comb
     return both if rest == half else joined([both, part(first, rest, half, rest)], avals, axis)
 
 
-__all__ = ["along", "box", "by_pairs", "stepped"]
+__all__ = ["along", "box", "by_pairs", "in_three", "stepped"]

@@ -9,7 +9,7 @@ from ...lazy import dtypes, ops
 from ...lazy.graph import Aval, Signature
 from ...lazy.ops.reduction import highest, lowest
 from ..emit import Builder, Value, rule
-from ..kernels import along, stepped
+from ..kernels import along, in_three, stepped
 from .reduction import narrowed, widened
 
 
@@ -54,16 +54,10 @@ def _recurrence(b: Builder, sig: Signature, a: Value, x: Value, *, axis: int, re
         begun = _spread(b, first, tile.with_dtype(dtypes.bool_))
         return [b.op("stablehlo.select", [begun, now[1], after(now[0], states[0], now[1], tile)], tile)]
 
-    flat = _flat(given, axis)
+    flat = in_three(given, axis)
     operands = [b.op("stablehlo.reshape", [v], flat) for v in (a, x)]
     y = stepped(b, "recurrence", operands, [flat] * 2, [flat], reverse, [0], step)[0]
     return narrowed(b, b.op("stablehlo.reshape", [y], given), given, sig.aval)
-
-
-def _flat(aval: Aval, axis: int) -> Aval:
-    """Of three dims, of which the axis is the middle one."""
-    shape = aval.shape
-    return aval.with_shape((math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])))
 
 
 def _spread(b: Builder, x: Value, aval: Aval) -> Value:
@@ -94,7 +88,7 @@ def _extreme(op: Any, direction: str, start: Any) -> None:
         places = given.with_dtype(number)
         begin = [start(given.dtype.numpy), 0]
         if b.platform == "cpu" and given.size:
-            flat = _flat(given, axis)
+            flat = in_three(given, axis)
             line = b.op("stablehlo.reshape", [x], flat)
             found = stepped(b, op.name, [line], [flat], [flat, flat.with_dtype(number)], False, begin, step)
             return [b.op("stablehlo.reshape", [v], a) for v, a in zip(found, (given, places))]

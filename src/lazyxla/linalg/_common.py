@@ -9,9 +9,8 @@ from typing import Any
 
 from ..autograd import from_jax_function
 from ..devices import jax_linalg
-from ..lazy import Tensor, dtypes
+from ..lazy import Tensor
 from ..lazy.functions.conversion import broadcast_shape, broadcast_to, promote, to_inexact
-from ..lazy.functions.creation import ones
 from ..lazy.record import user_line
 
 
@@ -22,8 +21,6 @@ class LinAlgError(RuntimeError):
 def finite(out: Tensor, *given: Tensor) -> Tensor:
     """bool [number of matrices]: whether they are finite, or what they come from was not (all together, where there are
     several operands, whose batches may differ)."""
-    if out.numel() == 0:
-        return ones(1, dtype=dtypes.bool_, device=out.device)
     fine = [_rows(x, len(given) > 1).isfinite().all(-1) for x in (out, *given)]
     return fine[0] | ~functools.reduce(operator.and_, fine[1:])
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..lazy import Tensor, dtypes
+from ..lazy import Tensor
 from ..lazy.demands import demanding
 from ..lazy.dtypes import int32
 from ..lazy.functions.conversion import broadcast_to
-from ..lazy.functions.creation import empty, eye, ones, zeros
+from ..lazy.functions.creation import empty, eye, zeros
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
 from ._common import adjoint, checked, jax_op, matrix, one_batch, refusal, same_type, square
@@ -84,8 +84,6 @@ class GeqrfResult(NamedTuple):
 
 def positive(L: Tensor, A: Tensor) -> Tensor:
     """bool [number of matrices]: whether they have factors."""
-    if L.numel() == 0:
-        return ones(1, dtype=dtypes.bool_, device=L.device)
     return L.detach().diagonal(0, -2, -1).reshape(-1, L.shape[-1]).isfinite().all(-1)
 
 
