@@ -12,7 +12,7 @@ from ..lazy import levels
 from ..lazy.dtypes import bool_, int4, uint4
 from ..lazy.graph import LEAVES, Aval, HostValue, Node, Op, Signature, placeholder, site_of
 from ..lazy.ops import result
-from . import forms
+from . import cuts, forms
 
 ir, func = compiler.ir, compiler.func
 Value = Any
@@ -104,6 +104,11 @@ class Builder:
         """``x``, which XLA computes without a look at what is made of it."""
         return ir.Operation.create("stablehlo.optimization_barrier", [x.type], [x], loc=self.location).results[0]
 
+    def read(self, x: Value, aval: Aval) -> Value:
+        """``x``, which XLA's CPU backend shall read from memory, and not compute again in each kernel that needs it."""
+        symbol = self._function(("read", aval), [aval], [aval], lambda x: [x])
+        return self._apart(symbol, [x], [aval])[0]
+
     def repeat(
         self, state: Sequence[Value], test: Callable[..., Value], body: Callable[..., Sequence[Value]]
     ) -> list[Value]:
@@ -145,9 +150,11 @@ class Builder:
     ) -> list[Value]:
         """A call of a private function that XLA's CPU backend compiles as a whole, loops and all:
         ``body(*arguments) -> values``."""
-        symbol = self._function(key, arguments, results, body)
-        words = {"xla_cpu_small_call": "true", "inlineable": "false"}
-        marks = ir.DictAttr.get({name: ir.StringAttr.get(value) for name, value in words.items()})
+        return self._apart(self._function(key, arguments, results, body), operands, results, xla_cpu_small_call="true")
+
+    def _apart(self, symbol: Any, operands: Sequence[Value], results: Sequence[Aval], **words: str) -> list[Value]:
+        """A call of a private function that stays one."""
+        marks = ir.DictAttr.get({k: ir.StringAttr.get(v) for k, v in {"inlineable": "false", **words}.items()})
         made = ir.Operation.create(
             "func.call", [self.type(a) for a in results], list(operands),
             {"callee": symbol, "mhlo.frontend_attributes": marks}, loc=self.location,
@@ -253,12 +260,16 @@ def fill(b: Builder, order: Sequence[Node], values: dict[Node, Any], outputs: Co
     """The values of nodes in order of computation, from those that are there; those of ``outputs`` are wanted."""
     outer = b.location
     other, before = forms.chosen(order, values, outputs, b.platform)
+    program: list[tuple[Node, Node]] = []
     for node in order:
         if node not in values:
-            b.location = location_of(node)
-            for first in before.get(node, ()):
-                values[first] = _value(b, first, values)
-            values[node] = _value(b, other.get(node, node), values)
+            program += [(first, first) for first in before.get(node, ())]
+            program.append((node, other.get(node, node)))
+    read = cuts.shared(program, outputs) if b.platform == "cpu" else ()
+    for node, said in program:
+        b.location = location_of(node)
+        value = _value(b, said, values)
+        values[node] = b.read(value, node.sig.aval) if node in read else value
     b.location = outer
 
 

@@ -13,6 +13,9 @@ from ..lazy.ops import elementwise
 
 Ints = tuple[int, ...]
 ELEMENTWISE = {op for op in vars(elementwise).values() if isinstance(op, Op)}
+REDUCTIONS = {
+    ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.reduce_and, ops.reduce_or
+}  # fmt: skip
 
 
 def is_elementwise(n: Node) -> bool:

@@ -11,8 +11,7 @@ from typing import Any
 
 from ..lazy import ops
 from ..lazy.graph import Aval, HostValue, Node, result
-from .nodes import ELEMENTWISE
-from .rolling.batching import REDUCTIONS
+from .nodes import ELEMENTWISE, REDUCTIONS
 from .rolling.loop import WHILE, Loop
 
 LEAST = 8  # trips of a loop, and rows laid side by side, from which on their number is an open size

@@ -7,12 +7,9 @@ from typing import Any
 
 from ...lazy import ops
 from ...lazy.graph import Node, Op
-from ..nodes import ELEMENTWISE
+from ..nodes import ELEMENTWISE, REDUCTIONS
 from .loop import make
 
-REDUCTIONS = {
-    ops.reduce_sum, ops.reduce_prod, ops.reduce_max, ops.reduce_min, ops.reduce_and, ops.reduce_or
-}  # fmt: skip
 LINEAR = {ops.transpose, ops.reshape, ops.reduce_sum, ops.negate}  # on their one operand
 Operand = tuple[Node, bool]  # a node, and whether it has the values of all trips
 
