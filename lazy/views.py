@@ -445,6 +445,30 @@ def layout(t: Any) -> Layout:
     return state
 
 
+def overlap_in_part(a: Any, b: Any) -> bool:
+    """Whether some memory of two tensors is the same, but they are not the very same array. False where one leaves gaps,
+    as PyTorch has it."""
+    found = [t._meta.domain for t in (a, b) if t._meta is not None and t._meta.domain is not None]
+    if len(found) < 2 or found[0].storage is not found[1].storage or a.dtype is not b.dtype:
+        return False
+    (at, step), (other, other_step) = layout(a), layout(b)
+    if not (_is_dense(step, a.shape) and _is_dense(other_step, b.shape)):
+        return False
+    if (at, a.numel()) == (other, b.numel()):
+        return step != other_step
+    return at < other + b.numel() and other < at + a.numel()
+
+
+def _is_dense(step: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether elements of that layout fill their memory, each place once."""
+    expected = 1
+    for s, n in sorted((s, n) for s, n in zip(step, shape) if n != 1):
+        if s != expected:
+            return False
+        expected *= n
+    return True
+
+
 def strides(t: Any) -> tuple[int, ...]:
     """The strides of its layout."""
     if t._node is None and t._slot is not None and t._slot.layout is not None:
