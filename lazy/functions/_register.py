@@ -118,7 +118,8 @@ def offered(f: Callable[..., Any]) -> Any:
         plain.__name__ = f.__name__
         found = _unwatched(plain) if f.__name__ in _HOST else _watched(f, plain)
         if original in demands:
-            found = holding(found, offered(demands[original][0]), demands[original][1])
+            fine, *rest = demands[original]
+            found = holding(found, offered(fine), *rest)
         found = _offered[original] = functools.wraps(f)(found)
     return found
 
