@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import levels
+from . import inference, levels
 from . import record as rec
 from .dtypes import can_cast
 from .graph import Aval, Node
@@ -37,11 +37,12 @@ class Step(NamedTuple):
 class Storage:
     """The value that aliases share, and who they are. ``_node`` is the root's, so a sync keeps it computed."""
 
-    __slots__ = ("__weakref__", "_edge", "_node", "members", "version")
+    __slots__ = ("__weakref__", "_edge", "_node", "inference", "members", "version")
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._edge = None
+        self.inference = False  # whether it was made in inference mode
         self.members: list[weakref.ref[Any]] = []
         self.version = 0
 
@@ -78,6 +79,7 @@ def share(t: Any) -> Domain:
     if meta.domain is None:
         node = t._node or t._refresh()
         storage = Storage(node)
+        storage.inference = inference.is_inference(t)
         meta.domain = Domain(storage, t._edge)
         meta.shape = node.sig.aval.shape
         storage.members.append(weakref.ref(t))
@@ -197,6 +199,8 @@ def assign(t: Any, new: Any, name: str, begun: int | None = None) -> Any:
     of the user's.
     """
     _check_leaf(t)
+    if inference.used[0]:
+        inference.check_write(t)
     node = t._node or t._refresh()
     note_write(t, node)
     aval = node.sig.aval
@@ -375,6 +379,7 @@ def replace(t: Any, new: Any) -> None:
     node = new._node or new._refresh()
     leaf = t._edge
     source = share(new)
+    source.storage.inference = source.storage.inference and inference.is_inference(t)  # a module converted in that mode
     meta = t.metadata()
     old = meta.domain
     if old is not None:
@@ -388,6 +393,8 @@ def replace(t: Any, new: Any) -> None:
 def version(t: Any) -> int:
     """How often the memory of ``t`` was written in place."""
     meta = t._meta
+    if inference.used[0] and inference.is_inference(t):
+        raise RuntimeError(f"Inference tensors do not track version counter.  ({user_line()})")
     if meta is None:
         return 0
     domain = meta.domain

@@ -49,7 +49,7 @@ _OTHER_NAMES = {
 _HOST = {
     "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "from_file", "frombuffer", "scalar", "manual_seed", "seed",
     "initial_seed", "get_rng_state", "set_rng_state", "is_tensor", "is_floating_point", "is_complex", "numel",
-    "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned",
+    "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned", "is_inference",
 }  # fmt: skip
 # What gives other kinds of tensors: a script says the calls of which it is made.
 _HOST |= {
