@@ -36,7 +36,7 @@ def ends() -> None:
 
 
 def _noted(cls: type) -> Any:
-    t = object.__new__(cls)
+    t: Any = object.__new__(cls)
     if mode.inference:
         note(t)
     return t
@@ -89,6 +89,8 @@ def check_leaf(t: Any) -> None:
 
 def check_saved(saved: Iterable[Node | None]) -> None:
     """RuntimeError where the tape would save a value that was made in inference mode."""
+    if not made:
+        return
     for key in list(_unmarked):
         t = made[key]() if key in made else None
         if t is not None and t._node is not None:

@@ -93,6 +93,8 @@ def join(t: Any, domain: Domain, chain: tuple[Step, ...], shape: tuple[int, ...]
     if len(members) > 32 and len(members) & (len(members) - 1) == 0:
         members[:] = [m for m in members if m() is not None]
     members.append(weakref.ref(t))
+    if domain.storage.inference:
+        inference.note(t)
 
 
 def view(base: Any, step: Step) -> Any:

@@ -118,8 +118,8 @@ def offered(f: Callable[..., Any]) -> Any:
         plain.__name__ = f.__name__
         found = _unwatched(plain) if f.__name__ in _HOST else _watched(f, plain)
         if original in demands:
-            fine, *rest = demands[original]
-            found = holding(found, offered(fine), *rest)
+            fine, error, when = demands[original]
+            found = holding(found, offered(fine), error, when)
         found = _offered[original] = functools.wraps(f)(found)
     return found
 
