@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..lazy import Tensor
+from ..lazy import record as rec
 from ..lazy.graph import _serial as serial_numbers
 from ..lazy.record import GradNode, mode, packers, track, user_line, user_site, wrap
 from ..lazy.replay.inlay import Inlay
@@ -144,6 +145,8 @@ class Function:
             mode.grad = recording
         if not recording or all(e is None for e in edges):
             return output
+        if rec.check_saved is not None:
+            rec.check_saved([s._node or s._refresh() for s in ctx._saved if isinstance(s, Tensor)])
         outputs = output if isinstance(output, tuple) else (output,)
         gate = _Gate(cls, ctx, len(outputs), cls.__name__)
         code, lasti = user_site(2)

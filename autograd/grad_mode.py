@@ -7,7 +7,20 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..lazy import inference
 from ..lazy.record import mode
+
+
+def _state() -> tuple[bool, bool]:
+    return is_grad_enabled(), mode.inference
+
+
+def _set(grad: bool, within: bool) -> None:
+    if within is not mode.inference:
+        (inference.begins if within else inference.ends)()
+        mode.inference = within
+    # in inference mode nothing is recorded, whatever the grad mode; None, so that no script of outside is followed there
+    mode.asked, mode.grad = grad, None if within else grad
 
 
 class _GradMode:
@@ -27,13 +40,11 @@ class _GradMode:
         return self
 
     def __enter__(self) -> None:
-        self._saved.append((mode.grad, mode.inference))
-        mode.grad = self.enabled
-        if self.inference is not None:
-            mode.inference = self.inference
+        self._saved.append(_state())
+        _set(self.enabled, mode.inference if self.inference is None else self.inference)
 
     def __exit__(self, *_: Any) -> None:
-        mode.grad, mode.inference = self._saved.pop()
+        _set(*self._saved.pop())
 
     def __call__(self, f: Callable[..., Any]) -> Any:
         if inspect.isgeneratorfunction(f):
@@ -75,20 +86,22 @@ class set_grad_enabled(_GradMode):
 
     def __init__(self, enabled: bool) -> None:
         super().__init__()
-        self._before = (mode.grad, mode.inference)
-        self.enabled = mode.grad = bool(enabled)
+        self._before = _state()
+        self.enabled = bool(enabled)
+        _set(self.enabled, mode.inference)
 
     def __enter__(self) -> None:
         self._saved.append(self._before)
-        mode.grad = self.enabled
+        _set(self.enabled, mode.inference)
 
     def __call__(self, f: Callable[..., Any]) -> Any:
-        mode.grad = self._before[0]
+        _set(*self._before)
         return super().__call__(f)
 
 
 class inference_mode(_GradMode):
-    """``no_grad`` for code that will never meet autograd."""
+    """``no_grad`` for code that will never meet autograd: outside, what was made in it is neither written to in place nor saved
+    for a backward pass, which is a RuntimeError."""
 
     def __init__(self, enabled: bool = True) -> None:
         super().__init__()
@@ -97,7 +110,7 @@ class inference_mode(_GradMode):
 
 
 def is_grad_enabled() -> bool:
-    return mode.grad
+    return mode.asked if mode.inference else bool(mode.grad)
 
 
 def is_inference_mode_enabled() -> bool:

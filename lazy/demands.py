@@ -13,11 +13,13 @@ from .tensors import Tensor
 F = TypeVar("F", bound=Callable[..., Any])
 Fine = Callable[..., Tensor]
 Error = Callable[[int, str], Exception]
-demands: dict[Any, tuple[Fine, Error]] = {}
+When = Callable[..., bool]
+demands: dict[Any, tuple[Fine, Error, When | None]] = {}
 
 
-def demanding(fine: Fine, error: Error) -> Callable[[F], F]:
-    """Say of a function that ``fine(its result, *its tensors)`` is to hold, a vector of bools.
+def demanding(fine: Fine, error: Error, when: When | None = None) -> Callable[[F], F]:
+    """Say of a function that ``fine(its result, *its tensors)`` is to hold, a vector of bools; of several results it gets the
+    first. With ``when``, of those calls alone for whose arguments it is true.
 
     The check is made where users call the function, each time, and runs with what is pending; the next read of a value
     raises ``error(the first place that is false, the user's line)``. In eager mode it is looked at at once; in captured
@@ -25,24 +27,27 @@ def demanding(fine: Fine, error: Error) -> Callable[[F], F]:
     """
 
     def mark(f: F) -> F:
-        demands[f] = fine, error
+        demands[f] = fine, error, when
         return f
 
     return mark
 
 
-def holding(f: Callable[..., Any], fine: Fine, error: Error) -> Callable[..., Any]:
+def holding(f: Callable[..., Any], fine: Fine, error: Error, when: When | None) -> Callable[..., Any]:
     """``f``, whose results are checked."""
 
     def found(*args: Any, **kwargs: Any) -> Any:
         out = f(*args, **kwargs)
         if S.capture is not None or S.inside or levels.active or mode.eager not in (False, True):
             return out
+        if when is not None and not when(*args, **{k: v for k, v in kwargs.items() if k != "out"}):
+            return out
         given = [x for x in (*args, *[kwargs[k] for k in kwargs if k != "out"]) if isinstance(x, Tensor)]
-        if isinstance(out, Tensor) and not out.is_meta and out.numel():
+        first = out[0] if isinstance(out, tuple) else out
+        if isinstance(first, Tensor) and not first.is_meta and first.numel():
             grad, mode.grad = mode.grad, False
             try:
-                ok = fine(out, *given)
+                ok = fine(first, *given)
             finally:
                 mode.grad = grad
             if mode.eager:

@@ -38,8 +38,9 @@ from .tape import Leaf as Leaf
 class Mode(threading.local):
     """What is in force in this thread."""
 
-    grad = True  # record for autograd
+    grad: Any = True  # record for autograd; None in inference mode
     inference = False
+    asked = True  # the grad mode in inference mode
     cast: Any = None  # what autocast does, if it is on
     eager = os.environ.get("LAZYXLA_EAGER", "0").lower() in ("1", "true", "yes", "on")
     site: tuple[Any, int] | None = None  # recorded instead of the caller's line (a backward op has its forward's)
@@ -180,6 +181,7 @@ LIMIT = [2000]  # pending ops at which `overflow` looks for a place to cut
 overflow: Callable[[], None] = lambda: None  # set by sync_points.py
 packers: list[Any] = []  # the hooks on saved tensors in force, see autograd/graph.py
 by_numpy: Callable[[list[Node]], None] = lambda nodes: None  # set by on_host.py
+check_saved: Any = None  # refuses to save values of inference mode: set by inference.py where a program enters it
 
 _ref = weakref.ref
 _getframe = sys._getframe
@@ -219,6 +221,8 @@ def _tape(
         saved = nodes
     else:
         saved = tuple([n if w else None for n, w in zip(nodes, keep.operands)])
+    if check_saved is not None:
+        check_saved(saved)
     entry = GradNode(sig, edges, saved, node if keep.result else None, node.serial, node.code, node.lasti)
     if packers:
         packers[-1].entry(entry)
@@ -434,6 +438,8 @@ def with_rule(
         mode.grad = True
     node = out._node
     saved = tuple([t._node for t in inputs]) if wants_inputs else (None,) * len(inputs)
+    if check_saved is not None:
+        check_saved(saved)
     entry = GradNode(node.sig, edges, saved, node if wants_output else None, node.serial, node.code, node.lasti)
     entry.rule = rule
     if packers:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import devices
 from ..devices import Device
-from . import checks, dtypes, layouts, levels, printing, views
+from . import checks, dtypes, inference, layouts, levels, printing, views
 from . import record as rec
 from .copying import Copyable
 from .dtypes import DType
@@ -237,6 +237,8 @@ class Tensor(Copyable, Subclassable, _Added):
                 )
             self._set_edge(None)
         elif self._edge is None:
+            if inference.used[0]:
+                inference.check_leaf(self)
             if not self.dtype.is_inexact:
                 raise RuntimeError(
                     "only Tensors of floating point and complex dtype can require gradients, not "

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import levels
+from . import inference, levels
 from . import record as rec
 from .dtypes import can_cast
 from .graph import Aval, Node
@@ -37,11 +37,12 @@ class Step(NamedTuple):
 class Storage:
     """The value that aliases share, and who they are. ``_node`` is the root's, so a sync keeps it computed."""
 
-    __slots__ = ("__weakref__", "_edge", "_node", "members", "version")
+    __slots__ = ("__weakref__", "_edge", "_node", "inference", "members", "version")
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._edge = None
+        self.inference = False  # whether it was made in inference mode
         self.members: list[weakref.ref[Any]] = []
         self.version = 0
 
@@ -78,6 +79,7 @@ def share(t: Any) -> Domain:
     if meta.domain is None:
         node = t._node or t._refresh()
         storage = Storage(node)
+        storage.inference = inference.is_inference(t)
         meta.domain = Domain(storage, t._edge)
         meta.shape = node.sig.aval.shape
         storage.members.append(weakref.ref(t))
@@ -91,6 +93,8 @@ def join(t: Any, domain: Domain, chain: tuple[Step, ...], shape: tuple[int, ...]
     if len(members) > 32 and len(members) & (len(members) - 1) == 0:
         members[:] = [m for m in members if m() is not None]
     members.append(weakref.ref(t))
+    if domain.storage.inference:
+        inference.note(t)
 
 
 def view(base: Any, step: Step) -> Any:
@@ -197,6 +201,8 @@ def assign(t: Any, new: Any, name: str, begun: int | None = None) -> Any:
     of the user's.
     """
     _check_leaf(t)
+    if inference.used[0]:
+        inference.check_write(t)
     node = t._node or t._refresh()
     note_write(t, node)
     aval = node.sig.aval
@@ -375,6 +381,7 @@ def replace(t: Any, new: Any) -> None:
     node = new._node or new._refresh()
     leaf = t._edge
     source = share(new)
+    source.storage.inference = source.storage.inference and inference.is_inference(t)  # a module converted in that mode
     meta = t.metadata()
     old = meta.domain
     if old is not None:
@@ -388,6 +395,8 @@ def replace(t: Any, new: Any) -> None:
 def version(t: Any) -> int:
     """How often the memory of ``t`` was written in place."""
     meta = t._meta
+    if inference.used[0] and inference.is_inference(t):
+        raise RuntimeError(f"Inference tensors do not track version counter.  ({user_line()})")
     if meta is None:
         return 0
     domain = meta.domain
@@ -443,6 +452,30 @@ def layout(t: Any) -> Layout:
     for step in meta.chain:
         state = step.layout(state, step.shape)
     return state
+
+
+def overlap_in_part(a: Any, b: Any) -> bool:
+    """Whether some memory of two tensors is the same, but they are not the very same array. False where one leaves gaps,
+    as PyTorch has it."""
+    found = [t._meta.domain for t in (a, b) if t._meta is not None and t._meta.domain is not None]
+    if len(found) < 2 or found[0].storage is not found[1].storage or a.dtype is not b.dtype:
+        return False
+    (at, step), (other, other_step) = layout(a), layout(b)
+    if not (_is_dense(step, a.shape) and _is_dense(other_step, b.shape)):
+        return False
+    if (at, a.numel()) == (other, b.numel()):
+        return step != other_step
+    return at < other + b.numel() and other < at + a.numel()
+
+
+def _is_dense(step: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether elements of that layout fill their memory, each place once."""
+    expected = 1
+    for s, n in sorted((s, n) for s, n in zip(step, shape) if n != 1):
+        if s != expected:
+            return False
+        expected *= n
+    return True
 
 
 def strides(t: Any) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ def scatter(x: Any, indices: Any, updates: Any, *, window_dims: Any, inserted: A
     for d, n in zip(kept, pieces.shape[batches:]):
         sizes[d] = n
     corners = {d: indices[..., k].reshape(-1) for k, d in enumerate(index_map)}
-    pieces = pieces.reshape(-1, *pieces.shape[batches:])
-    inside = np.ones(len(pieces), bool)
+    count = math.prod(indices.shape[:-1])
+    pieces = pieces.reshape(count, *pieces.shape[batches:])
+    inside = np.ones(count, bool)
     for d, at in corners.items():
         inside &= (at >= 0) & (at <= x.shape[d] - sizes[d])
     corners, pieces = {d: at[inside] for d, at in corners.items()}, pieces[inside]

@@ -16,7 +16,7 @@ from ..replay.follower import readers
 from ..replay.state import S, entry_point
 from ..subclassing import UNASKED, asking, asks, said
 from ..tensors import Tensor
-from ..views import assign, replace, write_begins
+from ..views import assign, overlap_in_part, replace, write_begins
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: PyTorch's function namespace: what ``lazyxla.NAME`` offers.
@@ -49,7 +49,7 @@ _OTHER_NAMES = {
 _HOST = {
     "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "from_file", "frombuffer", "scalar", "manual_seed", "seed",
     "initial_seed", "get_rng_state", "set_rng_state", "is_tensor", "is_floating_point", "is_complex", "numel",
-    "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned",
+    "is_nonzero", "is_same_size", "new_tensor", "pin_memory", "is_pinned", "is_inference",
 }  # fmt: skip
 # What gives other kinds of tensors: a script says the calls of which it is made.
 _HOST |= {
@@ -84,6 +84,13 @@ _EXACT_OUT = set(
     round scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter take take_along_dim tensordot
     tril triu trunc vdot where""".split()
 )
+# Whose result PyTorch computes apart from ``out``, which may then overlap what it is computed of.
+_APART = set(
+    """amax amin argmax argmin bmm cholesky cholesky_inverse cholesky_solve diag dot histc inner inverse log_softmax
+    logsumexp lu_solve matmul mean mm mv mvlgamma nanmean nanquantile nansum norm ormqr quantile slice_scatter softmax std
+    sum tensordot tril triu var vdot""".split()
+)
+_ROOMS_APART = ("linalg.factors", "linalg.norms", "linalg.spectra", "linalg.systems", "fft.transforms")
 _ANY_OUT = {"geqrf", "lu", "lstsq", "eig"}  # of those with several results
 
 # With which a plain call may fail that goes on otherwise.
@@ -111,7 +118,8 @@ def offered(f: Callable[..., Any]) -> Any:
         plain.__name__ = f.__name__
         found = _unwatched(plain) if f.__name__ in _HOST else _watched(f, plain)
         if original in demands:
-            found = holding(found, offered(demands[original][0]), demands[original][1])
+            fine, error, when = demands[original]
+            found = holding(found, offered(fine), error, when)
         found = _offered[original] = functools.wraps(f)(found)
     return found
 
@@ -180,8 +188,23 @@ def _second_try(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
             kwargs[_OTHER_NAMES[k]] = kwargs.pop(k)
         elif k != "out":
             raise TypeError(f"{f.__name__}() got an unexpected keyword argument '{k}'  ({user_line()})") from None
+    if out is not None and f.__name__ not in _APART and not f.__module__.endswith(_ROOMS_APART):
+        _no_overlap(f.__name__, out, (args, *kwargs.values()))
     result = offered(f)(*args, **kwargs)
     return result if out is None else store(out, result, f.__name__)
+
+
+def _no_overlap(name: str, out: Any, given: Any) -> None:
+    """RuntimeError where the memory of a result is in part that of an operand."""
+    for o in out if isinstance(out, (tuple, list)) else (out,):
+        for x in given:
+            if isinstance(x, (tuple, list)):
+                _no_overlap(name, out, x)
+            elif isinstance(x, Tensor) and isinstance(o, Tensor) and x is not o and overlap_in_part(x, o):
+                raise RuntimeError(
+                    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+                    f"memory location. Please clone() the tensor before performing the operation.  [{name} at {user_line()}]"
+                )
 
 
 def _with_whole_numbers(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -258,8 +281,12 @@ def store(out: Any, result: Any, name: str, exact: bool = False) -> Any:
             "match the "
             f"required output shape {list(result.shape)}.", UserWarning, stacklevel=4,
         )  # fmt: skip
-    resized = out.new_empty(tuple(result.shape))
-    replace(out, assign(resized, result, name))
+    return replaced(out, result, name)
+
+
+def replaced(out: Tensor, result: Tensor, name: str) -> Tensor:
+    """``out`` with the value and shape of a result, in memory of its own."""
+    replace(out, assign(out.new_empty(tuple(result.shape)), result, name))
     return out
 
 

@@ -9,7 +9,8 @@ from .. import ops
 from ..dtypes import FLOAT, INT
 from ..record import user_line
 from ..tensors import Tensor
-from ._register import alias, both, function, inplace
+from ..views import assign, write_begins
+from ._register import alias, both, function, inplace, method, replaced
 from .checking import require
 from .conversion import broadcast_shape, broadcast_to, convert, lift, promote, result_dtype, to_inexact
 from .shape import normal_dim, raw_reshape
@@ -198,8 +199,18 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
     return _sum_of(input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha)
 
 
-for _f in (addmm, addmv, addr, baddbmm, addbmm):
+for _f in (addmm, addmv, addr, baddbmm):
     inplace(_f)
+
+
+@method
+def addbmm_(self: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """``addbmm`` in place; a tensor that is broadcast in it takes the shape of the result, as in PyTorch."""
+    begun = write_begins()
+    value = addbmm(self, batch1, batch2, beta=beta, alpha=alpha)
+    if self.ndim and value.ndim and value.shape != self.shape and not value.requires_grad:
+        return replaced(self, value, "addbmm_")
+    return assign(self, value, "addbmm_", begun)  # type: ignore[no-any-return]
 
 
 @function

@@ -211,7 +211,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
                 beyond = ops.bit_or(beyond, isnan(edge))
             out = ops.select(beyond, edge, x)
     if input._edge is not None and input.dtype.is_floating_point:
-        x = convert(input.detach(), out.dtype)
+        x = broadcast_to(convert(input.detach(), out.dtype), tuple(out.shape))
         out = ops.select(isnan(x), x, out)
     return out
 

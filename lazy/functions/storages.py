@@ -13,6 +13,7 @@ import numpy as np
 from ...devices import Device
 from .. import ops
 from ..dtypes import DType, as_dtype, float64, get_default_dtype, int64, uint8, uint64
+from ..inference import is_inference as _made_in_mode
 from ..layouts import memory_format
 from ..record import user_line
 from ..replay.state import entry_point
@@ -191,8 +192,8 @@ def const_data_ptr(self: Tensor) -> int:
 
 @both
 def is_inference(input: Tensor) -> bool:
-    """PyTorch's tensors of its inference mode do not exist here: always False."""
-    return False
+    """Whether the tensor, or what it is a view of, was made in inference mode."""
+    return _made_in_mode(input)
 
 
 @both

@@ -6,6 +6,7 @@ import weakref
 from typing import Any
 
 from .. import record as rec
+from ..inference import note
 from ..record import Leaf as LeafEdge
 from ..record import mode
 from ..tensors import Tensor
@@ -41,7 +42,7 @@ class Again:
             self.values[slot] = _named(self.values[slot], traced)
         args = tuple([self._value(x, k) for x in call.args])
         kwargs = {name: self._value(x, k) for name, x in call.kwargs.items()}
-        mode.grad, mode.site = call.grad, call.site
+        mode.grad, mode.inference, mode.site = call.grad, call.grad is None, call.site
         if call.cast is not mode.cast:
             self.autocast.resume(call.cast)
         grads = [(g, self.values[g.leaf].metadata()) for g in call.grads]
@@ -91,6 +92,8 @@ class Again:
     def _into(self, slot: Result, made: Tensor) -> Any:
         """The tensor that the program holds for a value, now with what was made; or, where it holds none, that."""
         held = self.follower.handles[slot.index]()
+        if slot.inference:
+            note(made if held is None else held)
         if held is None:
             return made
         handed_over(made, held)

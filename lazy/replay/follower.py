@@ -18,6 +18,7 @@ from typing import Any
 from .. import metrics
 from .. import record as rec
 from ..graph import Node
+from ..inference import note
 from ..overrides import foreign, overridden
 from ..record import GradNode, mode
 from ..record import Leaf as LeafEdge
@@ -354,6 +355,8 @@ class Follower(Player):
         old = {id(_owner(t)) for t, *_ in self.changed}
         for slot, t in held:
             t._node, t._slot = computed[slot.index], None
+            if slot.inference:
+                note(t)
             if id(t) not in old:
                 t._edge = LeafEdge(t) if slot.edge is LeafEdge else slot.edge if isinstance(slot.edge, GradNode) else None
             elif isinstance(slot.edge, GradNode):
@@ -455,13 +458,13 @@ class Follower(Player):
             rec.sockets.backward_undone()
         recorder = self.start.recorder()
         S.set_player(recorder)
-        saved, cast = (mode.grad, mode.site), mode.cast
+        saved, cast = (mode.grad, mode.inference, mode.site), mode.cast
         again = Again(self, recorder)
         try:
             for k, call in enumerate(self.calls[: self.at]):
                 again.make(k, call)
         finally:
-            mode.grad, mode.site = saved
+            mode.grad, mode.inference, mode.site = saved
             if mode.cast is not cast:
                 again.autocast.resume(cast)
             S.forced = []

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import record as rec
 from ..graph import Node
+from ..inference import note
 from .again import handed_over
 from .script import Leaf, Result, Slot
 from .state import S
@@ -50,7 +51,9 @@ class HeldViews:
             if type(slot) is Leaf:
                 return self.follower.bound[slot.index]
             if slot.index in self.computed:  # it is held by its view alone
-                self.made[slot] = rec.wrap(self.computed[slot.index])
+                self.made[slot] = base = rec.wrap(self.computed[slot.index])
+                if getattr(slot, "inference", False):
+                    note(base)
             else:
                 self.made[slot] = self._view(slot) if slot.layout is not None else None  # type: ignore[arg-type]
         return self.made[slot]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..graph import Aval, HostValue
+from ..inference import is_inference, used
 from ..record import GradNode, mode
 from ..tensors import Tensor
 from .arguments import VALUES, Items, Number, Place, same
@@ -26,19 +27,21 @@ class Slot:
 class Leaf(Slot):
     """A value that was there before the segment: computed, or (``host``) a number known on the host."""
 
-    __slots__ = ("chain", "edge", "host", "same_as")
+    __slots__ = ("chain", "edge", "host", "inference", "same_as")
 
     def __init__(self, index: int, t: Tensor, family: list[Any]) -> None:
         node = t._node
         super().__init__(index, node.sig.aval, t._edge is not None, family)
         self.host = node.sig if isinstance(node, HostValue) else None
         self.edge = type(t._edge)
-        self.chain = _chain(t)
+        self.chain, self.inference = _chain(t), is_inference(t)
         self.same_as: int | None = None  # the leaf whose very value it has, as a detached alias does
 
     def fits(self, t: Tensor) -> bool:
         node = t._node
         if node is None or node.sig.aval is not self.aval or type(t._edge) is not self.edge:
+            return False
+        if used[0] and is_inference(t) is not self.inference:
             return False
         if self.edge is GradNode and not is_spent(t._edge):  # type: ignore[arg-type]
             return False
@@ -50,12 +53,12 @@ class Leaf(Slot):
 class Result(Slot):
     """A value that a call made. ``handle`` is the place of the tensor that got it first in the list of all such."""
 
-    __slots__ = ("call", "edge", "kept", "sig", "site")
+    __slots__ = ("call", "edge", "inference", "kept", "sig", "site")
 
     def __init__(self, index: int, t: Tensor, family: list[Any], call: int) -> None:
         node = t._node
         super().__init__(index, node.sig.aval, t._edge is not None, family)
-        self.call = call
+        self.call, self.inference = call, is_inference(t)
         self.kept: Slot | None = None  # the value of the tensor of which it is a view: alive as long as the view is
         self.edge: Any = None  # of the tensor at the end of the segment
         self.sig, self.site = node.sig, (node.code, node.lasti)
@@ -172,7 +175,7 @@ class Script:
         return (
             self.alive == other.alive
             and [p.graph for p in self.all_programs()] == [p.graph for p in other.all_programs()]
-            and [c and c.f for c in self.calls] == [c and c.f for c in other.calls]
+            and [c and (c.f, c.grad) for c in self.calls] == [c and (c.f, c.grad) for c in other.calls]
         )
 
     def all_programs(self) -> list[Any]:

@@ -110,6 +110,7 @@ def test_where_there_is_nan():
     assert gradient(lambda x: x.max(), [1.0, nan, 5.0, nan]) == [[0.0, 0.5, 0.0, 0.5]]
     assert gradient(lambda x: x.clamp(0.0, 2.0), [nan, 1.0, 3.0, 2.0]) == [[0.0, 1.0, 0.0, 1.0]]
     assert gradient(lambda x: x.clamp(min=lx.zeros(2)), [nan, 1.0]) == [[0.0, 1.0]]
+    assert gradient(lambda x: x.clamp(max=lx.zeros(2, 1)), [nan, -1.0]) == [[0.0, 2.0]]
     of_nan, inside, outside = gradient(lambda x: lx.logit(x, 0.1), [nan, 0.5, 0.95])[0]
     assert np.isnan(of_nan) and (inside, outside) == (4.0, 0.0)
     assert gradient(lx.abs, [nan, -1.0]) == [[0.0, -1.0]]

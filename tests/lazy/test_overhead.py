@@ -13,9 +13,11 @@ from lazyxla.lazy.subclassing import asks
 
 @pytest.fixture(autouse=True)
 def plain():
-    """A program without subclasses of ``Tensor``, which other tests of this process may have made."""
+    """A program without subclasses of ``Tensor``, and without scripts, which other tests of this process may have made."""
     was = asks[:]
     asks.clear()
+    lx.sync()
+    starts.forget()
     yield
     asks[:] = was
 

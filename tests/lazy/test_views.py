@@ -406,3 +406,34 @@ def test_conjugates_are_views():
         lx.view_as_complex(lx.ones(3)[1:])
     real = lx.ones(2)
     assert real.conj() is real and real.resolve_neg() is real
+
+
+def test_a_result_may_not_lie_across_its_operands():
+    def made():
+        return lx.arange(9.0), lx.arange(9.0).reshape(3, 3)
+
+    line, square = made()
+    for across in (
+        lambda: lx.add(line[:3], 1, out=line[1:4]),
+        lambda: lx.where(line[:3] > 0, line[2:5], 0.0, out=line[4:7]),
+        lambda: lx.add(square.T, 1, out=square),
+        lambda: lx.cat([line[:3], line[3:6]], out=line[:6]),
+        lambda: lx.sort(line[:3], out=(line[1:4], lx.empty(3, dtype=lx.int64))),
+    ):
+        with pytest.raises(RuntimeError, match="some elements of the input tensor and the written-to tensor refer to a single"):
+            across()
+    assert line.tolist() == list(range(9))
+    lx.add(line[:3], 1, out=line[3:6])
+    lx.mul(line, 2, out=line)
+    lx.sub(line[6:], 1, out=line[6:])
+    assert line.tolist() == [0, 2, 4, 2, 4, 6, 11, 13, 15]
+    lx.sum(square, 0, out=square[0])
+    lx.mm(square[:2, :2], square[:2, :2], out=square[1:, 1:])  # computed apart
+    assert square.tolist() == [[9, 12, 15], [3, 117, 156], [6, 39, 52]]
+
+
+def test_addbmm_in_place_takes_the_shape_of_the_sum():
+    x = lx.ones(1)
+    assert x.addbmm_(lx.ones(1, 2, 1), lx.ones(1, 1, 2)) is x and x.tolist() == [[2.0, 2.0]] * 2
+    with pytest.raises(RuntimeError):
+        lx.ones(()).addbmm_(lx.ones(1, 1, 1), lx.ones(1, 1, 1))

@@ -92,10 +92,17 @@ INDEFINITE = lx.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]])
         (lambda: LA.solve(SINGULAR, lx.ones(2)), "torch.linalg.solve: The solver failed because the input matrix is singular"),
         (lambda: LA.cholesky(INDEFINITE), r"linalg.cholesky: \(Batch element 1\): .* not positive-definite"),
         (lambda: lx.cholesky(INDEFINITE[1]), "cholesky: The factorization could not be completed"),
+        (lambda: LA.tensorinv(SINGULAR[1], 1), "inv: The inversion could not be completed"),
+        (lambda: LA.tensorsolve(SINGULAR[1], lx.ones(2)), "torch.linalg.solve: The solver failed"),
+        (lambda: lx.cholesky_inverse(lx.tensor([[2.0, 0.0], [1.0, 0.0]])), "cholesky_inverse: The inversion could not"),
+        (lambda: LA.matrix_power(SINGULAR, -2), r"linalg.inv: \(Batch element 1\): The inversion could not"),
+        (lambda: lx.svd(SINGULAR / 0.0), "svd: The algorithm failed to converge"),
+        (lambda: LA.svdvals(SINGULAR / 0.0), "linalg.svd: The algorithm failed to converge"),
     ],
 )  # fmt: skip
 def test_what_has_no_result_is_an_error_at_the_next_read(call, words, metrics):
     found = call()
+    found = found[0] if isinstance(found, tuple) else found
     assert metrics.report(as_dict=True)["syncs"] == 0
     with pytest.raises(LA.LinAlgError, match=rf"{words}.*test_errors.py:\d+"):
         found.sum().item()
@@ -104,7 +111,24 @@ def test_what_has_no_result_is_an_error_at_the_next_read(call, words, metrics):
         call()
 
 
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: LA.lu_factor(SINGULAR), r"torch.linalg.lu_factor: \(Batch element 1\): U has a zero on its diagonal"),
+        (lambda: LA.eig(SINGULAR[1] / 0.0), "torch.linalg.eig: input tensor should not contain infs or NaNs"),
+        (lambda: LA.eigvals(SINGULAR[1] / 0.0), "torch.linalg.eigvals: input tensor should not contain infs or NaNs"),
+    ],
+)  # fmt: skip
+def test_some_of_which_are_no_errors_of_linear_algebra(call, words):
+    found = call()
+    with pytest.raises(RuntimeError, match=rf"{words}.*test_errors.py:\d+") as caught:
+        (found[0] if isinstance(found, tuple) else found).abs().sum().item()
+    assert type(caught.value) is RuntimeError
+
+
 def test_results_that_are_not_finite_for_other_reasons():
+    assert lx.isinf(LA.matrix_power(lx.full((1, 1), 1e30), 3)).all() and LA.lu_factor_ex(SINGULAR).info.tolist() == [0, 2]
+    assert lx.lu(SINGULAR)[0].isfinite().all() and LA.solve_triangular(SINGULAR[1] * 0, lx.ones(2, 1), upper=True).isinf().any()
     assert LA.inv(SINGULAR[0] * float("nan")).isnan().all()
     assert LA.solve(SINGULAR[0], lx.full((2,), float("inf"))).isnan().any()
     assert LA.cholesky(lx.zeros(2, 0, 0)).shape == LA.inv(lx.zeros(2, 0, 0)).shape == (2, 0, 0)

@@ -300,6 +300,13 @@ def test_places_are_those_of_the_meanings(op):
             np.testing.assert_array_equal(fast(*operands, **row.attributes), op.meaning(*operands, **row.attributes), row.name)
 
 
+def test_windows_of_no_elements_have_places():
+    nothing, places_ = lx.zeros(3, 0), lx.tensor([0, 2])
+    with lx.eager():
+        assert tuple(nothing.index_add(0, places_, lx.zeros(2, 0)).shape) == (3, 0)
+        assert tuple(nothing[places_].shape) == (2, 0)
+
+
 def test_what_is_small_compiles_nothing_in_eager_mode(clean, by_numpy):
     def losses(steps):
         lx.manual_seed(0)

@@ -1,8 +1,8 @@
 """Linear algebra, as ``torch.linalg``: batches of matrices in the last two dims, real or complex, differentiable.
 
 The decompositions are those that JAX lowers for the platform (LAPACK's on the CPU), taken in through the bridge. Nothing
-is read from the device unless ``check_errors`` asks for it: where ``inv``, ``solve`` and ``cholesky`` have no result, the
-next read of a value raises; other functions give inf or NaN where PyTorch raises.
+is read from the device unless ``check_errors`` asks for it: where inverses, solutions and factors do not exist, the next
+read of a value raises.
 """
 
 from typing import TYPE_CHECKING, Any

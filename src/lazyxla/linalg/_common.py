@@ -25,13 +25,23 @@ def finite(out: Tensor, *given: Tensor) -> Tensor:
     return fine[0] | ~functools.reduce(operator.and_, fine[1:])
 
 
+def finite_together(out: Tensor, given: Tensor) -> Tensor:
+    """bool [1]: ``finite``, of tensors that stand for one matrix."""
+    return _rows(out, True).isfinite().all(-1) | ~_rows(given, True).isfinite().all(-1)
+
+
+def given_finite(out: Tensor, A: Tensor, *_: Tensor) -> Tensor:
+    """bool [number of matrices]: whether what is given is finite."""
+    return A.detach().isfinite().all(-1).all(-1).reshape(-1)
+
+
 def _rows(x: Tensor, one: bool) -> Tensor:
     return x.detach().reshape(1 if one else -1, x.numel() if one else x.shape[-1] * x.shape[-2])
 
 
-def refusal(name: str, words: str) -> Callable[[int, str], Exception]:
+def refusal(name: str, words: str, kind: type[Exception] = LinAlgError) -> Callable[[int, str], Exception]:
     """The error for a matrix of a batch."""
-    return lambda i, line: LinAlgError(f"{name}: {f'(Batch element {i}): ' if i else ''}{words}  (at {line})")
+    return lambda i, line: kind(f"{name}: {f'(Batch element {i}): ' if i else ''}{words}  (at {line})")
 
 
 def jax_op(name: str) -> Callable[..., Any]:
@@ -96,6 +106,6 @@ def checked(name: str, info: Tensor, what: str) -> None:
 
 
 __all__ = [
-    "LinAlgError", "adjoint", "checked", "finite", "inexact", "jax_op", "matrix", "one_batch", "promote", "refusal",
-    "same_type", "square", "to_inexact",
+    "LinAlgError", "adjoint", "checked", "finite", "finite_together", "given_finite", "inexact", "jax_op", "matrix",
+    "one_batch", "promote", "refusal", "same_type", "square", "to_inexact",
 ]  # fmt: skip

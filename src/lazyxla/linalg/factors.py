@@ -119,8 +119,18 @@ def _pivots_only(name: str, pivot: bool) -> None:
         raise RuntimeError(f"{name}: LU without pivoting is not implemented on the CPU  ({user_line()})")
 
 
+def _no_zero(LU: Tensor, A: Tensor) -> Tensor:
+    """bool [number of matrices]: whether U has none on its diagonal."""
+    return (LU.detach().diagonal(0, -2, -1) != 0).all(-1).reshape(-1)
+
+
+DIVIDES = "U has a zero on its diagonal, and using it on lu_solve would result in a division by zero: see lu_factor_ex."
+
+
+@demanding(_no_zero, refusal("torch.linalg.lu_factor", DIVIDES, RuntimeError))
 def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
-    """L (below the diagonal, its own is 1) and U in one matrix [..., m, n], and LAPACK's pivots int32 [..., k], from 1."""
+    """L (below the diagonal, its own is 1) and U in one matrix [..., m, n], and LAPACK's pivots int32 [..., k], from 1.
+    RuntimeError at the next read of a value where U has a zero on its diagonal."""
     matrix("linalg.lu_factor", A)
     _pivots_only("linalg.lu_factor", pivot)
     packed, pivots, _ = _lu(A)

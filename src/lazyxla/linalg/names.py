@@ -10,7 +10,7 @@ from ..lazy.functions._register import alias, both, function
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
 from . import factors, products, spectra, systems
-from ._common import adjoint, refusal
+from ._common import adjoint, given_finite, refusal
 
 both(systems.det)
 both(products.matrix_exp)
@@ -78,6 +78,7 @@ def qr(input: Tensor, some: bool = True) -> QR:
 
 
 @both
+@demanding(given_finite, refusal("svd", spectra.NOT_FINITE))
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> SVD:
     """A = U diag(S) V^H: V itself, not its adjoint. Without ``compute_uv``, U and V are zeros."""
     if not compute_uv:

@@ -7,11 +7,12 @@ from typing import Any
 
 from ..lazy import Tensor
 from ..lazy import public as lx
+from ..lazy.demands import demanding
 from ..lazy.dtypes import float32, int64
 from ..lazy.functions.conversion import flat, promote, to_inexact
 from ..lazy.record import user_line
-from ._common import jax_op, square
-from .systems import inv
+from ._common import finite, jax_op, refusal, square
+from .systems import NOT_INVERTED, inv
 
 _matrix_exp = jax_op("matrix_exp")
 matmul = lx["matmul"]
@@ -25,8 +26,10 @@ def matrix_exp(A: Tensor) -> Tensor:
     return _matrix_exp(A) if A.numel() else A.clone()
 
 
+@demanding(finite, refusal("linalg.inv", NOT_INVERTED), when=lambda A, n: n < 0)
 def matrix_power(A: Tensor, n: int) -> Tensor:
-    """A times itself, n times, by squaring; of the inverse for negative n."""
+    """A times itself, n times, by squaring; of the inverse for negative n, which is a LinAlgError at the next read of a value
+    where there is none."""
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise RuntimeError(
             f"linalg.matrix_power: A must be batches of square matrices, but they are {list(A.shape)}  ({user_line()})"

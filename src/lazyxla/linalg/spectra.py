@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..lazy import Tensor, public
+from ..lazy.demands import demanding
 from ..lazy.dtypes import finfo, int64
 from ..lazy.functions.conversion import broadcast_to, flat, lift
 from ..lazy.functions.creation import empty, zeros
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
-from ._common import adjoint, inexact, jax_op, matrix, one_batch, same_type, square
+from ._common import adjoint, given_finite, inexact, jax_op, matrix, one_batch, refusal, same_type, square
 from .norms import matrix_norm, vector_norm
 from .systems import inv
 
@@ -67,12 +68,21 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     return _eigh(A, lower=_lower(UPLO))[0]
 
 
+NOT_FINITE = "The algorithm failed to converge because the input matrix contained non-finite values."
+_NO_NUMBERS = "input tensor should not contain infs or NaNs."
+
+
+@demanding(given_finite, refusal("torch.linalg.eig", _NO_NUMBERS, RuntimeError))
 def eig(A: Tensor) -> EigResult:
-    """Eigenvalues and eigenvectors (as columns, of norm 1) of square matrices, complex. On the CPU only."""
+    """Eigenvalues and eigenvectors (as columns, of norm 1) of square matrices, complex. On the CPU only.
+
+    RuntimeError at the next read of a value where a matrix is not finite.
+    """
     square("linalg.eig", A)
     return EigResult(*_eig(A))
 
 
+@demanding(given_finite, refusal("torch.linalg.eigvals", _NO_NUMBERS, RuntimeError))
 def eigvals(A: Tensor) -> Tensor:
     """The eigenvalues of square matrices, complex. On the CPU only."""
     square("linalg.eigvals", A)
@@ -86,14 +96,17 @@ def _driver(name: str, driver: Any) -> None:
         )
 
 
+@demanding(given_finite, refusal("linalg.svd", NOT_FINITE))
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SvdResult:
     """A = U diag(S) V^H, singular values descending [..., k]; U and V^H square, or [..., m, k] and [..., k, n] unless
-    ``full_matrices``. Of the columns beyond k the gradients are taken for 0."""
+    ``full_matrices``. Of the columns beyond k the gradients are taken for 0. LinAlgError at the next read of a value where a
+    matrix is not finite."""
     matrix("linalg.svd", A)
     _driver("linalg.svd", driver)
     return SvdResult(*(_full_svd if full_matrices and A.shape[-1] != A.shape[-2] else _svd)(A))
 
 
+@demanding(given_finite, refusal("linalg.svd", NOT_FINITE))
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """Singular values, descending [..., k]."""
     matrix("linalg.svdvals", A)

@@ -15,7 +15,7 @@ from ..lazy.functions.conversion import flat
 from ..lazy.functions.creation import eye, ones, zeros
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
-from ._common import adjoint, checked, finite, jax_op, matrix, one_batch, refusal, same_type, square
+from ._common import adjoint, checked, finite, finite_together, jax_op, matrix, one_batch, refusal, same_type, square
 
 _det, _slogdet, _inv, _solve, _triangular, _lu = map(
     jax_op, ("det", "slogdet", "inv", "solve", "solve_triangular", "lu")
@@ -41,6 +41,7 @@ class SolveExResult(NamedTuple):
 
 
 SINGULAR = "The diagonal element {code} is zero, the inversion could not be completed because the input matrix is singular."
+NOT_INVERTED = "The inversion could not be completed because the input matrix is singular."
 UNSOLVABLE = "The solver failed because the input matrix is singular."
 
 
@@ -59,7 +60,7 @@ def slogdet(A: Tensor) -> SlogdetResult:
     return SlogdetResult(*_slogdet(A))
 
 
-@demanding(finite, refusal("linalg.inv", "The inversion could not be completed because the input matrix is singular."))
+@demanding(finite, refusal("linalg.inv", NOT_INVERTED))
 def inv(A: Tensor) -> Tensor:
     """Inverses of square matrices [..., n, n]. LinAlgError at the next read of a value where one is singular."""
     square("linalg.inv", A)
@@ -148,15 +149,24 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     return solve_triangular(adjoint(low), first, upper=True)
 
 
+def _no_zero(out: Tensor, L: Tensor) -> Tensor:
+    """bool [number of matrices]: whether their diagonals have none."""
+    return (L.detach().diagonal(0, -2, -1) != 0).all(-1).reshape(-1)
+
+
+@demanding(_no_zero, refusal("cholesky_inverse", NOT_INVERTED))
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
-    """The inverse of A, given the factor of A = L L^H (of U^H U, where ``upper``)."""
+    """The inverse of A, given the factor of A = L L^H (of U^H U, where ``upper``). LinAlgError at the next read of a value
+    where a diagonal has a zero."""
     square("cholesky_inverse", L)
     one = eye(L.shape[-1], dtype=L.dtype, device=L.device)
     return cholesky_solve(one.expand(L.shape), L, upper)
 
 
+@demanding(finite, refusal("torch.linalg.solve", UNSOLVABLE))
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
-    """X of ``tensordot(A, X, X.ndim) = B``; ``dims`` of A are moved to its end first."""
+    """X of ``tensordot(A, X, X.ndim) = B``; ``dims`` of A are moved to its end first. LinAlgError at the next read of a
+    value where A is singular."""
     if dims is not None:
         A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
     rest = tuple(A.shape[B.ndim :])
@@ -171,8 +181,10 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
     return solve(A.reshape(n, n), B.reshape(n)).reshape(rest)
 
 
+@demanding(finite_together, refusal("inv", NOT_INVERTED))
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
-    """The inverse of A as a map from its last dims to its first ``ind``."""
+    """The inverse of A as a map from its last dims to its first ``ind``. LinAlgError at the next read of a value where
+    there is none."""
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}  ({user_line()})")
     first, last = tuple(A.shape[:ind]), tuple(A.shape[ind:])
@@ -190,6 +202,6 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
 
 __all__ = [
-    "InvExResult", "SlogdetResult", "SolveExResult", "cholesky_inverse", "cholesky_solve", "det", "inv", "inv_ex",
-    "singular", "slogdet", "solve", "solve_ex", "solve_triangular", "tensorinv", "tensorsolve", "zeros",
+    "NOT_INVERTED", "InvExResult", "SlogdetResult", "SolveExResult", "cholesky_inverse", "cholesky_solve", "det", "inv",
+    "inv_ex", "singular", "slogdet", "solve", "solve_ex", "solve_triangular", "tensorinv", "tensorsolve", "zeros",
 ]  # fmt: skip
