@@ -1,7 +1,8 @@
 """Which dims of a program's values have an open size: as many as its loops have trips, whatever that number is.
 
 They are found from where trips show: what loops keep of each, what they read row by row, values laid side by side, lists of
-results; and then wherever a dim must be as large as one of these. That more dims are taken for open than need be makes nothing wrong.
+results; and then wherever a dim must be as large as one of these. That more dims are taken for open than need be makes nothing
+wrong.
 """
 
 from __future__ import annotations
