@@ -25,6 +25,7 @@ LOOP_LIMIT = 200_000  # and at which even a program is that becomes a loop
 REPEATS = 12  # how often a piece must have come back to count as a loop
 PIECE = 100  # about so many ops of a repeating program are compiled together
 REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
+WITHIN = 24  # ops on a tape that are worth keeping in one program with what follows
 rec.LIMIT[0] = BASE_LIMIT
 lock = forks.renewed(threading.RLock())  # one thread at a time collects and runs; recording goes on in the others
 
@@ -72,24 +73,29 @@ def read(t: Any, cause: str) -> Node:
 
 
 def settle(t: Any, cause: str) -> bool:
-    """Compute ``t`` alone, if it is made of constants alone while work is pending on other devices: a mask on its way to
-    the model that is being recorded must not cut that in two. False if it is not so, and nothing done."""
+    """Compute ``t`` alone, if it is made of constants alone while work is pending on other devices, or of any values while a
+    gradient's tape is: a mask on its way to the model that is being recorded must not cut that in two. False if it is not
+    so, and nothing done."""
     if isinstance(S.player, (Follower, Inlay)) or S.capture is not None or t._node is None:
         return False
     device = t.device
-    pending = (owner._node for owner in (ref() for ref in rec.live[-HARD_LIMIT:]) if owner is not None)
-    if not any(n is not None and n.buffer is None and n.sig.aval.device is not device for n in pending):
+    owners = (owner for owner in (ref() for ref in rec.live[-HARD_LIMIT:]) if owner is not None)
+    elsewhere = [x for x in owners if (n := x._node) is not None and n.buffer is None and n.sig.aval.device is not device]
+    if not elsewhere:
         return False
+    within = len(rec.log) >= WITHIN and any(x._edge is not None for x in elsewhere)
     stack, seen = [t._node], {t._node}
     while stack:
         n = stack.pop()
+        if n.buffer is not None and within:
+            continue
         if n.buffer is not None or n.sig.op is argument or len(seen) > BASE_LIMIT:
             return False
         fresh = [x for x in n.inputs if x not in seen]
         seen.update(fresh)
         stack.extend(fresh)
     levels.check_read(t, cause)
-    opaque("a move of what is made of constants")
+    opaque("a move of what is made within a step")
     with lock:
         _run([t._node], f"{cause} at {user_line()}")
     return True

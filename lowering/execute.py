@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 from .. import devices
-from ..lazy import metrics, precision
+from ..lazy import metrics, ops, precision
 from ..lazy.graph import Node, argument, computed_as
 from ..lazy.record import live, sockets
 from ..lazy.replay import starts
@@ -49,14 +49,15 @@ def execute(roots: list[Node], cause: str) -> Again | None:
 
 def _execute(roots: list[Node], cause: str, kind: storms.Kind | None = None) -> Again | None:
     """``kind``: of the program that this is the rest of (see fronts)."""
-    order, key = structure(roots)
-    places = sorted({n.mark for n in roots if n.buffer is None})
-    key.extend(places)
-    if precision.current[0] != "highest":
-        key.append(precision.current[0])
-    found = tuple(key)
+    order, places, found = _structure(roots)
     graph = _graphs.get(found)
     if graph is None:
+        copies = [n for n in order if n.buffer is None and n.sig.op is ops.copy and n.inputs[0].buffer is not None]
+        if copies:
+            del order  # it would keep the arguments alive
+            if _copied_apart(copies, roots, cause):
+                return None
+            order, places, found = _structure(roots)
         graph = _graphs[found] = Graph(order, places, found)
         graph.kind = kind or storms.kind_of(graph, order)
         if len(_graphs) > MAX_GRAPHS:
@@ -72,6 +73,38 @@ def _execute(roots: list[Node], cause: str, kind: storms.Kind | None = None) -> 
         return None
     variant, arrays = _run(graph, order, dying, cause)
     return Again(graph, order, variant.bundled, arrays)
+
+
+def _structure(roots: list[Node]) -> tuple[list[Node], list[int], tuple[Any, ...]]:
+    """The graph of ``roots`` in order, the places of the results in it, and its key."""
+    order, key = structure(roots)
+    places = sorted({n.mark for n in roots if n.buffer is None})
+    key.extend(places)
+    if precision.current[0] != "highest":
+        key.append(precision.current[0])
+    return order, places, tuple(key)
+
+
+def _copied_apart(copies: list[Node], roots: list[Node], cause: str) -> bool:
+    """Whether all has been run as two programs, the copies of values that are there first, because that leaves a known one:
+    the best weights so far happen to be kept before a step, or loaded, and the rest is the step as ever."""
+    apart = set(copies)
+    rest = [n for n in roots if n.buffer is None and n not in apart]
+    for n in copies:
+        n.buffer = n.inputs[0].buffer  # what the rest would look like
+    try:
+        known = _graphs.get(_structure(rest)[2]) if rest else None
+    finally:
+        for n in copies:
+            n.buffer = None
+    if known is None or not known.variants:
+        return False
+    _execute(copies, cause)
+    apart.clear()
+    copies.clear()  # what was loaded is an argument now, to be given away
+    del n
+    _execute(rest, cause)
+    return True
 
 
 def _run_padded(graph: Graph, kind: lengths.Kind, order: list[Node], dying: frozenset[int]) -> bool:
@@ -339,12 +372,17 @@ def _held() -> set[Node]:
     return {t._node for t in (ref() for ref in live) if t is not None and t._node is not None}
 
 
-def _successors(graph: Graph, order: list[Node], dying: frozenset[int]) -> dict[int, int]:
-    """For each dying argument, the result that may take over its buffer: one of its type, nearest in the graph."""
+def _successors(
+    graph: Graph, order: list[Node], dying: frozenset[int], wanted: Collection[int] | None = None
+) -> dict[int, int]:
+    """For each dying argument, the result (of those ``wanted``) that may take over its buffer: one of its type, nearest in
+    the graph."""
     candidates = {graph.leaves[k]: k for k in dying}
     taken: dict[int, int] = {}
     pairs = []
     for r, i in enumerate(graph.roots):
+        if wanted is not None and r not in wanted:
+            continue
         aval = order[i].sig.aval
         for distance, j in _same_typed_ancestors(order, i, aval):
             if j in candidates:

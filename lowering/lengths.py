@@ -126,14 +126,12 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
     singles = [v for k, v in enumerate(values) if k not in inside]
     new_order = after_inputs([*singles, *arrays], lambda n: () if n.buffer is not None else other_rows(n))
     try:
-        sizes = Sizes(new_order)
+        sizes = Sizes(new_order, arrays)
         real = [aval.shape[d] for n in new_order for aval, d in _open_dims(sizes, n)]
         size = max([SMALLEST, *(1 << (r - 1).bit_length() for r in real)])
         p = Padding(new_order, sizes, size, arguments)
         wanted = [k for k, v in enumerate(values) if k not in inside and not sizes.any_open(v)]
-        if any(sizes.of(array, 0) is None for array in arrays):
-            raise Unpadded("rows of what is of a fixed size")
-        if not p.rows and not any(n.sig.op is WHILE for n in new_order):
+        if not p.rows and not arrays and not any(n.sig.op is WHILE for n in new_order):
             return None
         if not wanted and not arrays:  # it would compute nothing
             return None
@@ -190,7 +188,7 @@ def _linked(
     below = after_inputs([order[i] for r, i in enumerate(graph.roots) if r not in done], lambda n: n.inputs)
     kept = {place[n] for n in below if n in place}
     free = frozenset(k for k in dying if k in own and graph.leaves[k] not in several | kept)
-    chosen = {k: roots.index(r) for k, r in successors(graph, order, free).items() if r in roots}
+    chosen = {k: roots.index(r) for k, r in successors(graph, order, free, roots).items()}
     given_back = [at[n] for _, n in results] + [at[p.new[array]] for array in arrays]
     plan = Plan(p.order, given_back, leaves, packed, {own[k]: r for k, r in chosen.items()})
     why = f"known ops in another number: from now on one program for up to {p.size} trips"

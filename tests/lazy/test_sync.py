@@ -377,6 +377,26 @@ def test_a_mask_on_its_way_to_the_device_leaves_the_rest_in_one_piece(metrics):
     assert mask.tolist()[0] == [0, -np.inf, -np.inf, -np.inf]
 
 
+def test_a_value_on_its_way_to_a_step_leaves_that_in_one_piece(metrics):
+    """What is added to a computed transform, as point networks do it, is made on the CPU of the user's own array."""
+    w = lx.full((2, 4), 0.5, device="xla", requires_grad=True)
+    lx.sync()
+    metrics.reset()
+    y = w
+    for _ in range(12):
+        y = (y * 0.5).sin()
+    unit = lx.from_numpy(np.eye(2, dtype=np.float32)).view(1, 4).repeat(2, 1).to("xla")
+    (y + unit).square().sum().backward()
+    found = w.grad.cpu().numpy()
+    assert metrics.report(as_dict=True)["compiles"] == 2  # the step, and what it is given
+    x, slope = 0.5, 1.0
+    for _ in range(12):
+        slope *= 0.5 * np.cos(0.5 * x)
+        x = np.sin(0.5 * x)
+    expected = 2 * (x + np.eye(2).reshape(1, 4).repeat(2, 0)) * slope
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_a_move_of_what_is_computed_from_values_dispatches_all(metrics):
     x, there = lx.tensor([1.0, 2.0]), lx.tensor([3.0, 4.0], device="xla")
     y, z = x * 2, there * 2

@@ -274,3 +274,25 @@ def test_long_programs_for_the_cpu_are_compiled_with_less_of_llvm(monkeypatch):
     assert any("-unroll-full-max-count" in options for options in seen)
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")  # the user's own
     assert compiler.options_for(long, cpu) == {}
+
+
+def test_weights_that_are_kept_or_loaded_before_a_step_make_no_other_program_of_it(metrics):
+    lx.lowering.clear_cache()
+    layer = lx.nn.Linear(3, 2)
+    optimizer = lx.optim.SGD(layer.parameters(), lr=0.1)
+    x = lx.tensor(np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32))
+    best, losses = {}, []
+    for i in range(9):
+        if i == 4:
+            best = {k: v.clone() for k, v in layer.state_dict().items()}
+        if i == 6:
+            layer.load_state_dict(best)
+        optimizer.zero_grad()
+        loss = layer(x).tanh().square().sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        if i == 3:
+            before = facts()["compiles"]
+    assert max([r["ops"] for r in facts()["recompiles"][before:]], default=0) <= 4  # of copies alone
+    assert losses[6:8] == losses[4:6]
