@@ -271,9 +271,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 # --- length -----------------------------------------------------------------------------------------------------
 
 
-def normalize(
-    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None
-) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """x over its p-norm along a dim, which counts as at least eps."""
     size = lx.norm(input, p, dim, keepdim=True).clamp_min(eps)
     return input / size if out is None else lx.div(input, size, out=out)
