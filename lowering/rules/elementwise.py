@@ -296,7 +296,7 @@ def _polygamma(b: Builder, sig: Signature, n: Value, x: Value) -> Value:
     """For x > 0. On the CPU the low ones by the first terms of n! / (x + k) ** (n + 1), which are summed over k, and by the
     asymptotic expansion of the rest: XLA raises to a power for each term."""
     order, aval = _filled(n) if b.platform == "cpu" else None, sig.aval
-    if order not in range(1, HIGHEST + 1) or aval.dtype not in NEAR:
+    if order is None or order not in range(1, HIGHEST + 1) or aval.dtype not in NEAR:
         return b.op("chlo.polygamma", [n, x], aval)
     order, (near, count) = int(order), NEAR[aval.dtype]
     wide = aval.with_dtype(dtypes.float64)
