@@ -18,7 +18,7 @@ def _chlo(op: Any) -> None:
         return b.op(f"chlo.{op.name}", operands, sig.aval)
 
 
-for _op in (ops.erf, ops.erfc, ops.erf_inv, ops.lgamma, ops.digamma, ops.polygamma, ops.conj):
+for _op in (ops.erf, ops.erfc, ops.erf_inv, ops.lgamma, ops.conj):
     _chlo(_op)
 
 
@@ -246,6 +246,87 @@ def _angle(b: Builder, y: Value, x: Value, aval: Aval) -> Value:
     return b.op("stablehlo.convert", [_signed(b, y, found, wide)], aval)
 
 
+# --- digamma and its derivatives ---
+
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)  # B2, B4, ...
+NEAR = {
+    dtypes.float32: (7, 5),
+    dtypes.float64: (14, 7),
+}  # how many terms are added one by one, and how many of BERNOULLI
+HIGHEST = 4  # derivative; the expansion of higher ones begins further out
+
+
+@rule(ops.digamma)
+def _digamma(b: Builder, sig: Signature, x: Value) -> Value:
+    """On the CPU by -1 / (x + k) for small k and the asymptotic expansion of the rest in float64; left of 0 by reflection."""
+    aval = sig.aval
+    if b.platform != "cpu" or aval.dtype not in NEAR:
+        return b.op("chlo.digamma", [x], aval)
+    near, count = NEAR[aval.dtype]
+    wide = aval.with_dtype(dtypes.float64)
+    op, number = _of(b, wide), lambda v: b.full(v, wide)
+    x = b.op("stablehlo.convert", [x], wide)
+    left = b.compare("LE", x, number(0), wide)
+    there = op("select", left, op("subtract", number(1), x), x)
+    far = op("add", there, number(near))
+    square, found = op("divide", number(1), op("multiply", far, far)), number(0)
+    for k in range(count, 0, -1):
+        found = op("multiply", op("add", found, number(BERNOULLI[k - 1] / (2 * k))), square)
+    found = op("add", found, op("divide", number(0.5), far))
+    for k in range(near - 1, -1, -1):
+        found = op("add", found, op("divide", number(1), op("add", there, number(k)) if k else there))
+    found = op("subtract", op("log", far), found)
+    # pi cot(pi x), of what x differs from the nearest whole number by; NaN of those themselves
+    turn = op("subtract", x, op("round_nearest_even", x))
+    angle = op("multiply", op("select", left, turn, number(0.25)), number(math.pi))
+    square, parts = op("multiply", angle, angle), []
+    for first in (22, 23):
+        series = number((-1) ** (first // 2) / math.factorial(first))
+        for k in range(first - 2, -1, -2):
+            series = op("add", op("multiply", series, square), number((-1) ** (k // 2) / math.factorial(k)))
+        parts.append(series)
+    pole = b.compare("EQ", angle, number(0), wide)
+    tangent = op("select", pole, number(math.nan), op("multiply", angle, parts[1]))
+    mirrored = op("subtract", found, op("divide", op("multiply", parts[0], number(math.pi)), tangent))
+    return b.op("stablehlo.convert", [op("select", left, mirrored, found)], aval)
+
+
+@rule(ops.polygamma)
+def _polygamma(b: Builder, sig: Signature, n: Value, x: Value) -> Value:
+    """For x > 0. On the CPU the low ones by the first terms of n! / (x + k) ** (n + 1), which are summed over k, and by the
+    asymptotic expansion of the rest: XLA raises to a power for each term."""
+    order, aval = _filled(n) if b.platform == "cpu" else None, sig.aval
+    if order is None or order not in range(1, HIGHEST + 1) or aval.dtype not in NEAR:
+        return b.op("chlo.polygamma", [n, x], aval)
+    order, (near, count) = int(order), NEAR[aval.dtype]
+    wide = aval.with_dtype(dtypes.float64)
+    op, number = _of(b, wide), lambda v: b.full(v, wide)
+    x = b.op("stablehlo.convert", [x], wide)
+
+    def over(v: Value) -> Value:
+        return op("divide", number(1), v)
+
+    def raised(v: Value, power: int) -> Value:
+        found = v
+        for _ in range(power - 1):
+            found = op("multiply", found, v)
+        return found
+
+    far = op("add", x, number(near))
+    inverse = over(far)
+    square, found = op("multiply", inverse, inverse), number(0)
+    for k in range(count, 0, -1):
+        term = BERNOULLI[k - 1] * math.factorial(2 * k + order - 1) / math.factorial(2 * k)
+        found = op("multiply", op("add", found, number(term)), square)
+    half = op("multiply", inverse, number(math.factorial(order) / 2))
+    found = op("add", op("add", found, half), number(math.factorial(order - 1)))
+    found = op("multiply", found, raised(inverse, order))
+    for k in range(near - 1, -1, -1):  # the smallest first
+        term = raised(over(op("add", x, number(k)) if k else x), order + 1)
+        found = op("add", found, op("multiply", term, number(math.factorial(order))))
+    return b.op("stablehlo.convert", [found if order % 2 else op("negate", found)], aval)
+
+
 # --- the greatest common divisor ---
 
 EXACT = {dtypes.float32: 23, dtypes.float64: 52}  # bits of whole numbers whose multiples up to one another they hold
@@ -299,7 +380,9 @@ def _euclid_of_floats(b: Builder, x: Value, y: Value, aval: Aval, dtype: Any, bi
     wide = aval.with_dtype(dtype)
     op, bits = _of(b, wide), min(bits, EXACT[dtype])
     x, y = (b.op("stablehlo.convert", [v], wide) for v in (x, y))
-    for _ in range(math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2):  # the longest way is that of Pell's numbers
+    for _ in range(
+        math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2
+    ):  # the longest way is that of Pell's numbers
         times = op("round_nearest_even", op("divide", x, y))
         times = op("select", b.compare("EQ", y, b.full(0, wide), wide), b.full(0, wide), times)
         x, y = y, op("abs", op("subtract", x, op("multiply", times, y)))
@@ -320,10 +403,13 @@ def _of(b: Builder, aval: Aval) -> Any:
 
 
 def _filled(x: Value) -> float | None:
-    """The number that a float operand is filled with, if it is a constant."""
+    """The number that a float operand is filled with, if it is a constant, or the sum of two."""
     owner = x.owner
     while getattr(owner, "name", "") == "stablehlo.broadcast_in_dim":
         owner = owner.operands[0].owner
+    if getattr(owner, "name", "") == "stablehlo.add":
+        parts = [_filled(v) for v in owner.operands]
+        return None if None in parts else sum(parts)  # type: ignore[arg-type]
     if getattr(owner, "name", "") != "stablehlo.constant":
         return None
     value = ir.DenseElementsAttr(owner.attributes["value"])

@@ -25,6 +25,80 @@ def _moments(x: Tensor, axes: Ints) -> tuple[Tensor, Tensor, Tensor]:
     return mean, centred, lx.ops.reduce_sum(centred * centred, axes=axes) * scale
 
 
+class _StandardRule:
+    """The gradients of a standardised value and of what scales and shifts it.
+
+    Where statistics and parameters leave the same axes out, the sums over these serve all of them, so that the operands are
+    read twice: for two sums, and for the gradient itself.
+    """
+
+    name = "Normalization"
+
+    def __init__(self, axes: Ints, dims: Ints, scaled: bool, eps: float) -> None:
+        self.axes, self.dims, self.scaled, self.eps = axes, dims, scaled, eps
+
+    def __call__(self, g: Tensor, entry: Any) -> tuple[Tensor | None, ...]:
+        x, *others = entry.operands()
+        shape, add = tuple(x.shape), lx.ops.reduce_sum
+        _, centred, variance = _moments(x, self.axes)
+        inverse = lx.rsqrt(variance + self.eps)
+        apart = tuple(d for d in range(x.ndim) if d not in self.axes)  # one statistic each
+        shared = tuple(a for a in self.axes if a not in self.dims)
+        left = tuple(d for d in range(x.ndim) if d not in shared)
+        small = tuple(shape[d] for d in left)
+
+        def placed(v: Tensor, dims: Ints) -> Tensor:
+            """Spread over what the sums over the shared axes leave."""
+            return v if dims == left else spread(v, small, tuple(left.index(d) for d in dims))
+
+        def summed(v: Tensor, keep: Ints) -> Tensor:
+            over = tuple(i for i, d in enumerate(left) if d not in keep)
+            return add(v, axes=over) if over else v
+
+        terms, products = g, g * centred
+        if shared:
+            terms, products = add(terms, axes=shared), add(products, axes=shared)
+        found: list[Tensor | None] = [None] * len(entry.edges)
+        if self.scaled and entry.edges[1] is not None:
+            found[1] = summed(products * placed(inverse, apart), self.dims)
+        if len(found) > 1 + self.scaled and entry.edges[-1] is not None:
+            found[-1] = summed(terms, self.dims)
+        if entry.edges[0] is None:
+            return tuple(found)
+        if self.scaled:
+            weight = placed(others[0], self.dims)
+            terms, products = terms * weight, products * weight
+            g = g * spread(others[0], shape, self.dims)
+        scale = 1 / max(1, math.prod(shape[a] for a in self.axes))
+        shift = summed(terms, apart) * inverse * scale
+        slope = summed(products, apart) * (inverse * inverse * inverse) * scale
+        g = g * spread(inverse, shape, apart) - spread(shift, shape, apart)
+        found[0] = g - centred * spread(slope, shape, apart)
+        return tuple(found)
+
+
+def _standard(
+    x: Tensor, axes: Ints, weight: Tensor | None, bias: Tensor | None, dims: Ints, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x with mean 0 and variance 1 along axes, then times weight plus bias, whose dims are ``dims`` of x; and the mean and
+    the variance, of which no gradient is taken."""
+    shape = tuple(x.shape)
+    apart = tuple(d for d in range(len(shape)) if d not in axes)
+    statistics: list[Tensor] = []
+    given = [v if v.dtype is x.dtype else v.to(x.dtype) for v in (weight, bias) if v is not None]
+
+    def value(x: Tensor, *others: Tensor) -> Tensor:
+        mean, centred, variance = _moments(x, axes)
+        statistics.extend((mean, variance))
+        y = centred * spread(lx.rsqrt(variance + eps), shape, apart)
+        if weight is not None:
+            y = y * spread(others[0], shape, dims)
+        return y if bias is None else y + spread(others[-1], shape, dims)
+
+    rule = _StandardRule(axes, dims, weight is not None, eps)
+    return lx.record.with_rule(value, (x, *given), rule, wants_inputs=True), *statistics
+
+
 # --- batch ------------------------------------------------------------------------------------------------------
 
 
@@ -52,25 +126,19 @@ def batch_norm(
         mean, inverse = running_mean.to(x.dtype), lx.rsqrt(running_var.to(x.dtype) + eps)
         scale = inverse if weight is None else inverse * weight.to(x.dtype)
         y = (x - per_channel(mean, x)) * per_channel(scale, x)
-        return _shifted(y, bias).to(input.dtype)
+        return (y if bias is None else y + per_channel(bias.to(y.dtype), y)).to(input.dtype)
     count = input.numel() // channels if channels else 0
     if count == 1:
         raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {input.shape}")
     axes = (0, *range(2, x.ndim))
-    mean, centred, variance = _moments(x, axes)
+    y, mean, variance = _standard(x, axes, weight, bias, (1,), eps)
     with no_grad():
         if running_mean is not None:
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
         if running_var is not None:
             unbiased = variance * (count / max(1, count - 1))
             running_var.lerp_(unbiased.to(running_var.dtype), momentum)
-    inverse = lx.rsqrt(variance + eps)
-    scale = inverse if weight is None else inverse * weight.to(x.dtype)
-    return _shifted(centred * per_channel(scale, x), bias).to(input.dtype)
-
-
-def _shifted(y: Tensor, bias: Tensor | None) -> Tensor:
-    return y if bias is None else y + per_channel(bias.to(y.dtype), y)
+    return y.to(input.dtype)
 
 
 def instance_norm(
@@ -85,17 +153,14 @@ def instance_norm(
     count = math.prod(x.shape[2:])
     if count == 1:
         raise error(ValueError, f"Expected more than 1 spatial element when training, got input size {input.shape}")
-    mean, centred, variance = _moments(x, axes)
+    y, mean, variance = _standard(x, axes, weight, bias, (1,), eps)
     with no_grad():
         if running_mean is not None:
             running_mean.lerp_(mean.mean(0).to(running_mean.dtype), momentum)
         if running_var is not None:
             unbiased = variance.mean(0) * (count / max(1, count - 1))
             running_var.lerp_(unbiased.to(running_var.dtype), momentum)
-    y = centred * spread(lx.rsqrt(variance + eps), tuple(x.shape), (0, 1))
-    if weight is not None:
-        y = y * per_channel(weight.to(x.dtype), y)
-    return _shifted(y, bias).to(input.dtype)
+    return y.to(input.dtype)
 
 
 # --- layer and group --------------------------------------------------------------------------------------------
@@ -141,15 +206,7 @@ def layer_norm(
     Raises RuntimeError where the last dims are not ``normalized_shape``.
     """
     axes = _trailing(input, normalized_shape, weight, bias)
-    x = wide(input, "layer_norm")
-    shape = tuple(x.shape)
-    _, centred, variance = _moments(x, axes)
-    y = centred * spread(lx.rsqrt(variance + eps), shape, tuple(range(axes[0])))
-    if weight is not None:
-        y = y * spread(weight.to(x.dtype), shape, axes)
-    if bias is not None:
-        y = y + spread(bias.to(x.dtype), shape, axes)
-    return y.to(input.dtype)
+    return _standard(wide(input, "layer_norm"), axes, weight, bias, axes, eps)[0].to(input.dtype)
 
 
 def rms_norm(
@@ -190,12 +247,10 @@ def group_norm(
             )
     x = wide(input, "group_norm")
     shape = tuple(x.shape)
-    groups = reshaped(x, (n, num_groups, math.prod(shape[1:]) // num_groups))
-    _, centred, variance = _moments(groups, (2,))
-    y = reshaped(centred * spread(lx.rsqrt(variance + eps), tuple(groups.shape), (0, 1)), shape)
-    if weight is not None:
-        y = y * per_channel(weight.to(x.dtype), y)
-    return _shifted(y, bias).to(input.dtype)
+    each = (num_groups, c // num_groups)
+    groups = reshaped(x, (n, *each, math.prod(shape[2:])))
+    weight, bias = (None if v is None else reshaped(v, each) for v in (weight, bias))
+    return reshaped(_standard(groups, (2, 3), weight, bias, (1, 2), eps)[0], shape).to(input.dtype)
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
@@ -216,9 +271,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 # --- length -----------------------------------------------------------------------------------------------------
 
 
-def normalize(
-    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None
-) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """x over its p-norm along a dim, which counts as at least eps."""
     size = lx.norm(input, p, dim, keepdim=True).clamp_min(eps)
     return input / size if out is None else lx.div(input, size, out=out)

@@ -76,6 +76,17 @@ def test_polygamma_left_of_zero(n):
     assert poles == [math.inf if n % 2 else -math.inf] * 3
 
 
+def test_digamma_and_its_derivatives_are_right_to_float32s_last_bits():
+    x = np.concatenate([np.geomspace(1e-6, 1e6, 60), [1.46, 1.4616, 1.5, 2.0, 6.0, 14.0, np.inf, np.nan]]).astype(
+        np.float32
+    )
+    orders = [1, 2, 3, 4]
+    found = lx.stack([lx.polygamma(n, lx.tensor(x)) for n in orders]).numpy()
+    np.testing.assert_allclose(found, [scipy.special.polygamma(n, x.astype(np.float64)) for n in orders], 2e-7)
+    x = np.concatenate([x, [-0.5, -1.25, -29.763, -1e4 - 1 / 64, -7.0, -1e30, -np.inf]]).astype(np.float32)
+    np.testing.assert_allclose(lx.digamma(lx.tensor(x)).numpy(), scipy.special.digamma(x.astype(np.float64)), 2e-7)
+
+
 def test_digamma_at_its_poles():
     x = lx.tensor([0.0, -0.0, -3.0], requires_grad=True)
     y = lx.digamma(x)

@@ -1,13 +1,18 @@
 """Normalisation, dropout, embedding, linear maps, distances and attention, against NumPy."""
 
+import re
+
 import numpy as np
 import pytest
+from jaxlib.mlir.passmanager import PassManager
 from scipy import special
 
 import lazyxla as lx
 import lazyxla.nn.functional as F
 from lazyxla import nn
-from lazyxla.autograd import gradcheck
+from lazyxla.autograd import gradcheck, gradgradcheck
+from lazyxla.lowering.debug import plan_for
+from lazyxla.lowering.passes import lowered
 from tests.tolerances import compare
 
 RNG = np.random.default_rng(2)
@@ -76,6 +81,39 @@ def test_derivatives():
     assert gradcheck(lambda x, w, b: F.group_norm(x, 2, w, b), (x, w, b))
     assert gradcheck(lambda x: F.layer_norm(x, (4, 2)), (x,))
     assert gradcheck(lambda x: F.normalize(x, dim=1), (x,))
+
+
+NORMS = {
+    "batch": lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+    "instance": lambda x, w, b: F.instance_norm(x, weight=w, bias=b),
+    "group": lambda x, w, b: F.group_norm(x, 2, w, b),
+    "layer": lambda x, w, b: F.layer_norm(x, (4,), w, b),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_derivatives_with_some_of_the_parameters(name):
+    shape = (2, 3, 4) if name == "layer" else (2, 4, 3)
+    x, w, b = (lx.tensor(RNG.normal(size=s), requires_grad=True) for s in (shape, 4, 4))
+    f = NORMS[name]
+    assert gradcheck(f, (x, w, b)) and gradgradcheck(f, (x, w, b))
+    assert gradcheck(lambda x, w: f(x, w, None), (x, w)) and gradcheck(lambda x, b: f(x, None, b), (x, b))
+    assert gradcheck(lambda x, b: f(x, w.detach(), b), (x, b)) and gradcheck(lambda x, w: f(x, w, b.detach()), (x, w))
+    assert gradcheck(lambda x: f(x, None, None), (x,))
+    assert gradcheck(lambda w, b: f(x.detach(), w, b), (w, b)) and gradcheck(lambda b: f(x.detach(), w, b), (b,))
+
+
+@pytest.mark.parametrize("name", ["batch", "instance", "group"])
+def test_the_gradients_of_a_norm_share_their_sums(name):
+    x, w, b = (lx.tensor(RNG.normal(size=s), requires_grad=True) for s in ((5, 4, 6), 4, 4))
+    y = NORMS[name](x, w, b)
+    g = lx.tensor(RNG.normal(size=(5, 4, 6)))
+    module = lowered(plan_for(y, *lx.autograd.grad(y, (x, w, b), g)))
+    with module.context:
+        PassManager.parse("builtin.module(cse)").run(module.operation)
+    sums = re.findall(r"applies stablehlo.add .*: \(tensor<([\dx]+)xf64>", module.operation.get_asm())
+    large = [shape for shape in sums if np.prod([int(n) for n in shape.split("x")]) == x.numel()]
+    assert len(large) == 4, sums  # the mean and the variance, sums of g and of g times what differs from the mean
 
 
 def test_the_variance_of_large_numbers_does_not_cancel():
