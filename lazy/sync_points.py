@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,8 @@ HARD_LIMIT = 30_000  # and at which any program is
 LOOP_LIMIT = 200_000  # and at which even a program is that becomes a loop
 REPEATS = 12  # how often a piece must have come back to count as a loop
 PIECE = 100  # about so many ops of a repeating program are compiled together
+REPEATS_GROWING = 3  # the same of a long piece with other sizes each time, outside of training
+LONG = 64  # ops of such a piece, at least
 REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
 WITHIN = 24  # ops on a tape that are worth keeping in one program with what follows
 rec.LIMIT[0] = BASE_LIMIT
@@ -204,8 +206,9 @@ sockets.backward_undone = lambda: _backward_end.__setitem__(0, None)
 sockets.backward_again = lambda: _backward_end[0] is not None
 
 
-def _run(roots: list[Node], cause: str, repeats: bool = False) -> list[Any]:
-    """Run a program for each device; gives what ran."""
+def _run(roots: list[Node], cause: str, how: str | None = None) -> list[Any]:
+    """Run a program for each device; gives what ran. ``how`` the pieces of a long one are alike: it "repeats" them, or "grows"
+    with each."""
     by_device: dict[Any, list[Node]] = {}
     for node in roots:
         if node.buffer is None and not isinstance(node, HostValue):
@@ -213,7 +216,7 @@ def _run(roots: list[Node], cause: str, repeats: bool = False) -> list[Any]:
     if not by_device:
         return []
     metrics.synced(cause)
-    ran = [sockets.execute(group, "repeats" if repeats else cause) for group in by_device.values()]
+    ran = [sockets.execute(group, how or cause) for group in by_device.values()]
     return [r for r in ran if r is not None]
 
 
@@ -294,8 +297,9 @@ def _hidden(cause: str) -> None:
         )
 
 
-def period(stream: list[Signature], repeats: int) -> int:
-    """The length of the piece that the end of ``stream`` repeats at least so often; 0 if there is none."""
+def period(stream: Sequence[Any], repeats: int, least: int = 1, accept: Callable[[int], bool] = bool) -> int:
+    """The length of the piece that the end of ``stream`` repeats at least so often, ``least`` or longer and ``accept``ed; 0 if
+    there is none."""
     tail = stream[::-1]
     n = len(tail)
     limit = n // repeats
@@ -303,6 +307,7 @@ def period(stream: list[Signature], repeats: int) -> int:
     border = [0] * n
     k = 0
     best = 0
+    tried: set[int] = set()
     for i in range(1, n):
         while k and tail[i] is not tail[k]:
             k = border[k - 1]
@@ -310,9 +315,22 @@ def period(stream: list[Signature], repeats: int) -> int:
             k += 1
         border[i] = k
         p = i + 1 - k
-        if p <= limit and (i + 1) >= repeats * p and (best == 0 or p < best):
-            best = p
+        if least <= p <= limit and (i + 1) >= repeats * p and p not in tried:
+            tried.add(p)
+            if (best == 0 or p < best) and accept(p):
+                best = p
     return best
+
+
+def growing(stream: Sequence[Signature]) -> int:
+    """The length of the piece whose operations the end of ``stream`` repeats, but with other sizes each time, as where text
+    is generated from all that has been generated; 0 if there is none."""
+    def differs(p: int) -> bool:
+        return all(
+            any(stream[-1 - i] is not stream[-1 - i - p] for i in range(k * p, (k + 1) * p)) for k in range(REPEATS_GROWING - 1)
+        )
+
+    return period([sig.op for sig in stream], REPEATS_GROWING, LONG, differs)
 
 
 def _training() -> bool:
@@ -325,10 +343,12 @@ def _training() -> bool:
 def _overflow() -> None:
     """Called by the recorder when LIMIT ops are pending."""
     stream = rec.log
-    p = period(stream, REPEATS_IN_TRAINING if _training() else REPEATS)
+    p, how = period(stream, REPEATS_IN_TRAINING if _training() else REPEATS), "repeats"
     if p and len(stream) < LOOP_LIMIT and _rolls(tuple(stream[-p:])):
         rec.LIMIT[0] = min(4 * len(stream), LOOP_LIMIT)
         return
+    if not p and not _training():
+        p, how = growing(stream), "grows"
     if not p and len(stream) < HARD_LIMIT:
         rec.LIMIT[0] = min(2 * len(stream), HARD_LIMIT)
         return
@@ -340,9 +360,9 @@ def _overflow() -> None:
         roots = live_roots()
         ends = _piece_ends(roots)
         for end in ends:
-            _run(up_to(end, roots), cause, repeats=True)
+            _run(up_to(end, roots), cause, how)
         if not ends:
-            _run(roots, cause, repeats=True)
+            _run(roots, cause, how)
 
 
 _known_to_roll: dict[tuple[Signature, ...], bool] = {}
@@ -373,8 +393,11 @@ def _piece_ends(roots: list[Node]) -> list[int]:
             seen.add(n)
             stack.extend(n.inputs)
     order = sorted(seen, key=lambda n: n.serial)
-    stream = [n.sig for n in order]
+    stream: list[Any] = [n.sig for n in order]
     p = period(stream, REPEATS)
+    if not p:
+        p = growing(stream)
+        stream = [n.sig.op for n in order]
     if not p:
         return []
     start = len(order)

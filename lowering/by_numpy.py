@@ -81,6 +81,7 @@ _BY_NUMPY = {
     ops.cumprod, ops.logcumsumexp,
 }  # fmt: skip
 _STEP, _ELEMENT = 10e-6, 10e-9  # seconds of an op of these, or of any other in a longer program, and of each element
+_SORTED = 150e-9  # of each element that is sorted, or follows one that is
 
 
 def work_of(n: Node) -> tuple[float, float]:
@@ -89,7 +90,13 @@ def work_of(n: Node) -> tuple[float, float]:
     found = _cost(n)
     if found is not None:
         return _STEP + found[0], 0
-    if n.sig.op not in _BY_NUMPY or type(n.sig.aval) is not Aval or n.sig.aval.dtype.itemsize < 4:
+    if n.sig.op is ops.sort:
+        return _STEP + _SORTED * sum(x.sig.aval.size for x in n.inputs), 0
+    if n.sig.op is ops.result and n.inputs[0].sig.op is ops.sort:
+        return _CALL, 0
+    if n.sig.op not in _BY_NUMPY or type(n.sig.aval) is not Aval:
+        return float("inf"), 0
+    if n.sig.aval.dtype.itemsize < 4 and not (n.sig.aval.dtype is bool_ and n.sig.op in (ops.gather, ops.scatter)):
         return float("inf"), 0
     if n.sig.op is not ops.dot_general:
         return _STEP + _ELEMENT * max([n.sig.aval.size, *(x.sig.aval.size for x in n.inputs)]), 0
@@ -105,7 +112,7 @@ def _counts(n: Node) -> bool:
 
 def _sees_floats(n: Node) -> bool:
     """Whether the smallest floats, which XLA takes for 0 on a CPU, make a difference to it."""
-    return n.sig.op not in _STILL and any(x.sig.aval.dtype.is_inexact for x in (n, *n.inputs))
+    return n.sig.op not in _STILL and any(type(x.sig.aval) is Aval and x.sig.aval.dtype.is_inexact for x in (n, *n.inputs))
 
 
 def _fused(n: Node) -> bool:
@@ -136,9 +143,9 @@ class ByNumpy:
         self.spent, self.size = 0.0, len(order)
         self.device = order[roots[0]].sig.aval.device
         known, spread = set(given), _spread_by_numpy(order, roots)
-        self.steps: list[tuple[int, Callable[..., Any], list[int], dict[str, Any], np.dtype]] = [
+        self.steps: list[tuple[int, Callable[..., Any], list[int], dict[str, Any], np.dtype | None]] = [
             (i, aligned if n in spread else _MEANING.get(n.sig.op, n.sig.op.meaning), [x.mark for x in n.inputs],
-             n.sig.keyword, n.sig.aval.dtype.numpy)
+             n.sig.keyword, n.sig.aval.dtype.numpy if type(n.sig.aval) is Aval else None)
             for i, n in enumerate(order) if i not in known
         ]  # fmt: skip
         self.flushes = self.device.pjrt.platform == "cpu" and any(_sees_floats(order[i]) for i, *_ in self.steps)
@@ -152,7 +159,8 @@ class ByNumpy:
             values[i] = x
         with np.errstate(all="ignore"), devices.flushed() if self.flushes else _AS_IT_IS:
             for i, meaning, inputs, keyword, dtype in self.steps:
-                values[i] = np.asarray(meaning(*[values[k] for k in inputs], **keyword), dtype)
+                found = meaning(*[values[k] for k in inputs], **keyword)
+                values[i] = found if dtype is None else np.asarray(found, dtype)
         if self.seconds > CHEAP:
             self.spent += self.seconds  # as estimated: measured, two runs of a program could differ in last bits
         metrics.count("by_numpy")
@@ -208,6 +216,8 @@ def alone(order: Sequence[Node], roots: Sequence[int], leaves: Sequence[int], ho
     """One operation of eager mode as NumPy runs it, which takes less time than XLA to begin and nothing to compile; None for
     what is large, or XLA's on its device. That is always so or never, for the sake of a run that is resumed."""
     if order[roots[0]].sig.aval.device.pjrt.platform != "cpu":
+        return None
+    if any(type(n.sig.aval) is not Aval for n in order):  # several results
         return None
     seconds = _at_once([n for n in order if n.buffer is None and not isinstance(n, HostValue)])
     return None if seconds is None else ByNumpy(order, roots, [*leaves, *hosts], seconds, for_good=True, reads=True)

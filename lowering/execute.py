@@ -60,6 +60,8 @@ def _execute(roots: list[Node], cause: str, kind: storms.Kind | None = None) -> 
             order, places, found = _structure(roots)
         graph = _graphs[found] = Graph(order, places, found)
         graph.kind = kind or storms.kind_of(graph, order)
+        if cause == "grows" and graph.kind is not None:
+            graph.kind.grows()
         if len(_graphs) > MAX_GRAPHS:
             _graphs.popitem(last=False)
     else:

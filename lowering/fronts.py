@@ -15,7 +15,7 @@ from ..lazy import ops
 from ..lazy.graph import Aval, HostValue, Node, after_inputs, computed_as
 from .by_numpy import MOVES, ByNumpy, work_of
 from .graphs import Graph
-from .storms import COMPILING, QUICKER, SOME
+from .storms import COMPILING, QUICKER
 
 _PICKS = {ops.concatenate, ops.gather, ops.dynamic_slice, ops.dynamic_update_slice}
 _FRONT = MOVES | {ops.gather}
@@ -24,7 +24,7 @@ _FRONT = MOVES | {ops.gather}
 def taken(graph: Graph, order: Sequence[Node]) -> bool:
     """Whether a graph has been cut: its front is computed now, and what is left is another graph."""
     kind = graph.kind
-    if kind is None or graph.variants or kind.programs < SOME:
+    if kind is None or graph.variants or not kind.vary:
         return False
     sinks = _sinks(graph, order)
     if not sinks:

@@ -249,10 +249,7 @@ def _angle(b: Builder, y: Value, x: Value, aval: Aval) -> Value:
 # --- digamma and its derivatives ---
 
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)  # B2, B4, ...
-NEAR = {
-    dtypes.float32: (7, 5),
-    dtypes.float64: (14, 7),
-}  # how many terms are added one by one, and how many of BERNOULLI
+NEAR = {dtypes.float32: (7, 5), dtypes.float64: (14, 7)}  # how many terms are added one by one, and how many of BERNOULLI
 HIGHEST = 4  # derivative; the expansion of higher ones begins further out
 
 
@@ -380,9 +377,7 @@ def _euclid_of_floats(b: Builder, x: Value, y: Value, aval: Aval, dtype: Any, bi
     wide = aval.with_dtype(dtype)
     op, bits = _of(b, wide), min(bits, EXACT[dtype])
     x, y = (b.op("stablehlo.convert", [v], wide) for v in (x, y))
-    for _ in range(
-        math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2
-    ):  # the longest way is that of Pell's numbers
+    for _ in range(math.ceil((bits + 1.5) / math.log2(1 + math.sqrt(2))) + 2):  # the longest way is that of Pell's numbers
         times = op("round_nearest_even", op("divide", x, y))
         times = op("select", b.compare("EQ", y, b.full(0, wide), wide), b.full(0, wide), times)
         x, y = y, op("abs", op("subtract", x, op("multiply", times, y)))

@@ -143,3 +143,59 @@ def test_the_rest_of_a_program_is_of_its_kind(monkeypatch):
     graphs = lx.lowering.execute._graphs.values()
     rests = [g for g in graphs if g.kind is not None and g not in asked]
     assert rests and all(any(g.kind is a.kind for a in asked) for g in rests)
+
+
+class Reader(nn.Module):
+    """Continues a text, each letter from all before it: layers of attention, which pick among the likeliest at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.letters = nn.Embedding(7, 8)
+        self.layers = nn.ModuleList(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True) for _ in range(2))
+        self.out = nn.Linear(8, 7)
+
+    def continued(self, text, count):
+        for _ in range(count):
+            x = self.letters(text)
+            for layer in self.layers:
+                x = layer(x)
+            chances = self.out(x[:, -1])
+            least = chances.topk(3).values[:, -1:]
+            chances[chances < least] = -float("inf")
+            text = lx.cat([text, lx.multinomial(chances.softmax(-1), 1)], 1)
+        return text
+
+
+def test_text_that_grows_is_cut_where_its_pieces_repeat_and_compiles_nothing(metrics, monkeypatch):
+    def found(enabled, count):
+        monkeypatch.setattr(storms, "enabled", [enabled])
+        lx.lowering.clear_cache()
+        lx.manual_seed(0)
+        net = Reader().eval()
+        lx.sync()
+        metrics.reset()
+        with lx.no_grad():
+            text = net.continued(lx.zeros(2, 1, dtype=lx.int64), count).tolist()
+        return text, metrics.report(as_dict=True)
+
+    text, report = found(True, 16)
+    assert report["compiles"] == 0 and report["by_numpy"] >= 8
+    expected, report = found(False, 16)
+    assert text == expected
+    assert report["executions"] >= 8 and report["compiles"] >= 8, "each piece is a program of its own"
+
+
+def test_layers_that_are_alike_are_no_growing_text():
+    """Equal layers repeat too, without a difference; and what is short is left whole."""
+    from lazyxla.lazy import sync_points
+
+    class Sig:
+        def __init__(self, op):
+            self.op = op
+
+    piece = [Sig(k) for k in range(sync_points.LONG)]
+    assert sync_points.growing(piece * 5) == 0
+    other = [Sig(k) for _ in range(5) for k in range(sync_points.LONG)]
+    assert sync_points.growing(other) == sync_points.LONG
+    assert sync_points.growing([sig for sig in other if sig.op]) == 0, "one op too short"
+    assert sync_points.growing(other[: 2 * sync_points.LONG]) == 0
