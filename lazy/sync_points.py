@@ -25,6 +25,7 @@ LOOP_LIMIT = 200_000  # and at which even a program is that becomes a loop
 REPEATS = 12  # how often a piece must have come back to count as a loop
 PIECE = 100  # about so many ops of a repeating program are compiled together
 REPEATS_GROWING = 3  # the same of a long piece with other sizes each time, outside of training
+NO_STEP = 8 * BASE_LIMIT  # or in what has a tape, but is long and reads the same weights in each: a no_grad() was forgotten
 LONG = 64  # ops of such a piece, at least
 REPEATS_IN_TRAINING = 64  # equal layers repeat too, and a training step is better left whole
 WITHIN = 24  # ops on a tape that are worth keeping in one program with what follows
@@ -344,11 +345,12 @@ def _overflow() -> None:
     """Called by the recorder when LIMIT ops are pending."""
     stream = rec.log
     p, how = period(stream, REPEATS_IN_TRAINING if _training() else REPEATS), "repeats"
+    forward = mode.site is None and _backward_end[0] is None
     if p and len(stream) < LOOP_LIMIT and _rolls(tuple(stream[-p:])):
         rec.LIMIT[0] = min(4 * len(stream), LOOP_LIMIT)
         return
-    if not p and not _training():
-        p, how = growing(stream), "grows"
+    if not p and forward and (not _training() or (len(stream) >= NO_STEP and _same_weights())) and (p := growing(stream)):
+        how = "grows"
     if not p and len(stream) < HARD_LIMIT:
         rec.LIMIT[0] = min(2 * len(stream), HARD_LIMIT)
         return
@@ -372,19 +374,30 @@ def _rolls(piece: tuple[Signature, ...]) -> bool:
     """Whether what is pending, which ends in repeats of ``piece``, becomes a loop: then it need not be cut."""
     found = _known_to_roll.get(piece)
     if found is None:
-        owners = [ref() for ref in rec.live]
-        nodes = [t._node for t in owners if t is not None and t._node is not None and t._node.buffer is None]
+        nodes = _pending()
         if len(_known_to_roll) > 256:
             _known_to_roll.clear()
         found = _known_to_roll[piece] = sockets.rolls(nodes)
     return found
 
 
-def _piece_ends(roots: list[Node]) -> list[int]:
-    """Serials at which to cut the pending ops into what comes before the loop, and equal pieces of the loop.
+def _pending() -> list[Node]:
+    """The values of what lives that are not computed."""
+    owners = [ref() for ref in rec.live]
+    return [t._node for t in owners if t is not None and t._node is not None and t._node.buffer is None]
 
-    One small executable then serves all pieces. What remains stays pending: it begins the next piece.
-    """
+
+def _same_weights() -> bool:
+    """Whether the last two pieces of what grows read mostly the same computed values, as equal layers do not."""
+    order = _in_order(_pending())
+    p = growing([n.sig for n in order])
+    ends = (order[len(order) - k * p : len(order) - (k - 1) * p] for k in (1, 2))
+    last, before = ({x for n in piece for x in n.inputs if x.buffer is not None} for piece in ends)
+    return len(last & before) * 2 > len(last)
+
+
+def _in_order(roots: list[Node]) -> list[Node]:
+    """What is to be computed for these, as it was recorded."""
     seen: set[Node] = set()
     stack = list(roots)
     while stack:
@@ -392,7 +405,15 @@ def _piece_ends(roots: list[Node]) -> list[int]:
         if n.buffer is None and n not in seen:
             seen.add(n)
             stack.extend(n.inputs)
-    order = sorted(seen, key=lambda n: n.serial)
+    return sorted(seen, key=lambda n: n.serial)
+
+
+def _piece_ends(roots: list[Node]) -> list[int]:
+    """Serials at which to cut the pending ops into what comes before the loop, and equal pieces of the loop.
+
+    One small executable then serves all pieces. What remains stays pending: it begins the next piece.
+    """
+    order = _in_order(roots)
     stream: list[Any] = [n.sig for n in order]
     p = period(stream, REPEATS)
     if not p:

@@ -7,6 +7,7 @@ import pytest
 
 import lazyxla as lx
 from lazyxla import nn
+from lazyxla.lazy import sync_points
 from lazyxla.lowering import storms
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -185,9 +186,32 @@ def test_text_that_grows_is_cut_where_its_pieces_repeat_and_compiles_nothing(met
     assert report["executions"] >= 8 and report["compiles"] >= 8, "each piece is a program of its own"
 
 
+def test_growing_text_on_a_tape_is_cut_late_and_can_go_backward(metrics, monkeypatch):
+    """Somebody forgot ``no_grad``, or wants the gradient."""
+    monkeypatch.setattr(storms, "enabled", [True])
+
+    def gradient(limit):
+        monkeypatch.setattr(sync_points, "NO_STEP", limit)
+        lx.lowering.clear_cache()
+        lx.manual_seed(0)
+        w, x = lx.randn(4, 4, requires_grad=True), lx.ones(1, 4)
+        lx.sync()
+        metrics.reset()
+        for _ in range(12):
+            y = x
+            for _ in range(10):
+                y = ((y @ w).tanh() + y).softmax(-1)
+            x = lx.cat([x, y[-1:]])
+        x.square().sum().backward()
+        return w.grad.numpy(), metrics.report(as_dict=True)["executions"]
+
+    (cut, pieces), (whole, programs) = gradient(sync_points.BASE_LIMIT), gradient(sync_points.HARD_LIMIT)
+    assert pieces > 4 > programs
+    np.testing.assert_allclose(cut, whole, rtol=1e-4, atol=1e-6)
+
+
 def test_layers_that_are_alike_are_no_growing_text():
     """Equal layers repeat too, without a difference; and what is short is left whole."""
-    from lazyxla.lazy import sync_points
 
     class Sig:
         def __init__(self, op):
