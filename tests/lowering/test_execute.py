@@ -296,3 +296,19 @@ def test_weights_that_are_kept_or_loaded_before_a_step_make_no_other_program_of_
             before = facts()["compiles"]
     assert max([r["ops"] for r in facts()["recompiles"][before:]], default=0) <= 4  # of copies alone
     assert losses[6:8] == losses[4:6]
+
+
+def test_copies_in_a_compiled_function_stay_in_its_program():
+    """Its rest is a program that is known, which an uncompiled one would be left with."""
+    x, y = lx.randn(4), lx.randn(4)
+    lx.sync()
+    expected = (y * 2 + 1).tanh().numpy()
+
+    @lx.compile
+    def f(x, y):
+        return x.clone(), (y * 2 + 1).tanh()
+
+    for _ in range(3):
+        copied, found = f(x, y)
+        np.testing.assert_array_equal(copied.numpy(), x.numpy())
+        np.testing.assert_array_equal(found.numpy(), expected)

@@ -37,7 +37,7 @@ def both(program):
     expected, got = program(plain), program(checkpoint)
     assert len(expected) == len(got)
     for a, b in zip(got, expected):
-        assert_close(a.detach().numpy(), b.detach().numpy())
+        assert_close(a.detach().numpy(), b.detach().numpy(), factor=4)  # XLA may round what is computed again otherwise
 
 
 @pytest.mark.parametrize("use_reentrant", [None, False, True])
