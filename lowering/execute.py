@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from sys import getrefcount
 from typing import Any
 
@@ -374,17 +374,12 @@ def _held() -> set[Node]:
     return {t._node for t in (ref() for ref in live) if t is not None and t._node is not None}
 
 
-def _successors(
-    graph: Graph, order: list[Node], dying: frozenset[int], wanted: Collection[int] | None = None
-) -> dict[int, int]:
-    """For each dying argument, the result (of those ``wanted``) that may take over its buffer: one of its type, nearest in
-    the graph."""
+def _successors(graph: Graph, order: list[Node], dying: frozenset[int]) -> dict[int, int]:
+    """For each dying argument, the result that may take over its buffer: one of its type, nearest in the graph."""
     candidates = {graph.leaves[k]: k for k in dying}
     taken: dict[int, int] = {}
     pairs = []
     for r, i in enumerate(graph.roots):
-        if wanted is not None and r not in wanted:
-            continue
         aval = order[i].sig.aval
         for distance, j in _same_typed_ancestors(order, i, aval):
             if j in candidates:

@@ -188,7 +188,7 @@ def _linked(
     below = after_inputs([order[i] for r, i in enumerate(graph.roots) if r not in done], lambda n: n.inputs)
     kept = {place[n] for n in below if n in place}
     free = frozenset(k for k in dying if k in own and graph.leaves[k] not in several | kept)
-    chosen = {k: roots.index(r) for k, r in successors(graph, order, free, roots).items()}
+    chosen = {k: roots.index(r) for k, r in successors(graph, order, free).items() if r in roots}
     given_back = [at[n] for _, n in results] + [at[p.new[array]] for array in arrays]
     plan = Plan(p.order, given_back, leaves, packed, {own[k]: r for k, r in chosen.items()})
     why = f"known ops in another number: from now on one program for up to {p.size} trips"
