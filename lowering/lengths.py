@@ -126,12 +126,14 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
     singles = [v for k, v in enumerate(values) if k not in inside]
     new_order = after_inputs([*singles, *arrays], lambda n: () if n.buffer is not None else other_rows(n))
     try:
-        sizes = Sizes(new_order, arrays)
+        sizes = Sizes(new_order)
         real = [aval.shape[d] for n in new_order for aval, d in _open_dims(sizes, n)]
         size = max([SMALLEST, *(1 << (r - 1).bit_length() for r in real)])
         p = Padding(new_order, sizes, size, arguments)
         wanted = [k for k, v in enumerate(values) if k not in inside and not sizes.any_open(v)]
-        if not p.rows and not arrays and not any(n.sig.op is WHILE for n in new_order):
+        if any(sizes.of(array, 0) is None for array in arrays):
+            raise Unpadded("rows of what is of a fixed size")
+        if not p.rows and not any(n.sig.op is WHILE for n in new_order):
             return None
         if not wanted and not arrays:  # it would compute nothing
             return None

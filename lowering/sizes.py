@@ -1,13 +1,12 @@
 """Which dims of a program's values have an open size: as many as its loops have trips, whatever that number is.
 
-They are found from where trips show: what loops keep of each, what they read row by row, values laid side by side, lists of
-results; and then wherever a dim must be as large as one of these. That more dims are taken for open than need be makes nothing
-wrong.
+They are found from where trips show: what loops keep of each, what they read row by row, values laid side by side; and
+then wherever a dim must be as large as one of these. That more dims are taken for open than need be makes nothing wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..lazy import ops
@@ -25,18 +24,15 @@ class Unpadded(Exception):
 
 
 class Sizes:
-    """The dims of the values of a program (``order``: operands first), in classes of equal size; which are open.
+    """The dims of the values of a program (``order``: operands first), in classes of equal size; which are open."""
 
-    ``lists``: results that hold a value of each trip, row by row.
-    """
-
-    def __init__(self, order: Sequence[Node], lists: Iterable[Node] = ()) -> None:
+    def __init__(self, order: Sequence[Node]) -> None:
         self.parent: dict[Var, Var] = {}
         self.inside: dict[int, set[Node]] = {}  # by loop: what the body reads that counts its trips
         self.open: set[Var] = set()
         self.merged: list[Var] = []
         self.parts: list[tuple[Var, Var]] = []  # a dim, and that of all but a few of its rows: open if it is
-        seeds: list[Var] = [(id(array), None, 0) for array in lists]
+        seeds: list[Var] = []
         for n in order:
             self._tie(n, seeds)
             if n.sig.op is WHILE:

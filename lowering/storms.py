@@ -2,8 +2,7 @@
 
 Compiling one takes seconds. Where some of one kind (the same operations, the same state) have been compiled, the
 next new one is run by the NumPy meanings of its operations, if that is much the quicker way; one that does come back is
-compiled when it has taken as long so as compiling takes: then, however often it will come, no more than twice the time is
-lost that could have been.
+compiled when it has taken a good part of the time so that compiling takes.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from .graphs import Graph, Variant
 enabled = [is_on("LAZYXLA_NUMPY")]
 SOME = 4  # programs of a kind that are compiled before any is not
 OWN = 8  # runs without its front after which a program that comes back is compiled as it is; the next, after twice as many
+PART = 0.25  # of the time of compiling that runs by NumPy may take of one that comes back
 QUICKER = 8  # times as quick as compiling, at least
 QUICKER_ONCE = 2  # the same where each program is known to be one of many that differ
 FEW = 24  # operations of a program that compiles in no time
@@ -56,7 +56,7 @@ class Kind:
                 if total * (QUICKER_ONCE if self._grows[0] else QUICKER) > compiling:
                     return None
         given = [*graph.leaves, *graph.hosts]
-        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=compiling, waits=True)
+        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=compiling * PART, waits=True)
         return Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
 
 

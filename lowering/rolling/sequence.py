@@ -127,14 +127,12 @@ def _beside_readers(
     nodes: list[Node], users: dict[Node, list[Node]], inputs: dict[Node, list[Node]], roots: set[Node]
 ) -> list[Node]:
     """The nodes with what only moves elements put before its first reader; or, if a concatenation reads it, after what
-    it is made from, so that each piece of a result is beside the loop's trip that makes it. A part that is wanted itself stays
-    among its like if most of these have no reader."""
+    it is made from, so that each piece of a result is beside the loop's trip that makes it."""
     here = set(nodes)
-    unread = _mostly_unread([n for n in nodes if n in roots and n.sig.op in MOVES], users, inputs)
     late: set[Node] = set()
     follows: dict[Node, list[Node]] = {}
     for n in nodes:
-        if n.sig.op in MOVES and n not in unread:
+        if n.sig.op in MOVES:
             readers = users.get(n, ())
             if readers and readers[0].sig.op is not ops.concatenate:
                 late.add(n)
@@ -163,17 +161,6 @@ def _beside_readers(
             found.append(n)
             done.add(n)
     return found
-
-
-def _mostly_unread(parts: list[Node], users: dict[Node, list[Node]], inputs: dict[Node, list[Node]]) -> set[Node]:
-    """Of these nodes, which only move elements: those that are parts of one value, most of which nobody reads."""
-    of: dict[Node, list[Node]] = {}
-    for n in parts:
-        whole = n
-        while whole.sig.op in MOVES and inputs.get(whole):
-            whole = inputs[whole][0]
-        of.setdefault(whole, []).append(n)
-    return {n for alike in of.values() if 2 * sum(x in users for x in alike) < len(alike) for n in alike}
 
 
 def _kind(sig: Signature) -> Any:
