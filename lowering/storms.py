@@ -56,7 +56,8 @@ class Kind:
                 if total * (QUICKER_ONCE if self._grows[0] else QUICKER) > compiling:
                     return None
         given = [*graph.leaves, *graph.hosts]
-        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=compiling * PART, waits=True)
+        budget = compiling * (1 if self._grows[0] else PART)
+        made = ByNumpy(order, graph.roots, given, total, for_good=False, reads=True, budget=budget, waits=True)
         return Variant(made, frozenset(graph.scalars), {}, {}, {}, None)
 
 
