@@ -334,9 +334,14 @@ def growing(stream: Sequence[Signature]) -> int:
     return period([sig.op for sig in stream], REPEATS_GROWING, LONG, differs)
 
 
+def _going_backward() -> bool:
+    """Whether what was recorded last is part of a backward, or comes after one."""
+    return mode.site is not None or _backward_end[0] is not None
+
+
 def _training() -> bool:
     """Whether what was recorded last is part of a training step: on the tape, in a backward, or after one."""
-    if mode.site is not None or _backward_end[0] is not None:
+    if _going_backward():
         return True
     return any(t is not None and t._edge is not None for t in (ref() for ref in rec.live[-32:]))
 
@@ -344,13 +349,14 @@ def _training() -> bool:
 def _overflow() -> None:
     """Called by the recorder when LIMIT ops are pending."""
     stream = rec.log
-    p, how = period(stream, REPEATS_IN_TRAINING if _training() else REPEATS), "repeats"
-    forward = mode.site is None and _backward_end[0] is None
+    training = _training()
+    p, how = period(stream, REPEATS_IN_TRAINING if training else REPEATS), "repeats"
     if p and len(stream) < LOOP_LIMIT and _rolls(tuple(stream[-p:])):
         rec.LIMIT[0] = min(4 * len(stream), LOOP_LIMIT)
         return
-    if not p and forward and (not _training() or (len(stream) >= NO_STEP and _same_weights())) and (p := growing(stream)):
-        how = "grows"
+    if not p and (not training or (len(stream) >= NO_STEP and not _going_backward() and _same_weights())):
+        p = growing(stream)
+        how = "grows" if p else how
     if not p and len(stream) < HARD_LIMIT:
         rec.LIMIT[0] = min(2 * len(stream), HARD_LIMIT)
         return

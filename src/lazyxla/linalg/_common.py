@@ -35,6 +35,11 @@ def given_finite(out: Tensor, A: Tensor, *_: Tensor) -> Tensor:
     return A.detach().isfinite().all(-1).all(-1).reshape(-1)
 
 
+def no_zero(A: Tensor, *_: Tensor) -> Tensor:
+    """bool [number of matrices]: whether their diagonals have none."""
+    return (A.detach().diagonal(0, -2, -1) != 0).all(-1).reshape(-1)
+
+
 def _rows(x: Tensor, one: bool) -> Tensor:
     return x.detach().reshape(1 if one else -1, x.numel() if one else x.shape[-1] * x.shape[-2])
 
@@ -107,5 +112,5 @@ def checked(name: str, info: Tensor, what: str) -> None:
 
 __all__ = [
     "LinAlgError", "adjoint", "checked", "finite", "finite_together", "given_finite", "inexact", "jax_op", "matrix",
-    "one_batch", "promote", "refusal", "same_type", "square", "to_inexact",
+    "no_zero", "one_batch", "promote", "refusal", "same_type", "square", "to_inexact",
 ]  # fmt: skip

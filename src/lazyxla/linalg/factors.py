@@ -11,7 +11,7 @@ from ..lazy.functions.conversion import broadcast_to
 from ..lazy.functions.creation import empty, eye, zeros
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
-from ._common import adjoint, checked, jax_op, matrix, one_batch, refusal, same_type, square
+from ._common import adjoint, checked, jax_op, matrix, no_zero, one_batch, refusal, same_type, square
 from .systems import singular, solve_triangular
 
 _cholesky, _cholesky_info, _lu, _permutation, _qr, _householder, _geqrf, _ldl, _ldl_solve = map(
@@ -119,15 +119,10 @@ def _pivots_only(name: str, pivot: bool) -> None:
         raise RuntimeError(f"{name}: LU without pivoting is not implemented on the CPU  ({user_line()})")
 
 
-def _no_zero(LU: Tensor, A: Tensor) -> Tensor:
-    """bool [number of matrices]: whether U has none on its diagonal."""
-    return (LU.detach().diagonal(0, -2, -1) != 0).all(-1).reshape(-1)
-
-
 DIVIDES = "U has a zero on its diagonal, and using it on lu_solve would result in a division by zero: see lu_factor_ex."
 
 
-@demanding(_no_zero, refusal("torch.linalg.lu_factor", DIVIDES, RuntimeError))
+@demanding(no_zero, refusal("torch.linalg.lu_factor", DIVIDES, RuntimeError))
 def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
     """L (below the diagonal, its own is 1) and U in one matrix [..., m, n], and LAPACK's pivots int32 [..., k], from 1.
     RuntimeError at the next read of a value where U has a zero on its diagonal."""

@@ -15,7 +15,19 @@ from ..lazy.functions.conversion import flat
 from ..lazy.functions.creation import eye, ones, zeros
 from ..lazy.functions.returned import returned
 from ..lazy.record import user_line
-from ._common import adjoint, checked, finite, finite_together, jax_op, matrix, one_batch, refusal, same_type, square
+from ._common import (
+    adjoint,
+    checked,
+    finite,
+    finite_together,
+    jax_op,
+    matrix,
+    no_zero,
+    one_batch,
+    refusal,
+    same_type,
+    square,
+)
 
 _det, _slogdet, _inv, _solve, _triangular, _lu = map(
     jax_op, ("det", "slogdet", "inv", "solve", "solve_triangular", "lu")
@@ -149,12 +161,11 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     return solve_triangular(adjoint(low), first, upper=True)
 
 
-def _no_zero(out: Tensor, L: Tensor) -> Tensor:
-    """bool [number of matrices]: whether their diagonals have none."""
-    return (L.detach().diagonal(0, -2, -1) != 0).all(-1).reshape(-1)
+def _no_zero_given(out: Tensor, L: Tensor) -> Tensor:
+    return no_zero(L)
 
 
-@demanding(_no_zero, refusal("cholesky_inverse", NOT_INVERTED))
+@demanding(_no_zero_given, refusal("cholesky_inverse", NOT_INVERTED))
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A, given the factor of A = L L^H (of U^H U, where ``upper``). LinAlgError at the next read of a value
     where a diagonal has a zero."""
