@@ -263,6 +263,15 @@ class Padding:
         count = self.outer(self.count(v, n.sig.aval.device))
         return self.make(ops.subtract, [count, self.number(whole - at, n, dtypes.int32)], n)
 
+    def at_most_the_last(self, start: Node, n: Node, v: Var) -> Node:
+        """A row's number that is not known, in an open dim: behind the end it is the last real one, as ever."""
+        dtype = self.new[start].sig.aval.dtype
+        count: Node = self.outer(self.count(v, n.sig.aval.device))
+        if dtype is not dtypes.int32:
+            count = self.make(ops.convert, [count], n, dtype=dtype)
+        last = self.make(ops.subtract, [count, self.number(1, n, dtype)], n)
+        return self.make(ops.minimum, [self.new[start], last], n)
+
     def moved(self, n: Node, inputs: list[Node]) -> Node:
         old, sizes = n.inputs[0], n.sig.keyword["sizes"]
         starts = list(inputs[1:])
@@ -272,9 +281,11 @@ class Padding:
             if v is None or s == whole or start in self.counting:
                 continue
             at = _whole_number(start)
-            if s != 1 or at is None or not 0 <= at < whole:
-                raise Unpadded("a slice of an open size, at a place that is not known")
-            if at >= NEAR and whole - at <= NEAR:
+            if s != 1 or (at is not None and not 0 <= at < whole):
+                raise Unpadded("several rows of an open size, or none")
+            if at is None:
+                starts[d] = self.at_most_the_last(start, n, v)
+            elif at >= NEAR and whole - at <= NEAR:
                 place = self.place(n, v, at, whole)
                 dtype = start.sig.aval.dtype
                 starts[d] = place if dtype is dtypes.int32 else self.make(ops.convert, [place], n, dtype=dtype)

@@ -1,7 +1,8 @@
 """Which dims of a program's values have an open size: as many as its loops have trips, whatever that number is.
 
-They are found from where trips show: what loops keep of each, what they read row by row, values laid side by side; and
-then wherever a dim must be as large as one of these. That more dims are taken for open than need be makes nothing wrong.
+They are found from where trips show: what loops keep of each, what they read row by row, values laid side by side, given
+vectors that are as long; and then wherever a dim must be as large as one of these. That more dims are taken for open than
+need be makes nothing wrong.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ class Sizes:
         self.open: set[Var] = set()
         self.merged: list[Var] = []
         self.parts: list[tuple[Var, Var]] = []  # a dim, and that of all but a few of its rows: open if it is
-        seeds: list[Var] = []
+        seeds: dict[Var, int] = {}  # dims that are open, and their sizes
         for n in order:
             self._tie(n, seeds)
             if n.sig.op is WHILE:
                 self._tie_loop(n, seeds)
+        lengths = set(seeds.values())  # a list of losses that is there, a vector of returns
+        seeds.update({(id(n), None, 0): n.sig.aval.shape[0] for n in order if _given_vector(n) and n.sig.aval.shape[0] in lengths})
         self.open = {self.root(v) for v in seeds}
         for _ in range(len(self.parts)):
             halves = {v for part in self.parts for v in map(self.root, part) if not self.open.isdisjoint(map(self.root, part))}
@@ -73,7 +76,7 @@ class Sizes:
             return n.sig.op is WHILE
         return any(self.of(n, d) is not None for d in range(n.sig.aval.ndim))
 
-    def _tie(self, n: Node, seeds: list[Var]) -> None:
+    def _tie(self, n: Node, seeds: dict[Var, int]) -> None:
         if n.buffer is not None or not n.inputs:
             return
         op, at, me = n.sig.op, n.sig.keyword if n.sig.op is not WHILE else {}, id(n)
@@ -104,7 +107,7 @@ class Sizes:
                     if d != at["axis"]:
                         self.same((id(x), None, d), (me, None, d))
             if stacked(n):
-                seeds.append((me, None, 0))
+                seeds[me, None, 0] = n.sig.aval.shape[0]
             else:
                 self._tie_joined(n, at["axis"])
         elif op is ops.slice_ or op is ops.dynamic_slice or op is ops.pad or op is ops.dynamic_update_slice:
@@ -162,7 +165,7 @@ class Sizes:
         for to, (z, i) in enumerate(free):
             self.same((id(z), None, i), (id(n), None, to))
 
-    def _tie_loop(self, n: Node, seeds: list[Var]) -> None:
+    def _tie_loop(self, n: Node, seeds: dict[Var, int]) -> None:
         loop: Loop = n.sig.attributes[0]
         fixed, sources = len(loop.fixed), loop.sources
         for here, x in zip(loop.fixed, n.inputs):
@@ -170,7 +173,7 @@ class Sizes:
         for r in loop.rows:
             x = n.inputs[fixed + r.source]
             if r.step:
-                seeds.append((id(x), None, 0))
+                seeds[id(x), None, 0] = x.sig.aval.shape[0]
             for d in range(r.here.sig.aval.ndim):
                 if r.here.sig.aval.shape[d] == x.sig.aval.shape[d + 1]:
                     self.same((id(r.here), None, d), (id(x), None, d + 1))
@@ -179,7 +182,7 @@ class Sizes:
             self.all_same(g.here, g.after)
             self.all_same(g.here, n, k)
         for k, s in enumerate(loop.stacks, len(loop.registers)):
-            seeds.append((id(n), k, 0))
+            seeds[id(n), k, 0] = loop.trips
             for d in range(s.value.sig.aval.ndim):
                 self.same((id(s.value), None, d), (id(n), k, d + 1))
         counts = {c.here for c in loop.counts}
@@ -190,7 +193,12 @@ class Sizes:
                 raise Unpadded("a loop inside a loop")
             if b.sig.op is ops.dynamic_slice or b.sig.op is ops.dynamic_update_slice:
                 first = 1 if b.sig.op is ops.dynamic_slice else 2
-                seeds += [(id(b.inputs[0]), None, d) for d, x in enumerate(b.inputs[first:]) if x in counts]
+                whole = b.inputs[0]
+                seeds.update({(id(whole), None, d): whole.sig.aval.shape[d] for d, x in enumerate(b.inputs[first:]) if x in counts})
+
+
+def _given_vector(n: Node) -> bool:
+    return n.buffer is not None and not isinstance(n, HostValue) and n.sig.aval.ndim == 1
 
 
 def stacked(n: Node) -> tuple[int, int] | None:

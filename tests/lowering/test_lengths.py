@@ -249,3 +249,18 @@ def test_rows_that_are_computed_with_the_rest(where, metrics):
         weights = weights - 0.01 * sum(f * x.T @ (1 - np.tanh(x @ weights) ** 2) for f, x in zip(factors, inputs))
         np.testing.assert_allclose(w.detach().numpy(), weights, rtol=2e-5, atol=2e-6)
     assert metrics.report(as_dict=True)["lengths_padded"] >= 2
+
+
+def test_rows_of_a_vector_that_are_read_beside_computed_values(metrics):
+    """Advantages: the first return is read with a value's number, before the others are wanted."""
+    lx.lowering.clear_cache()
+    metrics.reset()
+    for n in (20, 30, 13, 12, 15, 14, 16):
+        rewards = np.random.default_rng(n).normal(size=n).astype(np.float32)
+        returns = normalised(lx.tensor(rewards, device="xla"))
+        found = [(r - worth).item() for r, worth in zip(returns, np.linspace(0, 1, n))]
+        expected = (rewards - rewards.mean()) / (rewards.std(ddof=1) + 1e-6) - np.linspace(0, 1, n)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    facts = metrics.report(as_dict=True)
+    assert facts["lengths_padded"] == 5
+    assert len([r for r in facts["recompiles"] if "another number" in r["why"]]) == 1
