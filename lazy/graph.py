@@ -240,6 +240,18 @@ class Given(Node):
     __slots__ = ()
 
 
+class Room(Node):
+    """A leaf that is longer than what is real of it, in its dims ``open``: pending slices are its real parts."""
+
+    __slots__ = ("open",)
+    open: tuple[int, ...]
+
+
+def is_part(n: Node) -> bool:
+    """Whether a node is the real part of a leaf that has room: there is nothing to compute until somebody reads it."""
+    return n.buffer is None and len(n.inputs) == 1 and type(n.inputs[0]) is Room
+
+
 def leaf(aval: Aval, buffer: Any, kind: type[Node] = Node) -> Node:
     """A node for a buffer that is there already."""
     node = kind(leaf_signature(computed, aval), (), None, 0)

@@ -10,7 +10,7 @@ from typing import Any
 from ..devices import forks
 from . import levels, metrics, ops
 from . import record as rec
-from .graph import Aval, HostValue, Node, Op, Signature, argument
+from .graph import Aval, HostValue, Node, Op, Signature, argument, is_part
 from .graph import _serial as serial_numbers
 from .record import GradNode, mode, sockets, user_line
 from .replay import starts
@@ -233,8 +233,9 @@ def live_roots() -> list[Node]:
         node = owner._node
         edge = owner._edge
         if node is not None and node.buffer is None:
-            found.append(node)
             alive.append(ref)
+            if not is_part(node):
+                found.append(node)
         if type(edge) is GradNode and not edge.settled:
             _residuals(edge, found)
     metrics.count("ops_recorded", logged)
@@ -264,7 +265,7 @@ def worth_keeping(node: Node) -> Iterator[Node]:
     stack = [node]
     while stack:
         n = stack.pop()
-        if n.buffer is not None or isinstance(n, HostValue):
+        if n.buffer is not None or isinstance(n, HostValue) or is_part(n):
             continue
         if n.sig.op in _FREE and all(i.sig.aval.size <= n.sig.aval.size or i.buffer is not None for i in n.inputs):
             stack.extend(n.inputs)

@@ -20,7 +20,7 @@ from ..lazy import metrics, ops, precision
 from ..lazy.graph import Node, argument, computed_as
 from ..lazy.record import live, sockets
 from ..lazy.replay import starts
-from . import bundles, by_numpy, cache, explain, fronts, lengths, numbers, profiling, storms
+from . import bundles, by_numpy, cache, explain, fronts, growth, lengths, numbers, profiling, storms
 from .emit import Plan
 from .graphs import Graph, Variant, arguments_of, count, held_elsewhere
 from .passes import finished
@@ -62,6 +62,8 @@ def _execute(roots: list[Node], cause: str, kind: storms.Kind | None = None) -> 
         graph.kind = kind or storms.kind_of(graph, order)
         if cause == "grows" and graph.kind is not None:
             graph.kind.grows()
+        if graph.lengths is None:
+            _look_for_growth(graph, order, cause)
         if len(_graphs) > MAX_GRAPHS:
             _graphs.popitem(last=False)
     else:
@@ -109,6 +111,19 @@ def _copied_apart(copies: list[Node], roots: list[Node], cause: str) -> bool:
     return True
 
 
+def _look_for_growth(graph: Graph, order: list[Node], cause: str) -> None:
+    """Let a new graph that makes something longer be padded, unless NumPy is the quicker way."""
+    growing = growth.growing(order, graph.roots, known=cause == "grows")
+    if growing is None:
+        return
+    kind: storms.Kind | None = graph.kind
+    instead = kind.instead(graph, order, shared=True) if kind is not None and by_numpy.allowed(cause, True) else None
+    if instead is not None:
+        graph.by_numpy = instead
+    else:
+        graph.lengths = growing
+
+
 def _run_padded(graph: Graph, kind: lengths.Kind, order: list[Node], dying: frozenset[int]) -> bool:
     """Run the program that serves this graph and those that have other numbers of trips; False if there is to be none."""
     graph.padded_runs += 1
@@ -116,7 +131,7 @@ def _run_padded(graph: Graph, kind: lengths.Kind, order: list[Node], dying: froz
     if kind.stands_alone(graph.padded_runs):
         found = None
     elif found is None or not found.fits(order, dying):
-        found = lengths.padded(graph, order, dying, _successors)
+        found = kind.program(graph, order, dying, _successors)
     graph.padded = found
     if found is None:
         graph.lengths = None
@@ -365,6 +380,7 @@ def _forget_half() -> None:
         _graphs.popitem(last=False)
     cache.forget_half()
     lengths.forget()
+    growth.forget()
     storms.forget()
     starts.forget()
 
@@ -419,6 +435,7 @@ def clear_cache() -> None:
         _graphs.clear()
         numbers.forget()
         lengths.forget()
+        growth.forget()
         storms.forget()
         cache.clear()
         starts.forget()

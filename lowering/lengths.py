@@ -8,7 +8,7 @@ bounded whatever lengths come.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,14 @@ import numpy as np
 from .. import devices
 from ..devices.switches import is_on
 from ..lazy import metrics
-from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed_as, leaf
+from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed, computed_as, leaf
 from . import bundles, cache, profiling
 from .emit import Plan, module_of
 from .padded import Padding
 from .rolling import analysis
 from .rolling.loop import WHILE
 from .rolling.rewrite import Rewriter
+from .rooms import become_part
 from .sizes import LEAST, Sizes, Unpadded, other_rows
 
 enabled = [is_on("LAZYXLA_PAD")]
@@ -47,6 +48,10 @@ class Kind:
         self.due *= 2
         return True
 
+    def program(self, graph: Any, order: list[Node], dying: frozenset[int], successors: Any) -> Padded | None:
+        """A graph of the kind as a padded program; None where it has nothing to pad, or an op that cannot be."""
+        return padded(graph, order, dying, successors)
+
 
 _kinds: dict[Any, Kind] = {}
 
@@ -63,6 +68,7 @@ class Padded:
         self.baked: dict[int, bytes] = {}
         self.donated: dict[int, int] = {}
         self.arrays: list[tuple[Any, list[tuple[int, int]]]] = []  # results after the roots: type, and places that are rows
+        self.longer: dict[int, tuple[Any, tuple[int, ...]]] = {}  # by root: its padded type, and the dims that are open
         self.size = 0
 
     def fits(self, order: Sequence[Node], dying: frozenset[int]) -> bool:
@@ -75,7 +81,7 @@ class Padded:
         arguments: list[Any] = []
         for i, shape in self.taken:
             buffer = order[i].buffer
-            if shape is not None:
+            if shape is not None and order[i].sig.aval.shape != shape:
                 array = devices.to_numpy(buffer)
                 edges = [(0, b - a) for a, b in zip(array.shape, shape)]
                 buffer = devices.put(np.pad(array, edges), device)
@@ -88,7 +94,10 @@ class Padded:
         last = order[self.roots[-1] if self.roots else self.arrays[-1][1][-1][0]]
         results = profiling.run(self.executable, arguments, last.sig, last.code, last.lasti)
         for i, buffer in zip(self.roots, results):
-            computed_as(order[i], buffer)
+            if i in self.longer:
+                become_part(order[i], *self.longer[i], buffer)
+            else:
+                computed_as(order[i], buffer)
         for (aval, rows), buffer in zip(self.arrays, results[len(self.roots) :]):
             bundles.become_rows([(order[i], at) for i, at in rows], leaf(aval, buffer), bundles.numbered)
         metrics.count("executions")
@@ -111,7 +120,7 @@ def comes_in_lengths(order: Sequence[Node], roots: Sequence[int]) -> Kind | None
 
 
 def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any) -> Padded | None:
-    """The graph as a padded program; None where it has nothing to pad, or an op that cannot be."""
+    """The graph with its loops padded; None where it has none, or an op that cannot be."""
     packed = [i for i in graph.hosts if order[i].sig.op is argument]
     plan = Plan(order, graph.roots, graph.leaves, {None: packed} if packed else {}, {})
     arguments = {order[i] for i in packed}
@@ -119,28 +128,36 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
     pieces = [] if found is None else [p for p in found.pieces if p.run.trips >= LEAST]
     if found is None or not pieces:
         return None
-    place = {n: i for i, n in enumerate(order)}
     values = Rewriter(found.arranged, pieces, arguments, [order[i] for i in graph.roots]).result()
     arrays = bundles.arrays_of(enumerate(values), LEAST)  # a list of losses, one a step
     inside = {k for rows in arrays.values() for k, _ in rows}
     singles = [v for k, v in enumerate(values) if k not in inside]
     new_order = after_inputs([*singles, *arrays], lambda n: () if n.buffer is not None else other_rows(n))
-    try:
-        sizes = Sizes(new_order)
-        real = [aval.shape[d] for n in new_order for aval, d in _open_dims(sizes, n)]
-        size = max([SMALLEST, *(1 << (r - 1).bit_length() for r in real)])
-        p = Padding(new_order, sizes, size, arguments)
-        wanted = [k for k, v in enumerate(values) if k not in inside and not sizes.any_open(v)]
-        if any(sizes.of(array, 0) is None for array in arrays):
-            raise Unpadded("rows of what is of a fixed size")
-        if not p.rows and not any(n.sig.op is WHILE for n in new_order):
-            return None
-        if not wanted and not arrays:  # it would compute nothing
-            return None
-        _can_wait([v for v in singles if sizes.any_open(v)])
-    except (Unpadded, TypeRuleError):  # the latter where a size was not found to be open
+    for vectors in (True, False):
+        try:
+            sizes = Sizes(new_order, vectors=vectors)
+            p = Padding(new_order, sizes, size_for(new_order, sizes), arguments)
+            wanted = [k for k, v in enumerate(values) if k not in inside and not sizes.any_open(v)]
+            if any(sizes.of(array, 0) is None for array in arrays):
+                raise Unpadded("rows of what is of a fixed size")
+            if not p.rows and not any(n.sig.op is WHILE for n in new_order):
+                return None
+            if not wanted and not arrays:  # it would compute nothing
+                return None
+            _can_wait([v for v in singles if sizes.any_open(v)])
+            break
+        except (Unpadded, TypeRuleError):  # the latter where a size was not found to be open
+            pass
+    else:
         return None
-    return _linked(graph, order, p, place, [(k, p.new[values[k]]) for k in wanted], arrays, dying, successors)
+    why = f"known ops in another number: from now on one program for up to {p.size} trips"
+    return link(graph, order, p, [(k, p.new[values[k]]) for k in wanted], arrays, dying, successors, why)
+
+
+def size_for(order: Sequence[Node], sizes: Sizes) -> int:
+    """The power of two up to which the open dims of a program are padded."""
+    real = [aval.shape[d] for n in order for aval, d in _open_dims(sizes, n)]
+    return max([SMALLEST, *(1 << (r - 1).bit_length() for r in real)])
 
 
 def _open_dims(sizes: Sizes, n: Node) -> Any:
@@ -156,12 +173,18 @@ def _can_wait(roots: list[Node]) -> None:
         raise Unpadded("a result of an open size that a loop computes")
 
 
-def _linked(
-    graph: Any, order: list[Node], p: Padding, place: dict[Node, int], results: list[tuple[int, Node]],
-    arrays: dict[Node, list[tuple[int, int]]], dying: frozenset[int], successors: Any,
+def link(
+    graph: Any, order: list[Node], p: Padding, results: list[tuple[int, Node]], arrays: dict[Node, list[tuple[int, int]]],
+    dying: frozenset[int], successors: Any, why: str, longer: Mapping[int, tuple[int, ...]] | None = None,
 ) -> Padded:  # fmt: skip
-    """The program compiled, with its arguments as places in the graph's order."""
-    at = {n: i for i, n in enumerate(p.order)}
+    """The program compiled, with its arguments as places in the graph's order. ``results``: by number of the graph's root;
+    ``longer``: the open dims of those that are given padded."""
+    longer = longer or {}
+    place = {n: i for i, n in enumerate(order)}
+    wanted = [*(n for _, n in results), *(p.new[array] for array in arrays)]
+    read = {*after_inputs(wanted, lambda n: n.inputs)}  # not, for one, the number of a row that is counted from the end now
+    new_order = [n for n in p.order if n in read or n.sig.op in (argument, computed)]
+    at = {n: i for i, n in enumerate(new_order)}
     leaves: list[int] = []
     taken: list[tuple[int, Any]] = []
     number = {i: k for k, i in enumerate(graph.leaves)}
@@ -190,12 +213,11 @@ def _linked(
     below = after_inputs([order[i] for r, i in enumerate(graph.roots) if r not in done], lambda n: n.inputs)
     kept = {place[n] for n in below if n in place}
     free = frozenset(k for k in dying if k in own and graph.leaves[k] not in several | kept)
-    chosen = {k: roots.index(r) for k, r in successors(graph, order, free).items() if r in roots}
-    given_back = [at[n] for _, n in results] + [at[p.new[array]] for array in arrays]
-    plan = Plan(p.order, given_back, leaves, packed, {own[k]: r for k, r in chosen.items()})
-    why = f"known ops in another number: from now on one program for up to {p.size} trips"
+    chosen = {k: roots.index(r) for k, r in successors(graph, order, free).items() if r in roots and r not in longer}
+    plan = Plan(new_order, [at[n] for n in wanted], leaves, packed, {own[k]: r for k, r in chosen.items()})
     made = Padded(cache.as_it_is(plan, module_of(plan), why), taken, list(values.values()), [graph.roots[k] for k in roots])
     given = {x for places in values.values() for x in places if type(x) is int}
+    made.longer = {graph.roots[k]: (n.sig.aval, longer[k]) for k, n in results if k in longer}
     made.baked = {i: order[i].value.tobytes() for i in graph.hosts if i not in given}  # type: ignore[attr-defined]
     made.donated = chosen
     made.arrays = [(p.new[a].sig.aval, [(graph.roots[k], row) for k, row in rows]) for a, rows in arrays.items()]

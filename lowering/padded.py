@@ -7,7 +7,7 @@ with an op for which there is no such rule is left as it is (``Unpadded``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,13 @@ from .sizes import NEAR, Sizes, Unpadded, Var, given_value, stacked
 class Padding:
     """The program for ``roots`` with its open dims of size ``size``. ``order`` holds its nodes, ``rows`` its arguments that
     are laid side by side, ``padded`` those that come with open dims, ``given`` the others, ``hosts`` the host values that
-    are arguments with the nodes of the old program that they stand for (None for what this program alone has)."""
+    are arguments with the nodes of the old program that they stand for (None for what this program alone has). ``parts``:
+    the nodes that are real parts of arguments (see ``rooms``), which stand for these."""
 
-    def __init__(self, order: Sequence[Node], sizes: Sizes, size: int, arguments: set[Node]) -> None:
-        self.sizes, self.size, self.arguments = sizes, size, arguments
+    def __init__(
+        self, order: Sequence[Node], sizes: Sizes, size: int, arguments: set[Node], parts: Container[Node] = (),
+    ) -> None:  # fmt: skip
+        self.sizes, self.size, self.arguments, self.parts = sizes, size, arguments, parts
         self.order: list[Node] = []
         self.rows: list[tuple[list[Node], list[Node]]] = []  # (old values, new arguments)
         self.padded: list[tuple[Node, Node]] = []
@@ -110,9 +113,10 @@ class Padding:
     def remade(self, n: Node) -> Node:
         if isinstance(n, HostValue):
             return self.number_of(n)
-        if n.buffer is not None:
+        if n.buffer is not None or n in self.parts:
             fresh = Node(leaf_signature(computed, self.aval(n)), (), n.code, n.lasti)
-            (self.padded if self.sizes.any_open(n) else self.given).append((n, fresh))
+            old = n if n.buffer is not None else n.inputs[0]
+            (self.padded if self.sizes.any_open(n) else self.given).append((old, fresh))
             return self.add(fresh)
         if n.sig.op is ops.constant:
             return self.constant(n)
@@ -194,6 +198,8 @@ class Padding:
             return self.sliced(n, inputs[0], at["start"])
         if op is ops.dynamic_slice:
             return self.moved(n, inputs)
+        if op is ops.gather and not self.sizes.any_open(n.inputs[0]):
+            return self.make(op, inputs, n, **at)
         if op is ops.reverse:
             return self.reversed(n, inputs[0])
         raise Unpadded(f"{op.name} on an open size")
@@ -206,7 +212,9 @@ class Padding:
             whole = old.sig.aval.shape[d]
             v = self.sizes.of(old, d)
             if v is None and self.sizes.of(n, d) is not None:
-                raise Unpadded("a part that is open of a whole that is not")
+                if lo:
+                    raise Unpadded("a part from within that is open, of a whole that is not")
+                x = self.roomy(x, n, d)
             if v is None or s == whole:
                 corners.append(self.number(lo, n, dtypes.int32))
                 continue
@@ -214,9 +222,9 @@ class Padding:
                 x = self.pushed(x, n, d, lo)
                 corners.append(self.number(0, n, dtypes.int32))
                 continue
-            if self.sizes.of(n, d) is not None or s != 1:
+            if self.sizes.of(n, d) is not None or (s != 1 and lo + s != whole):
                 raise Unpadded("several rows of an open size")
-            corners.append(self.place(n, v, lo, whole))
+            corners.append(self.place(n, v, lo, whole) if s == 1 else self.from_end(n, v, s))
         return self.make(ops.dynamic_slice, [x, *corners], n, sizes=shape)
 
     def joined(self, n: Node, inputs: list[Node], axis: int) -> Node:
@@ -256,12 +264,23 @@ class Padding:
         high = tuple(by if k == d else 0 for k in range(len(shape)))
         return self.make(ops.pad, [rest, self.number(0, x)], n, low=none, high=high, interior=none)
 
+    def roomy(self, x: Node, n: Node, d: int) -> Node:
+        """At least as many rows as there is room for."""
+        lack = self.size - x.sig.aval.shape[d]
+        if lack <= 0:
+            return x
+        none = (0,) * x.sig.aval.ndim
+        high = tuple([lack if k == d else 0 for k in range(len(none))])
+        return self.make(ops.pad, [x, self.number(0, x)], n, low=none, high=high, interior=none)
+
     def place(self, n: Node, v: Var, at: int, whole: int) -> Node:
         """A row's number, in an open dim of which ``whole`` rows are real."""
-        if at < NEAR or whole - at > NEAR:
-            return self.number(at, n, dtypes.int32)
+        return self.number(at, n, dtypes.int32) if at < NEAR or whole - at > NEAR else self.from_end(n, v, whole - at)
+
+    def from_end(self, n: Node, v: Var, rows: int) -> Node:
+        """The number of the row with which the last rows of an open dim begin."""
         count = self.outer(self.count(v, n.sig.aval.device))
-        return self.make(ops.subtract, [count, self.number(whole - at, n, dtypes.int32)], n)
+        return self.make(ops.subtract, [count, self.number(rows, n, dtypes.int32)], n)
 
     def at_most_the_last(self, start: Node, n: Node, v: Var) -> Node:
         """A row's number that is not known, in an open dim: behind the end it is the last real one, as ever."""
@@ -281,12 +300,12 @@ class Padding:
             if v is None or s == whole or start in self.counting:
                 continue
             at = _whole_number(start)
-            if s != 1 or (at is not None and not 0 <= at < whole):
+            if (s != 1 and (at is None or at + s != whole)) or (at is not None and not 0 <= at < whole):
                 raise Unpadded("several rows of an open size, or none")
             if at is None:
                 starts[d] = self.at_most_the_last(start, n, v)
-            elif at >= NEAR and whole - at <= NEAR:
-                place = self.place(n, v, at, whole)
+            elif s != 1 or (at >= NEAR and whole - at <= NEAR):
+                place = self.from_end(n, v, whole - at)
                 dtype = start.sig.aval.dtype
                 starts[d] = place if dtype is dtypes.int32 else self.make(ops.convert, [place], n, dtype=dtype)
         return self.make(ops.dynamic_slice, [inputs[0], *starts], n, sizes=self.shape(n))

@@ -7,7 +7,7 @@ need be makes nothing wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ..lazy import ops
@@ -25,21 +25,28 @@ class Unpadded(Exception):
 
 
 class Sizes:
-    """The dims of the values of a program (``order``: operands first), in classes of equal size; which are open."""
+    """The dims of the values of a program (``order``: operands first), in classes of equal size; which are open: among others
+    those of ``known``, with their sizes. ``given``: pending values that count as there; ``vectors``: whether a given vector
+    that is as long as something open is open too (a list of losses, returns), and not so by chance."""
 
-    def __init__(self, order: Sequence[Node]) -> None:
+    def __init__(
+        self, order: Sequence[Node], known: Mapping[Var, int] | None = None, given: Container[Node] = (), vectors: bool = False
+    ) -> None:
         self.parent: dict[Var, Var] = {}
         self.inside: dict[int, set[Node]] = {}  # by loop: what the body reads that counts its trips
         self.open: set[Var] = set()
         self.merged: list[Var] = []
         self.parts: list[tuple[Var, Var]] = []  # a dim, and that of all but a few of its rows: open if it is
-        seeds: dict[Var, int] = {}  # dims that are open, and their sizes
+        seeds = dict(known or {})  # dims that are open, and their sizes
         for n in order:
-            self._tie(n, seeds)
+            if n not in given:
+                self._tie(n, seeds)
             if n.sig.op is WHILE:
                 self._tie_loop(n, seeds)
-        lengths = set(seeds.values())  # a list of losses that is there, a vector of returns
-        seeds.update({(id(n), None, 0): n.sig.aval.shape[0] for n in order if _given_vector(n) and n.sig.aval.shape[0] in lengths})
+        lengths = set(seeds.values()) if vectors else set()
+        for n in order:
+            if _given_vector(n) and n.sig.aval.shape[0] in lengths:
+                seeds[id(n), None, 0] = n.sig.aval.shape[0]
         self.open = {self.root(v) for v in seeds}
         for _ in range(len(self.parts)):
             halves = {v for part in self.parts for v in map(self.root, part) if not self.open.isdisjoint(map(self.root, part))}
@@ -72,9 +79,10 @@ class Sizes:
         return found if found in self.open else None
 
     def any_open(self, n: Node) -> bool:
-        if type(n.sig.aval) is not Aval:
-            return n.sig.op is WHILE
-        return any(self.of(n, d) is not None for d in range(n.sig.aval.ndim))
+        return bool(self.open_dims(n)) if type(n.sig.aval) is Aval else n.sig.op is WHILE
+
+    def open_dims(self, n: Node) -> tuple[int, ...]:
+        return tuple([d for d in range(n.sig.aval.ndim) if self.of(n, d) is not None])
 
     def _tie(self, n: Node, seeds: dict[Var, int]) -> None:
         if n.buffer is not None or not n.inputs:
@@ -101,6 +109,10 @@ class Sizes:
             self._tie_reshape(n)
         elif op is ops.dot_general:
             self._tie_dot(n)
+        elif op is ops.gather:
+            batch = [d for d in range(n.sig.aval.ndim) if d not in at["offset_dims"]]
+            for d, to in enumerate(batch):
+                self.same((id(n.inputs[1]), None, d), (me, None, to))
         elif op is ops.concatenate:
             for x in n.inputs:
                 for d in range(n.sig.aval.ndim):
@@ -193,8 +205,8 @@ class Sizes:
                 raise Unpadded("a loop inside a loop")
             if b.sig.op is ops.dynamic_slice or b.sig.op is ops.dynamic_update_slice:
                 first = 1 if b.sig.op is ops.dynamic_slice else 2
-                whole = b.inputs[0]
-                seeds.update({(id(whole), None, d): whole.sig.aval.shape[d] for d, x in enumerate(b.inputs[first:]) if x in counts})
+                x = b.inputs[0]
+                seeds.update({(id(x), None, d): x.sig.aval.shape[d] for d, at in enumerate(b.inputs[first:]) if at in counts})
 
 
 def _given_vector(n: Node) -> bool:

@@ -44,16 +44,18 @@ class Kind:
         """Say that of all programs of the same operations."""
         self._grows[0] = True
 
-    def instead(self, graph: Graph, order: Sequence[Node]) -> Variant | None:
-        """How NumPy runs a new program of this kind; None where it is to be compiled."""
+    def instead(self, graph: Graph, order: Sequence[Node], shared: bool = False) -> Variant | None:
+        """How NumPy runs a new program of this kind; None where it is to be compiled. ``shared``: whether that would serve
+        others too."""
         if not self.vary:
             return None
+        quicker = QUICKER_ONCE if self._grows[0] and not shared else QUICKER
         total, compiling = 0.0, COMPILING * len(order)
         for n in order:
             if n.buffer is None and not isinstance(n, HostValue):
                 seconds, products = work_of(n)
                 total += seconds + _PRODUCT * products
-                if total * (QUICKER_ONCE if self._grows[0] else QUICKER) > compiling:
+                if total * quicker > compiling:
                     return None
         given = [*graph.leaves, *graph.hosts]
         budget = compiling * (1 if self._grows[0] else PART)
