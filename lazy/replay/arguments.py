@@ -95,11 +95,15 @@ def same(a: Any, x: Any) -> bool:
         return False
     if kind is float:
         return a == x and (a != 0 or math.copysign(1, a) == math.copysign(1, x))
+    if kind is complex:
+        return same(a.real, x.real) and same(a.imag, x.imag)
+    if issubclass(kind, np.generic):
+        return bool(a.tobytes() == x.tobytes())  # signs of zeros, too
     if kind is slice:
         return same(a.start, x.start) and same(a.stop, x.stop) and same(a.step, x.step)
     if issubclass(kind, (tuple, list)):
         return len(a) == len(x) and all(map(same, a, x))
-    return issubclass(kind, (*_BY_VALUE, np.generic)) and bool(a == x)
+    return issubclass(kind, _BY_VALUE) and bool(a == x)
 
 
 _SPECIAL = {0, 1, -1, 2, -2, 3, 0.5, -0.5}  # numbers for which a function may have another way of computing

@@ -99,6 +99,9 @@ def _arc(at_zero: Callable[[Value, Value], Value], u0: float | None, v0: float |
 
 
 def _atanh(r: _Parts, x: Value, y: Value, u: Value, v: Value) -> Pair:
+    small = r.b.compare("LT", y, r.b.full(1e-9, r.aval), r.aval)
+    beside = r.op("multiply", r.b.full(0.5, r.aval), r.op("subtract", r.b.full(math.log(2), r.aval), r.op("log", y)))
+    u = r.where(r.both(r.is_(x, 1.0), small), beside, u)  # log(2 / y) / 2 beside the pole, where XLA squares y
     lost = r.either(r.nan(x), r.nan(y))
     up = r.is_(y, INF)
     known = r.either(up, r.both(r.nan(y), r.either(r.is_(x, INF), r.is_(x, 0.0))))

@@ -117,6 +117,12 @@ def test_special_values_of_two(name):
     assert np.array_equal(np.signbit(found) & (found == 0), np.signbit(expected) & (expected == 0))
 
 
+def test_a_power_of_minus_a_half_at_its_edges():
+    """PyTorch's is ``rsqrt``, of another sign at -0.0 and NaN at -inf."""
+    edges = [0.0, -0.0, math.inf, -math.inf, 4.0]
+    assert (xp.asarray(edges) ** -0.5).tolist() == [math.inf, math.inf, 0.0, 0.0, 0.5]
+
+
 def test_tangents_at_infinity_keep_the_sign_of_the_imaginary_part():
     z = np.array([complex(a, b) for a in (math.inf, -math.inf) for b in (2.0, -2.0, 0.5, -0.5)])
     found = np.asarray(xp.tanh(xp.asarray(z)))
@@ -185,6 +191,12 @@ def test_operators_keep_or_refuse_in_place():
     for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):  # the number may come first
         found = getattr(xp, name)(7, small)
         assert type(found) is xp.Array and found.tolist() == getattr(np, name)(7, [1, 7]).tolist()
+    for value, dtype in ((300, xp.int8), ([1, -1], xp.uint8), ([1, 1 << 64], xp.int64), (1 << 64, None)):
+        with pytest.raises(OverflowError, match=r"asarray\(\): .*(out of bounds|too large).*test_standard.py"):
+            xp.asarray(value, dtype=dtype)
+    for shape in ((2,), (), (3, 1)):
+        with pytest.raises(ValueError, match=r"test_standard.py"):
+            xp.broadcast_to(xp.ones(3), shape)
     with pytest.raises(TypeError, match="would drop the imaginary part"):
         xp.astype(xp.asarray([1j]), xp.float32)
 

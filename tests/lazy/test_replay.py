@@ -329,6 +329,16 @@ def test_a_hook_added_later_ends_following(replay):
     assert len(called) == 2
 
 
+def test_numbers_that_differ_in_a_zeros_sign_differ(replay):
+    x = lx.tensor([1j, 2.0])
+    for number in [0j, complex(0.0, -0.0), complex(-2.0, 0.0), complex(-2.0, -0.0)] * 3:
+        found = x.masked_fill(x.real > 1, number).numpy()
+        assert np.signbit(found[1].imag) == np.signbit(number.imag)
+    y = lx.tensor([3.0, 1.0])
+    for number in [np.float32(0.0), np.float32(-0.0)] * 3:
+        assert np.signbit((y * number).numpy()).all() == np.signbit(number)
+
+
 def test_random_numbers_go_on_as_if_recorded(replay):
     def run():
         lx.manual_seed(1)

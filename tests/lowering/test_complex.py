@@ -54,6 +54,15 @@ def test_the_conjugate_goes_to_the_conjugate_across_the_cut(name):
     np.testing.assert_array_equal(f(conjugate).numpy(), np.conj(f(z).numpy()))
 
 
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_beside_the_poles_of_the_inverse_tangents(dtype):
+    small = 1e-30 if dtype is np.complex64 else 1e-200  # whose square is 0
+    z = np.array([complex(a, b) for a in (1, -1) for b in (small, -small, 1e-7, 0.25)], dtype)
+    rtol = 1e-5 if dtype is np.complex64 else 1e-12
+    np.testing.assert_allclose(lx.atanh(lx.tensor(z)).numpy(), np.arctanh(z), rtol=rtol)
+    np.testing.assert_allclose(lx.atan(lx.tensor(1j * z)).numpy(), 1j * np.arctanh(z), rtol=rtol)
+
+
 @pytest.mark.parametrize("dtype", [lx.float32, lx.float64, lx.bfloat16])
 def test_the_sign_of_minus_zero_is_zero(dtype):
     assert not np.signbit(lx.sign(lx.tensor([-0.0, 0.0], dtype=dtype)).double().numpy()).any()

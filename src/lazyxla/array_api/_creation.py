@@ -43,13 +43,21 @@ def _inferred(obj: Any) -> np.ndarray:
     return array.astype(dtypes.of_python(float if array.dtype.kind == "f" else complex).numpy)
 
 
+def _within(obj: Any, dtype: DType) -> np.ndarray:
+    try:
+        return np.asarray(obj, dtype.numpy)
+    except OverflowError as e:
+        raise OverflowError(f"asarray(): {e}  ({user_line()})") from None
+
+
 def asarray(
     obj: Any, /, *, dtype: DType | None = None, device: Any = None, copy: bool | None = None
 ) -> Tensor:
     """An array of what is given: an array, numbers, nested sequences of either, or an object with a buffer or DLPack.
 
     An array is shared unless its type or device changes or ``copy`` is true; NumPy's memory only with ``copy=False``.
-    ValueError where ``copy=False`` and it cannot be shared, TypeError for what is no rectangle of numbers.
+    ValueError where ``copy=False`` and it cannot be shared, TypeError for what is no rectangle of numbers, OverflowError
+    for Python's integers beyond the type.
     """
     if isinstance(obj, Tensor):
         out = obj.to(dtype=dtype, device=device)
@@ -67,11 +75,15 @@ def asarray(
         array = _inferred(obj)
     else:
         array = np.asarray(_on_host(obj) if _holds_arrays(obj) else obj)
-        if array.dtype.kind not in "O" and dtypes.as_dtype(dtype).category == dtypes.INT and array.dtype.kind == "f":
+        if isinstance(obj, (int, list, tuple)) and array.dtype.kind in "iuO" and dtypes.as_dtype(dtype).category == dtypes.INT:
+            array = _within(_on_host(obj), dtypes.as_dtype(dtype))
+        elif array.dtype.kind not in "O" and dtypes.as_dtype(dtype).category == dtypes.INT and array.dtype.kind == "f":
             array = np.asarray(obj if not _holds_arrays(obj) else _on_host(obj), dtypes.as_dtype(dtype).numpy)
         with np.errstate(all="ignore"):
             array = array.astype(dtypes.as_dtype(dtype).numpy)
     if array.dtype.kind not in "biufcV":
+        if array.size and all(isinstance(v, int) for v in array.ravel()):
+            raise OverflowError(f"asarray(): an integer is out of bounds for 64 bits  ({user_line()})")
         raise TypeError(f"asarray(): an array of numbers is expected, not {type(obj).__name__}  ({user_line()})")
     return as_array(lx["tensor"](np.array(array), device=device))  # type: ignore[no-any-return]
 

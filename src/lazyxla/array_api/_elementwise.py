@@ -212,7 +212,9 @@ maximum = _binary("maximum", "The larger; NaN where either is.", lx["maximum"])
 minimum = _binary("minimum", "The smaller; NaN where either is.", lx["minimum"])
 
 
-def _pow(a: Tensor, b: Tensor) -> Tensor:
+def _pow(a: Any, b: Any) -> Tensor:
+    if isinstance(b, float) and b == -0.5:  # of which PyTorch makes rsqrt: -inf of -0.0, NaN of -inf
+        b = lx["full"]((), b, dtype=a.dtype, device=a.device)
     return lx["pow"](a, b)  # type: ignore[no-any-return]
 
 

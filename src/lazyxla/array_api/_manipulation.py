@@ -42,8 +42,11 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
 
 
 def broadcast_to(x: Tensor, /, shape: Sequence[int]) -> Tensor:
-    """x seen in another shape, its axes of size 1 repeated."""
-    return like(lx["broadcast_to"](tensor("broadcast_to", x), sizes(shape)), x)  # type: ignore[no-any-return]
+    """x seen in another shape, its axes of size 1 repeated; ValueError where it does not go into that shape."""
+    x, to = tensor("broadcast_to", x), sizes(shape)
+    if broadcast_shapes(x.shape, to) != to:
+        raise ValueError(f"broadcast_to(): {tuple(x.shape)} does not go into {to}  ({user_line()})")
+    return like(lx["broadcast_to"](x, to), x)  # type: ignore[no-any-return]
 
 
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
