@@ -19,6 +19,7 @@ from ..lazy import metrics
 from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed_as, leaf
 from . import bundles, cache, profiling
 from .emit import Plan, module_of
+from .nodes import needed
 from .padded import Padding
 from .rolling import analysis
 from .rolling.loop import WHILE
@@ -161,7 +162,10 @@ def _linked(
     arrays: dict[Node, list[tuple[int, int]]], dying: frozenset[int], successors: Any,
 ) -> Padded:  # fmt: skip
     """The program compiled, with its arguments as places in the graph's order."""
-    at = {n: i for i, n in enumerate(p.order)}
+    given_back = [*(n for _, n in results), *(p.new[array] for array in arrays)]
+    # What nobody needs, such as the number of a row that is counted from the end now, would make each length another program.
+    nodes = needed(p.order, [*given_back, *p.leaves()])
+    at = {n: i for i, n in enumerate(nodes)}
     leaves: list[int] = []
     taken: list[tuple[int, Any]] = []
     number = {i: k for k, i in enumerate(graph.leaves)}
@@ -191,8 +195,7 @@ def _linked(
     kept = {place[n] for n in below if n in place}
     free = frozenset(k for k in dying if k in own and graph.leaves[k] not in several | kept)
     chosen = {k: roots.index(r) for k, r in successors(graph, order, free).items() if r in roots}
-    given_back = [at[n] for _, n in results] + [at[p.new[array]] for array in arrays]
-    plan = Plan(p.order, given_back, leaves, packed, {own[k]: r for k, r in chosen.items()})
+    plan = Plan(nodes, [at[n] for n in given_back], leaves, packed, {own[k]: r for k, r in chosen.items()})
     why = f"known ops in another number: from now on one program for up to {p.size} trips"
     made = Padded(cache.as_it_is(plan, module_of(plan), why), taken, list(values.values()), [graph.roots[k] for k in roots])
     given = {x for places in values.values() for x in places if type(x) is int}

@@ -30,6 +30,10 @@ SUMMED = {  # how an episode's losses and returns become one: by lazyxla, and th
         lambda losses, r: lx.cat(losses[::-1]) @ r.flip(0) - r.min(),
         lambda r: r,
     ),
+    "times the last": (  # which is found at another place in each length
+        lambda losses, r: lx.cat(losses) @ r * (r / r.max())[-1],
+        lambda r: r * r[-1] / r.max(),
+    ),
 }  # fmt: skip
 
 
