@@ -68,12 +68,12 @@ def _execute(roots: list[Node], cause: str, kind: storms.Kind | None = None) -> 
             _graphs.popitem(last=False)
     else:
         _graphs.move_to_end(found)
-    if by_numpy.allowed(cause, True) and fronts.taken(graph, order):
-        if any(n.buffer is None for n in roots):
-            _execute(roots, cause, graph.kind)
-        return None
     dying = _dying(graph, order)
     if graph.lengths is not None and _run_padded(graph, graph.lengths, order, dying):
+        return None
+    if by_numpy.allowed(cause, True) and fronts.taken(graph, order):  # not before that: it would put lists together
+        if any(n.buffer is None for n in roots):
+            _execute(roots, cause, graph.kind)
         return None
     variant, arrays = _run(graph, order, dying, cause)
     return Again(graph, order, variant.bundled, arrays)

@@ -16,9 +16,10 @@ import numpy as np
 from .. import devices
 from ..devices.switches import is_on
 from ..lazy import metrics
-from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed, computed_as, leaf
+from ..lazy.graph import Node, TypeRuleError, after_inputs, argument, computed_as, leaf
 from . import bundles, cache, profiling
 from .emit import Plan, module_of
+from .nodes import needed
 from .padded import Padding
 from .rolling import analysis
 from .rolling.loop import WHILE
@@ -181,10 +182,10 @@ def link(
     ``longer``: the open dims of those that are given padded."""
     longer = longer or {}
     place = {n: i for i, n in enumerate(order)}
-    wanted = [*(n for _, n in results), *(p.new[array] for array in arrays)]
-    read = {*after_inputs(wanted, lambda n: n.inputs)}  # not, for one, the number of a row that is counted from the end now
-    new_order = [n for n in p.order if n in read or n.sig.op in (argument, computed)]
-    at = {n: i for i, n in enumerate(new_order)}
+    given_back = [*(n for _, n in results), *(p.new[array] for array in arrays)]
+    # What nobody needs, such as the number of a row that is counted from the end now, would make each length another program.
+    nodes = needed(p.order, [*given_back, *p.leaves()])
+    at = {n: i for i, n in enumerate(nodes)}
     leaves: list[int] = []
     taken: list[tuple[int, Any]] = []
     number = {i: k for k, i in enumerate(graph.leaves)}
@@ -214,7 +215,7 @@ def link(
     kept = {place[n] for n in below if n in place}
     free = frozenset(k for k in dying if k in own and graph.leaves[k] not in several | kept)
     chosen = {k: roots.index(r) for k, r in successors(graph, order, free).items() if r in roots and r not in longer}
-    plan = Plan(new_order, [at[n] for n in wanted], leaves, packed, {own[k]: r for k, r in chosen.items()})
+    plan = Plan(nodes, [at[n] for n in given_back], leaves, packed, {own[k]: r for k, r in chosen.items()})
     made = Padded(cache.as_it_is(plan, module_of(plan), why), taken, list(values.values()), [graph.roots[k] for k in roots])
     given = {x for places in values.values() for x in places if type(x) is int}
     made.longer = {graph.roots[k]: (n.sig.aval, longer[k]) for k, n in results if k in longer}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,16 @@ def with_edges(x: Node, like: Node, padding: Sequence[tuple[int, int]], dilation
     if not any(low) and not any(high) and not any(interior):
         return x
     return make(ops.pad, [x, zero_of(x)], like, low=(0, *low, 0), high=(0, *high, 0), interior=(0, *interior, 0))
+
+
+def needed(order: Iterable[Node], roots: Iterable[Node]) -> list[Node]:
+    """Of these nodes (operands first), those from which the roots are computed."""
+    found = set(roots)
+    nodes = list(order)
+    for n in reversed(nodes):
+        if n in found:
+            found.update(n.inputs)
+    return [n for n in nodes if n in found]
 
 
 def last(rank: int) -> Ints:

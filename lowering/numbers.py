@@ -1,11 +1,12 @@
 """Which numbers of the user's program are arguments of an executable, where the others are part of it.
 
-A number is part of the first executable of a graph, and becomes an argument when it is seen to vary; then so do the numbers
-of the same places in other graphs.
+A number is part of the first executable of a graph, and becomes an argument when it is seen to vary: in the graph itself,
+or from one graph to another at the same place of the program. Then so do the numbers of that place in later graphs.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,18 +19,23 @@ MANY = 2048  # places that are remembered
 
 Site = tuple[Any, int]  # a place in the user's program
 _varied: set[Site] = set()  # at which a number was seen to vary
+_last: dict[Site, tuple[bytes, ...]] = {}  # the numbers at a place in the graph that was compiled last
+_differed: set[Site] = set()  # at which they were others in the graph before
 
 
 def forget() -> None:
     _varied.clear()
+    _last.clear()
+    _differed.clear()
 
 
 def to_lift(graph: Graph, order: list[Node], values: dict[int, bytes], cause: str) -> tuple[frozenset[int], str]:
     """Which numbers become arguments, and why."""
     if cause == "repeats":
         return frozenset(graph.scalars), "" if not graph.variants else "a repeated piece changed"
+    others = _other_than_before(graph, order, values)
     if not graph.variants:
-        likely = _likely_to_vary(graph, order)
+        likely = _likely_to_vary(graph, order) | others
         return (likely if cause == "optimizer.step()" else likely | _rates(graph, order)), ""
     nearest = graph.variants[0]
     varying = {i for i, v in nearest.baked.items() if values[i] != v}
@@ -56,6 +62,28 @@ def _likely_to_vary(graph: Graph, order: list[Node]) -> frozenset[int]:
         for x in n.inputs[1:] if x.sig.op is scalar
     ]  # fmt: skip
     return frozenset(likely.union(starts) if len(starts) <= FEW_STARTS else likely)
+
+
+def _other_than_before(graph: Graph, order: list[Node], values: dict[int, bytes]) -> frozenset[int]:
+    """The numbers at places where another graph had others. A loop has many at one place, which say nothing: they are
+    looked at only where they are few, and in their order, so that a longer loop is no other."""
+    here: dict[Site, dict[bytes, list[int]]] = {}
+    for i, site in _sites(order, graph.scalars):
+        here.setdefault(site, {}).setdefault(values[i], []).append(i)
+    if len(_last) > MANY:
+        _last.clear()
+        _differed.clear()
+    found: set[int] = set()
+    for site, numbers in here.items():
+        if len(numbers) > FEW_STARTS:
+            continue
+        now = tuple(numbers)
+        if any(map(operator.ne, now, _last.get(site, ()))):
+            _differed.add(site)
+        _last[site] = now
+        if site in _differed:
+            found.update(*numbers.values())
+    return frozenset(found)
 
 
 _STEP = {ops.multiply, ops.add, ops.subtract, ops.negate, ops.divide}

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..lazy import dtypes, ops
 from ..lazy.graph import Aval, HostValue, Node, argument, computed, leaf_signature, result, scalar
-from .nodes import ELEMENTWISE, make
+from .nodes import ELEMENTWISE, make, needed
 from .rolling.loop import WHILE, Count, Loop, Register, Row, Stack, loop_signature, stand_in
 from .rules.reduction import NEUTRAL
 from .sizes import NEAR, Sizes, Unpadded, Var, given_value, stacked
@@ -56,6 +56,9 @@ class Padding:
         if n.sig.op is WHILE:
             for b in n.sig.attributes[0].body:
                 self.note(b)
+
+    def leaves(self) -> list[Node]:
+        return [new for _, new in (*self.given, *self.padded, *self.hosts)] + [n for _, news in self.rows for n in news]
 
     # --- parts ---
 
@@ -349,7 +352,8 @@ class Padding:
             inner[b] = self.new.get(b)  # type: ignore[assignment]
             self.new[b] = self.remade(b)
         lifted = [b for b in self.order if isinstance(b, HostValue) and b.sig.op is argument]
-        body = [b for b in self.order if b not in lifted]
+        kept = [*(self.new[g.after] for g in old.registers), *(self.new[s.value] for s in old.stacks)]
+        body = needed([b for b in self.order if b not in lifted], kept)
         self.order, self.depth, self.counting = [*lifted, *outside], 0, frozenset()
         new = self.new
         trips = old.trips

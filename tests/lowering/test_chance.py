@@ -46,6 +46,37 @@ def test_a_number_that_varied_at_a_line_is_an_argument_in_other_programs_of_that
     assert compiles(clean) == before + 1
 
 
+def test_a_number_that_differs_from_one_program_to_another_is_an_argument_from_then_on(clean):
+    def mixed(x, by):
+        return (x * by + (1 - by)).sum().item()
+
+    sizes = [lx.ones(n, 2) for n in (3, 4, 5)]
+    lx.sync()
+    before = compiles(clean)
+    for k, x in enumerate(sizes):  # each number is new, and so are the first two programs
+        assert mixed(x, 0.125 * (k + 1)) == x.numel()
+    assert compiles(clean) == before + 3
+    for k, x in enumerate(sizes[1:]):
+        assert mixed(x, 0.875 - 0.125 * k) == x.numel()
+    assert compiles(clean) == before + 3
+    assert mixed(sizes[0], 0.75) == 6  # the one that was first has its number for good
+    assert compiles(clean) == before + 4
+
+
+def test_a_longer_loop_has_no_other_numbers(clean):
+    def steps(n):
+        x = lx.ones(3)
+        for t in range(n):
+            x = x * (t + 2.0)
+        return x.sum().item()
+
+    lx.sync()
+    before = compiles(clean)
+    for n in (1, 2, 3, 1, 2, 3):
+        assert steps(n) == 3 * np.prod(np.arange(n) + 2.0)
+    assert compiles(clean) == before + 3
+
+
 def test_a_temporary_written_in_place_is_followed(clean):
     x, w = lx.ones(4), lx.ones(4, requires_grad=True)
     for _ in range(6):

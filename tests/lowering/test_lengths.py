@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lazyxla as lx
-from lazyxla.lowering import lengths
+from lazyxla.lowering import lengths, storms
 
 pytestmark = pytest.mark.usefixtures("clean")
 START = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
@@ -29,6 +29,10 @@ SUMMED = {  # how an episode's losses and returns become one: by lazyxla, and th
     "from the last, dot": (
         lambda losses, r: lx.cat(losses[::-1]) @ r.flip(0) - r.min(),
         lambda r: r,
+    ),
+    "times the last": (  # which is found at another place in each length
+        lambda losses, r: lx.cat(losses) @ r * (r / r.max())[-1],
+        lambda r: r * r[-1] / r.max(),
     ),
 }  # fmt: skip
 
@@ -225,6 +229,18 @@ def test_episodes_whose_losses_are_kept_are_one_program(metrics, monkeypatch, by
     facts = metrics.report(as_dict=True)
     assert facts["lengths_padded"] >= 8
     assert facts["compiles"] <= 14  # three a length that is not padded, and a few for up to 16, and up to 32, steps
+
+
+def test_a_list_of_computed_losses_is_not_put_together_by_numpy(metrics, monkeypatch, by_numpy):
+    """What is left would be another program for each length, even where NumPy takes the beginnings of programs that vary."""
+    monkeypatch.setattr(storms, "enabled", [True])
+    monkeypatch.setattr(storms, "SOME", 1)
+    lx.lowering.clear_cache()
+    w = lx.tensor(START.copy(), requires_grad=True)
+    for n in (21, 30, 14, 9, 11, 13, 10, 15):
+        _, expected = episode(w, n, "stack, mean")
+        np.testing.assert_allclose(w.detach().numpy(), expected, rtol=2e-5, atol=2e-6)
+    assert metrics.report(as_dict=True)["lengths_padded"] == 6
 
 
 @pytest.mark.parametrize("where", ["before", "behind", "around"])
