@@ -64,8 +64,8 @@ def report(as_dict: bool = False) -> Any:
     loops_rolled and ops_rolled (lowering/rolling), layers_outlined (lowering/outline.py), convolutions_turned (to channels
     last) and convolutions_widened (lowering/columns.py), replays and replays_given_up (lazy/replay), compiled_calls,
     programs_in_blocks and programs_over_results (compiled again: lowering/often.py), lengths_padded (runs of programs for
-    any length: lowering/lengths.py and lowering/growth.py), by_numpy (runs that took no executable: lowering/by_numpy.py) and recordings (one dict
-    for each time that a compiled function was recorded: function, why).
+    any length: lowering/lengths.py and growth.py), by_numpy (runs that took no executable: lowering/by_numpy.py) and
+    recordings (one dict for each time that a compiled function was recorded: function, why).
     """
     from .record import log  # what was recorded since the last sync is not yet in the counts
 

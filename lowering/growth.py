@@ -18,7 +18,7 @@ from .padded import Padding
 from .rooms import open_dims
 from .sizes import LEAST, NEAR, Sizes, Unpadded, Var
 
-SPARE = 8  # programs, besides two for each size, after which a kind's lengths are thought to be part of them
+MANY = 12  # programs from which on, if they are half as many as the graphs, a kind's lengths are thought to be part of them
 FAILURES = 8  # graphs that could not be padded, after which none is tried (a length may equal another size by chance)
 
 
@@ -27,13 +27,12 @@ class Growing(Kind):
 
     def __init__(self) -> None:
         super().__init__()
-        self.programs: set[Any] = set()
-        self.sizes: set[int] = set()
-        self.failures = 0
+        self.programs: set[int] = set()  # by id of the executable
+        self.graphs = self.failures = 0
 
     @property
     def hopeless(self) -> bool:
-        return self.failures >= FAILURES or len(self.programs) > 2 * len(self.sizes) + SPARE
+        return self.failures >= FAILURES or len(self.programs) >= max(MANY, self.graphs / 2)
 
     def program(self, graph: Any, order: list[Node], dying: frozenset[int], successors: Any) -> Padded | None:
         roots = [order[i] for i in graph.roots]
@@ -49,8 +48,8 @@ class Growing(Kind):
         results = [(r, p.new[n]) for r, n in enumerate(roots)]
         why = f"a value that grows: from now on one program for lengths up to {p.size}"
         made = link(graph, order, p, results, {}, dying, successors, why, longer)
-        self.programs.add(made.executable)
-        self.sizes.add(p.size)
+        self.programs.add(id(made.executable))
+        self.graphs += 1
         return made
 
 
