@@ -69,7 +69,8 @@ def _execute(roots: list[Node], cause: str, kind: storms.Kind | None = None) -> 
     else:
         _graphs.move_to_end(found)
     dying = _dying(graph, order)
-    if graph.lengths is not None and _run_padded(graph, graph.lengths, order, dying):
+    kept = cause == "a compiled function"  # as the program for arguments of just these types
+    if graph.lengths is not None and not kept and _run_padded(graph, graph.lengths, order, dying):
         return None
     if by_numpy.allowed(cause, True) and fronts.taken(graph, order):  # not before that: it would put lists together
         if any(n.buffer is None for n in roots):

@@ -157,14 +157,15 @@ def padded(graph: Any, order: list[Node], dying: frozenset[int], successors: Any
 
 def size_for(order: Sequence[Node], sizes: Sizes) -> int:
     """The power of two up to which the open dims of a program are padded."""
-    real = [aval.shape[d] for n in order for aval, d in _open_dims(sizes, n)]
+    real = [real for n in order for real in _open_sizes(sizes, n)]
     return max([SMALLEST, *(1 << (r - 1).bit_length() for r in real)])
 
 
-def _open_dims(sizes: Sizes, n: Node) -> Any:
+def _open_sizes(sizes: Sizes, n: Node) -> list[int]:
     several = getattr(n.sig.aval, "elements", None)
     pairs: list[tuple[int | None, Any]] = [(None, n.sig.aval)] if several is None else list(enumerate(several))
-    return [(aval, d) for k, aval in pairs for d in range(aval.ndim) if sizes.of(n, d, k) is not None]
+    found = [(aval.shape[d], sizes.of(n, d, k)) for k, aval in pairs for d in range(aval.ndim)]
+    return [size // sizes.size(v, 1) for size, v in found if v is not None]
 
 
 def _can_wait(roots: list[Node]) -> None:

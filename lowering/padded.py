@@ -77,16 +77,22 @@ class Padding:
         return n
 
     def shape(self, n: Node) -> tuple[int, ...]:
-        return tuple(self.size if self.sizes.of(n, d) is not None else s for d, s in enumerate(n.sig.aval.shape))
+        found = [self.sizes.of(n, d) for d in range(n.sig.aval.ndim)]
+        return tuple([s if v is None else self.sizes.size(v, self.size) for v, s in zip(found, n.sig.aval.shape)])
 
     def aval(self, n: Node) -> Aval:
         return n.sig.aval.with_shape(self.shape(n))  # type: ignore[no-any-return]
 
     def count(self, v: Var, device: Any) -> Node:
-        """How much of an open dim is real."""
+        """How much of an open dim is real: from its beginning on, which is not so where it is merged with another."""
+        self.alone(v)
         if v not in self.counts:
             self.counts[v] = self.host(np.array(self.real[v], np.int32), Aval((), dtypes.int32, device), None)
         return self.counts[v]
+
+    def alone(self, v: Var | None) -> None:
+        if v in self.sizes.factors:
+            raise Unpadded("rows of what an open size is merged in")
 
     def number(self, value: Any, like: Node, dtype: Any = None) -> Node:
         """A 0-d constant of the type of ``like``."""
@@ -151,6 +157,8 @@ class Padding:
             return self.add(Node(n.sig, (), n.code, n.lasti))
         if not self.sizes.any_open(n):
             return self.add(Node(n.sig, (), n.code, n.lasti))
+        for d in range(aval.ndim):
+            self.alone(self.sizes.of(n, d))
         new = self.aval(n)
         edges = [(0, b - a) for a, b in zip(aval.shape, new.shape)]
         return self.outer(self.host(np.pad(value, edges, mode="edge"), new, None))
@@ -181,6 +189,8 @@ class Padding:
         if type(n.sig.aval) is not Aval:
             raise Unpadded(f"{n.sig.op.name} on an open size")
         op, at, shape = n.sig.op, n.sig.keyword, self.shape(n)
+        if op is ops.cumsum:
+            self.alone(self.sizes.of(n, at["axis"]))
         if op in ELEMENTWISE or op is ops.transpose or op is result or (op is ops.cumsum and not at["reverse"]):
             return self.make(op, inputs, n, **at)
         if op is ops.broadcast_in_dim:
@@ -188,6 +198,7 @@ class Padding:
         if op is ops.reshape:
             return self.make(op, inputs, n, shape=shape)
         if op is ops.iota:
+            self.alone(self.sizes.of(n, at["axis"]))
             return self.make(op, (), n, aval=self.aval(n), axis=at["axis"])
         if op in NEUTRAL:
             x = self.masked(inputs[0], n.inputs[0], at["axes"], NEUTRAL[op](n.sig.aval.dtype.numpy))
@@ -214,6 +225,9 @@ class Padding:
         for d, (lo, s) in enumerate(zip(start, n.sig.aval.shape)):
             whole = old.sig.aval.shape[d]
             v = self.sizes.of(old, d)
+            if s != whole:
+                self.alone(v)
+                self.alone(self.sizes.of(n, d))
             if v is None and self.sizes.of(n, d) is not None:
                 if lo:
                     raise Unpadded("a part from within that is open, of a whole that is not")

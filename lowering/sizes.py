@@ -36,6 +36,8 @@ class Sizes:
         self.inside: dict[int, set[Node]] = {}  # by loop: what the body reads that counts its trips
         self.open: set[Var] = set()
         self.merged: list[Var] = []
+        self.products: list[tuple[Var, Var, Var, int]] = []  # a dim, the two that it is made of, and the size of the second
+        self.factors: dict[Var, int] = {}  # by open class: how many of each row it has, where that is not one
         self.parts: list[tuple[Var, Var]] = []  # a dim, and that of all but a few of its rows: open if it is
         seeds = dict(known or {})  # dims that are open, and their sizes
         for n in order:
@@ -48,14 +50,39 @@ class Sizes:
             if _given_vector(n) and n.sig.aval.shape[0] in lengths:
                 seeds[id(n), None, 0] = n.sig.aval.shape[0]
         self.open = {self.root(v) for v in seeds}
-        for _ in range(len(self.parts)):
-            halves = {v for part in self.parts for v in map(self.root, part) if not self.open.isdisjoint(map(self.root, part))}
-            if halves <= self.open:
-                break
-            self.open |= halves
-        for v in self.merged:
-            if self.root(v) in self.open:
-                raise Unpadded("an open size is merged with another")
+        if known is None:  # where there may be loops
+            self.merged += [v for *dims, _ in self.products for v in dims]
+            self.products.clear()
+        while self._spread():
+            pass
+        if any(self.root(v) in self.open for v in self.merged):
+            raise Unpadded("an open size is merged with another")
+
+    def _spread(self) -> bool:
+        """Let open be what must be if what is so far is; gives whether there was any such."""
+        before = len(self.open)
+        for part in self.parts:
+            here = set(map(self.root, part))
+            if not self.open.isdisjoint(here):
+                self.open |= here
+        for *dims, times in self.products:
+            w, p, other = map(self.root, dims)
+            if p in self.open:
+                if other in self.open or (w in self.open and self.factors.get(w) != times):
+                    raise Unpadded("an open size is merged with another")
+                self.open.add(w)
+                self.factors[w] = times
+            elif self.factors.get(w) == times and other not in self.open:
+                self.open.add(p)
+            if p in self.factors:
+                raise Unpadded("an open size is merged twice")
+        if any(self.root(v) in self.factors for part in self.parts for v in part):
+            raise Unpadded("a part of what an open size is merged in")
+        return len(self.open) > before
+
+    def size(self, v: Var, rows: int) -> int:
+        """Of an open dim, where there is room for so many rows."""
+        return rows * self.factors.get(v, 1)
 
     def root(self, v: Var) -> Var:
         while (up := self.parent.get(v, v)) is not v:
@@ -155,17 +182,26 @@ class Sizes:
                 j += 1
             else:
                 a, b = given[i] if i < len(given) else 1, shape[j] if j < len(shape) else 1
-                self.merged += [(id(x), None, i), (id(n), None, j)]
+                first, to = i, j
                 i, j = i + 1, j + 1
                 while a != b:
                     if a < b:
                         a *= given[i]
-                        self.merged.append((id(x), None, i))
                         i += 1
                     else:
                         b *= shape[j]
-                        self.merged.append((id(n), None, j))
                         j += 1
+                self._tie_merged([(id(x), None, k) for k in range(first, i)], given[first:i],
+                                 [(id(n), None, k) for k in range(to, j)], shape[to:j])  # fmt: skip
+
+    def _tie_merged(self, dims: list[Var], sizes: Sequence[int], others: list[Var], other_sizes: Sequence[int]) -> None:
+        """Dims that are as large as others together."""
+        if len(dims) == 1:
+            dims, sizes, others, other_sizes = others, other_sizes, dims, sizes
+        if len(dims) == 2 and len(others) == 1:
+            self.products += [(others[0], dims[0], dims[1], sizes[1]), (others[0], dims[1], dims[0], sizes[0])]
+        else:
+            self.merged += [*dims, *others]
 
     def _tie_dot(self, n: Node) -> None:
         (x, y), at = n.inputs, n.sig.keyword

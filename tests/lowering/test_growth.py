@@ -92,13 +92,22 @@ def test_a_context_that_is_full_is_few_programs(exactly, metrics):
     assert compiles() <= 20
 
 
-def test_several_texts_at_once_are_right(exactly):
-    def run():
-        return Attention().to("xla").continued(start(3), 10, read=True).tolist()
+@pytest.mark.parametrize("rows", [3, 6])
+def test_several_texts_at_once(rows, exactly, metrics):
+    """Their letters are merged in one dim for each linear layer."""
 
-    expected = exactly(lambda: (lx.manual_seed(2), run())[1])
-    lx.manual_seed(2)
+    def run():
+        net = Attention().to("xla")
+        lx.manual_seed(2)
+        return net.continued(start(rows), 12, read=True).tolist()
+
+    expected = exactly(run)
+    lx.lowering.clear_cache()
+    metrics.reset()
     assert run() == expected
+    facts = metrics.report(as_dict=True)
+    assert facts["lengths_padded"] >= 6
+    assert facts["compiles"] <= 9
 
 
 def kept(rows, steps, changed=False):
@@ -171,3 +180,22 @@ def test_an_operation_without_a_rule_is_left_as_it_is(exactly):
         return found
 
     np.testing.assert_allclose(run(), exactly(run), rtol=1e-6)
+
+
+def test_a_compiled_function_keeps_a_program_for_each_length(metrics):
+    @lx.compile
+    def longer(x):
+        y = x
+        for _ in range(40):
+            y = lx.tanh(y) * 1.1
+        return lx.cat([x, y.sum().reshape(1)])
+
+    for _ in range(2):
+        metrics.reset()
+        x = lx.tensor([1.0, 2.0, 3.0, 4.0], device="xla")
+        for _ in range(5):
+            x = longer(x)
+        assert x.shape == (9,)
+    facts = metrics.report(as_dict=True)
+    assert facts["compiled_calls"] == 5
+    assert facts["lengths_padded"] == facts["compiles"] == 0
