@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import os
 import platform
 import re
@@ -53,7 +54,25 @@ MANY_OPS = 256  # of a module whose compile time is felt
 
 
 _KERNELS = "xla_cpu_experimental_ynn_fusion_type"
-_WITHOUT_CONVOLUTIONS = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"  # the others that it makes by itself
+_DOTS, _CONVOLUTIONS = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", "LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"
+_REDUCTIONS = "LIBRARY_FUSION_TYPE_REDUCE"  # with those above, all that it makes by itself
+
+_REDUCTION = re.compile(
+    r"applies stablehlo\.(?:add|maximum|minimum) across dimensions = \[([\d, ]+)\] : \(tensor<((?:\d+x)+)f32>"
+)
+FEW_TERMS = 32  # of a sum over a dim that is not the last: XLA's own loops have the others in vectors and are done soon
+MANY_TERMS = 1 << 16  # of a program, whose reductions take time
+
+
+def _reduces_few_far_apart(text: str) -> bool:
+    """Whether nearly all that a module of that text reduces lies along a short dim before others (a softmax of pixels)."""
+    apart, other = 0, 0
+    for dims, shape in _REDUCTION.findall(text):
+        sizes = [int(size) for size in shape[:-1].split("x")]
+        axes = [int(dim) for dim in dims.split(",")]
+        few = len(axes) == 1 and sizes[axes[0]] <= FEW_TERMS <= math.prod(sizes[axes[0] + 1 :])
+        apart, other = (apart + math.prod(sizes), other) if few else (apart, other + math.prod(sizes))
+    return apart >= MANY_TERMS and apart >= 8 * other  # the others take up to nine times as long in XLA's own loops
 
 
 def options_for(text: str, device: Device) -> dict[str, int | str]:
@@ -61,7 +80,8 @@ def options_for(text: str, device: Device) -> dict[str, int | str]:
 
     The kernels that XLA's CPU backend makes with YNNPACK end the process at a sum of products over more than six dims of
     which one factor is repeated (jaxlib 0.10.2): programs with such sums do without them. Those of convolutions run on one
-    core, and take up to ten times as long as Eigen's where the kernel is large, as in the gradient of the weights.
+    core, and take up to ten times as long as Eigen's where the kernel is large, as in the gradient of the weights. Those of
+    reductions are fast over a last dim or all, and slow where a few numbers each lie far apart, as in a softmax of pixels.
 
     LLVM takes most of the time that a long program compiles in, and much of that for loops over small dims that it writes
     out turn by turn. Without, such programs compile in half to nine tenths of the time and run no slower (a step of
@@ -73,8 +93,10 @@ def options_for(text: str, device: Device) -> dict[str, int | str]:
     users = os.environ.get("XLA_FLAGS", "")
     if _SUM_OF_MANY_DIMS.search(text):
         options[_KERNELS] = ""
-    elif "stablehlo.convolution" in text and _KERNELS not in users:
-        options[_KERNELS] = _WITHOUT_CONVOLUTIONS
+    elif _KERNELS not in users:
+        unwanted = {_CONVOLUTIONS: "stablehlo.convolution" in text, _REDUCTIONS: _reduces_few_far_apart(text)}
+        if any(unwanted.values()):
+            options[_KERNELS] = ",".join(kind for kind in (_DOTS, _CONVOLUTIONS, _REDUCTIONS) if not unwanted.get(kind))
     if text.count("stablehlo.") >= MANY_OPS and "optimization_level" not in users:
         options.update({"xla_backend_optimization_level": 1, "-unroll-full-max-count": 4})
     return options

@@ -257,6 +257,39 @@ def test_convolutions_on_the_cpu_do_without_kernels_of_one_thread(monkeypatch):
     assert compiler.options_for("stablehlo.convolution", lx.zeros(1).device) == {}
 
 
+def test_reductions_of_few_numbers_far_apart_on_the_cpu_do_without_kernels(monkeypatch):
+    from lazyxla.devices import compiler
+
+    monkeypatch.setenv("XLA_FLAGS", "")
+    cpu = lx.zeros(1).device
+    kernels = "xla_cpu_experimental_ynn_fusion_type"
+    without = {kernels: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"}
+
+    def reduction(shape, *dims, kind="add"):
+        return f"applies stablehlo.{kind} across dimensions = {list(dims)} : (tensor<{shape}xf32>, tensor<f32>)\n"
+
+    pixels = reduction("4x10x64x64", 1)
+    loss, of_channels = reduction("4x64x64", 0, 1, 2), reduction("4x10x64x64", 0, 2, 3)
+    assert compiler.options_for(pixels, cpu) == without
+    assert compiler.options_for(pixels + loss, cpu) == without  # a tenth as much
+    assert compiler.options_for(pixels + of_channels, cpu) == {}  # as much of what they are good at
+    neither = {kernels: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+    assert compiler.options_for("stablehlo.convolution" + pixels, cpu) == neither
+    for kept in ("4x64x64x10", 3), ("4x10x64x64", 0, 1), ("4x10x64x2", 2), ("4x100x64x64", 1), ("4x10x8x8", 1):
+        assert compiler.options_for(reduction(*kept), cpu) == {}, kept
+    monkeypatch.setenv("XLA_FLAGS", f"--{kernels}=LIBRARY_FUSION_TYPE_REDUCE")  # the user's own
+    assert compiler.options_for(pixels, cpu) == {}
+    monkeypatch.setenv("XLA_FLAGS", "")
+
+    seen = []
+    real = cache.compiler.compile_module
+    monkeypatch.setattr(cache.compiler, "compile_module", lambda *a: seen.append(a[3]) or real(*a))
+    x = np.random.default_rng(0).normal(size=(2, 9, 64, 64)).astype(np.float32)
+    found = lx.nn.functional.log_softmax(lx.tensor(x), 1).numpy()
+    np.testing.assert_allclose(found, x - np.log(np.exp(x).sum(1, keepdims=True)), rtol=1e-5, atol=1e-5)
+    assert seen == [without]
+
+
 def test_long_programs_for_the_cpu_are_compiled_with_less_of_llvm(monkeypatch):
     from lazyxla.devices import compiler
 
