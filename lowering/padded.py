@@ -139,7 +139,10 @@ class Padding:
             if n.sig.op is result and n.inputs[0].sig.op is WHILE:
                 return self.make(result, inputs, n, index=n.sig.keyword["index"])
             return self.add(Node(n.sig, tuple(inputs), n.code, n.lasti))
-        return self.larger(n, inputs)
+        made = self.larger(n, inputs)
+        if made.sig.aval.shape != self.shape(n):
+            raise Unpadded(f"{n.sig.op.name} of a size that is open only behind it")
+        return made
 
     def number_of(self, n: HostValue) -> Node:
         varies = n in self.arguments or (n.sig.aval.dtype.is_inexact and not _plain(n.value))
