@@ -19,6 +19,8 @@ from .rolling.loop import WHILE, Count, Loop, Register, Row, Stack, loop_signatu
 from .rules.reduction import NEUTRAL
 from .sizes import NEAR, Sizes, Unpadded, Var, given_value, stacked
 
+_FIRST = {ops.argmax: ops.reduce_max, ops.argmin: ops.reduce_min}
+
 
 class Padding:
     """The program for ``roots`` with its open dims of size ``size``. ``order`` holds its nodes, ``rows`` its arguments that
@@ -215,6 +217,11 @@ class Padding:
             return self.sliced(n, inputs[0], at["start"])
         if op is ops.dynamic_slice:
             return self.moved(n, inputs)
+        if op is ops.dynamic_update_slice and not self.depth:
+            return self.written(n, inputs)
+        if op in _FIRST:
+            x = self.masked(inputs[0], n.inputs[0], [at["axis"]], NEUTRAL[_FIRST[op]](n.inputs[0].sig.aval.dtype.numpy))
+            return self.make(op, [x], n, **at)
         if op is ops.gather and not self.sizes.any_open(n.inputs[0]):
             return self.make(op, inputs, n, **at)
         if op is ops.reverse:
@@ -313,22 +320,52 @@ class Padding:
 
     def moved(self, n: Node, inputs: list[Node]) -> Node:
         old, sizes = n.inputs[0], n.sig.keyword["sizes"]
-        starts = list(inputs[1:])
+        x, starts = inputs[0], list(inputs[1:])
         for d, (start, s) in enumerate(zip(n.inputs[1:], sizes)):
-            v = self.sizes.of(old, d)
+            v, mine = self.sizes.of(old, d), self.sizes.of(n, d)
             whole = old.sig.aval.shape[d]
-            if v is None or s == whole or start in self.counting:
+            if (v is None and mine is None) or s == whole or start in self.counting:
                 continue
             at = _whole_number(start)
+            if mine is not None:
+                self.alone(v)
+                self.alone(mine)
+                if at is None or at >= NEAR or (at and v is None):
+                    raise Unpadded("many rows of an open size, from within")
+                x = self.roomy(x, n, d) if v is None else self.pushed(x, n, d, at)
+                starts[d] = self.number(0, n, start.sig.aval.dtype)
+                continue
+            assert v is not None
             if (s != 1 and (at is None or at + s != whole)) or (at is not None and not 0 <= at < whole):
                 raise Unpadded("several rows of an open size, or none")
             if at is None:
                 starts[d] = self.at_most_the_last(start, n, v)
             elif s != 1 or (at >= NEAR and whole - at <= NEAR):
-                place = self.from_end(n, v, whole - at)
-                dtype = start.sig.aval.dtype
-                starts[d] = place if dtype is dtypes.int32 else self.make(ops.convert, [place], n, dtype=dtype)
-        return self.make(ops.dynamic_slice, [inputs[0], *starts], n, sizes=self.shape(n))
+                starts[d] = self.counted(n, v, whole - at, start)
+        return self.make(ops.dynamic_slice, [x, *starts], n, sizes=self.shape(n))
+
+    def counted(self, n: Node, v: Var, rows: int, start: Node) -> Node:
+        """``from_end``, of the type of ``start``."""
+        place, dtype = self.from_end(n, v, rows), start.sig.aval.dtype
+        return place if dtype is dtypes.int32 else self.make(ops.convert, [place], n, dtype=dtype)
+
+    def written(self, n: Node, inputs: list[Node]) -> Node:
+        """Single rows of open dims written over, or all of a dim."""
+        old, update = n.inputs[:2]
+        starts = list(inputs[2:])
+        for d, start in enumerate(n.inputs[2:]):
+            v = self.sizes.of(old, d)
+            whole, rows = old.sig.aval.shape[d], update.sig.aval.shape[d]
+            if v is None and self.sizes.of(update, d) is not None:
+                raise Unpadded("an open size, written over a part of what is not")
+            if v is None or rows == whole:
+                continue
+            at = _whole_number(start)
+            if rows != 1 or at is None or not 0 <= at < whole:
+                raise Unpadded("several rows of an open size written over")
+            if at >= NEAR and whole - at <= NEAR:
+                starts[d] = self.counted(n, v, whole - at, start)
+        return self.make(ops.dynamic_update_slice, [*inputs[:2], *starts], n)
 
     def reversed(self, n: Node, x: Node) -> Node:
         """The real part the other way round, at the beginning."""
