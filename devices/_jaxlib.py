@@ -275,10 +275,18 @@ def compile_module(
     try:
         loaded = device.client.compile_and_load(code, [device], _options(device, options))
     except RuntimeFailure as e:
-        if not options or "No such compile option" not in str(e):
+        if _NO_IR in str(e):
+            options = {**(options or {}), **_OTHER_EMITTERS}
+        elif options and "No such compile option" in str(e):
+            options = None
+        else:
             raise
-        loaded = device.client.compile_and_load(code, [device], _options(device))
+        loaded = device.client.compile_and_load(code, [device], _options(device, options))
     return Executable(loaded, outputs, device)
+
+
+_NO_IR = "Failed to translate module to LLVM IR"  # an error of XLA's: a slice at a place that varies, read in two ways
+_OTHER_EMITTERS = {"xla_cpu_use_fusion_emitters": False}
 
 
 def compile_only(module: Any, device: Any) -> Any:

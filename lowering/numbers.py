@@ -6,7 +6,6 @@ or from one graph to another at the same place of the program. Then so do the nu
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +18,7 @@ MANY = 2048  # places that are remembered
 
 Site = tuple[Any, int]  # a place in the user's program
 _varied: set[Site] = set()  # at which a number was seen to vary
-_last: dict[Site, tuple[bytes, ...]] = {}  # the numbers at a place in the graph that was compiled last
+_last: dict[Site, tuple[tuple[bytes, object], ...]] = {}  # the numbers at a place in the graph compiled last; from the end
 _differed: set[Site] = set()  # at which they were others in the graph before
 
 
@@ -66,10 +65,12 @@ def _likely_to_vary(graph: Graph, order: list[Node]) -> frozenset[int]:
 
 def _other_than_before(graph: Graph, order: list[Node], values: dict[int, bytes]) -> frozenset[int]:
     """The numbers at places where another graph had others. A loop has many at one place, which say nothing: they are
-    looked at only where they are few, and in their order, so that a longer loop is no other."""
-    here: dict[Site, dict[bytes, list[int]]] = {}
+    looked at only where they are few, and in their order, so that a longer loop is no other. Nor is the last row another
+    than the last."""
+    here: dict[Site, dict[tuple[bytes, object], list[int]]] = {}
+    ends = _from_the_end(order)
     for i, site in _sites(order, graph.scalars):
-        here.setdefault(site, {}).setdefault(values[i], []).append(i)
+        here.setdefault(site, {}).setdefault((values[i], ends.get(i, values[i])), []).append(i)
     if len(_last) > MANY:
         _last.clear()
         _differed.clear()
@@ -78,7 +79,7 @@ def _other_than_before(graph: Graph, order: list[Node], values: dict[int, bytes]
         if len(numbers) > FEW_STARTS:
             continue
         now = tuple(numbers)
-        if any(map(operator.ne, now, _last.get(site, ()))):
+        if any(value != old and end != old_end for (value, end), (old, old_end) in zip(now, _last.get(site, ()))):
             _differed.add(site)
         _last[site] = now
         if site in _differed:
@@ -86,6 +87,17 @@ def _other_than_before(graph: Graph, order: list[Node], values: dict[int, bytes]
     return frozenset(found)
 
 
+def _from_the_end(order: list[Node]) -> dict[int, int]:
+    """By index of a number with which a part begins, how many rows from the end of the dim that is."""
+    return {
+        x.mark: size - int(x.value)
+        for n in order if n.buffer is None and n.sig.op in _PARTS
+        for size, x in zip(n.inputs[0].sig.aval.shape, n.inputs[_PARTS[n.sig.op] :])
+        if isinstance(x, HostValue) and x.sig.op is scalar
+    }  # fmt: skip
+
+
+_PARTS = {ops.dynamic_slice: 1, ops.dynamic_update_slice: 2}  # and the first of their operands that is a place
 _STEP = {ops.multiply, ops.add, ops.subtract, ops.negate, ops.divide}
 
 

@@ -1,5 +1,7 @@
 """Temporary memory on the CPU: how its blocks are chosen, and that the user's settings go first."""
 
+import types
+
 import jax
 import numpy as np
 import pytest
@@ -58,3 +60,25 @@ def test_options_reach_the_compiler():
     device = jax.devices("cpu")[0]
     options = _jaxlib._options(device, {"xla_multiheap_size_constraint_per_heap": 5})
     assert options.env_option_overrides == [("xla_multiheap_size_constraint_per_heap", 5)]
+
+
+def test_a_program_that_xla_has_no_code_for_is_compiled_otherwise(monkeypatch):
+    """An error of XLA's newer emitters; the older ones make the program."""
+    given = []
+
+    class Client:
+        def compile_and_load(self, code, devices, options):
+            given.append(options)
+            if not options:
+                raise RuntimeFailure("INTERNAL: RET_CHECK failure: Failed to translate module to LLVM IR.")
+            return "loaded"
+
+    class Executable:
+        def __init__(self, loaded, outputs, device):
+            self.loaded = loaded
+
+    monkeypatch.setattr(_jaxlib, "_options", lambda device, options=None: options or {})
+    monkeypatch.setattr(_jaxlib, "Executable", Executable)
+    made = compiler.compile_module(b"", types.SimpleNamespace(client=Client()), [])
+    assert made.loaded == "loaded"
+    assert given == [{}, {"xla_cpu_use_fusion_emitters": False}]
