@@ -8,7 +8,7 @@ import pytest
 import lazyxla as lx
 from lazyxla import nn
 from lazyxla.lazy import sync_points
-from lazyxla.lowering import storms
+from lazyxla.lowering import lengths, storms
 
 pytestmark = pytest.mark.usefixtures("clean")
 NAMES = [np.random.default_rng(n).normal(size=(n, 1, 3)).astype(np.float32) for n in range(2, 6)]
@@ -170,6 +170,7 @@ class Reader(nn.Module):
 def test_text_that_grows_is_cut_where_its_pieces_repeat_and_compiles_nothing(metrics, monkeypatch):
     def found(enabled, count):
         monkeypatch.setattr(storms, "enabled", [enabled])
+        monkeypatch.setattr(lengths, "enabled", [False])  # else one program is for many lengths: see test_growth
         lx.lowering.clear_cache()
         lx.manual_seed(0)
         net = Reader().eval()
