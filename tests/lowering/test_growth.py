@@ -33,13 +33,10 @@ class Attention(nn.Module):
     def continued(self, text, letters, read=False):
         for _ in range(letters):
             logits = self(text[:, -self.context :])[:, -1]
-            text = lx.cat([text, logits.argmax(-1, keepdim=True) if self.context < 10 else self.drawn(logits)], 1)
+            text = lx.cat([text, lx.multinomial(F.softmax(logits * 3, -1), 1)], 1)
             if read and text[0, -1].item() > 100:
                 break
         return text
-
-    def drawn(self, logits):
-        return lx.multinomial(F.softmax(logits * 3, -1), 1)
 
 
 def start(rows=1, letters=2):
