@@ -13,7 +13,8 @@ from typing import Any
 
 from ..lazy import ops
 from ..lazy.graph import HostValue, Node, TypeRuleError, after_inputs, argument, is_part
-from .lengths import FEW, LENGTHS, Kind, Padded, enabled, link, size_for
+from . import lengths
+from .lengths import FEW, LENGTHS, Kind, Padded, link, size_for
 from .padded import Padding
 from .rooms import open_dims
 from .sizes import LEAST, NEAR, Sizes, Unpadded, Var
@@ -63,7 +64,7 @@ def forget() -> None:
 def growing(order: Sequence[Node], roots: Sequence[int], known: bool) -> Growing | None:
     """The kind of a graph that makes a longer value of one that it takes, where it is to be padded: if it is ``known`` to
     be one of many, takes what has room, or others of its kind were met before."""
-    if not enabled[0] or len(order) < FEW or not any(_grown(order[i]) for i in roots):
+    if not lengths.enabled[0] or len(order) < FEW or not any(_grown(order[i]) for i in roots):
         return None
     if len(_kinds) > 4096:
         _kinds.clear()
