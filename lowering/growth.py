@@ -17,7 +17,7 @@ from . import lengths
 from .lengths import FEW, LENGTHS, Kind, Padded, link, size_for
 from .padded import Padding
 from .rooms import open_dims
-from .sizes import LEAST, NEAR, Sizes, Unpadded, Var
+from .sizes import Sizes, Unpadded, Var, long_part
 
 MANY = 12  # programs from which on, if they are half as many as the graphs, a kind's lengths are thought to be part of them
 FAILURES = 8  # graphs that could not be padded, after which none is tried (a length may equal another size by chance)
@@ -86,10 +86,10 @@ def _grown(n: Node) -> tuple[Node, int] | None:
     dim, size = -1, n.sig.aval.size
     while n.buffer is None and n.sig.op is ops.concatenate and dim in (-1, n.sig.keyword["axis"]):
         dim = n.sig.keyword["axis"]
-        long = [x for x in n.inputs if x.sig.aval.shape[dim] >= LEAST - NEAR]
-        if len(long) != 1 or n.sig.aval.shape[dim] - long[0].sig.aval.shape[dim] >= NEAR:
+        long = long_part(n)
+        if long is None:
             return None
-        n = long[0]
+        n = long
     return (n, dim) if n.sig.aval.size < size and _takes(n) else None
 
 

@@ -287,17 +287,17 @@ class Padding:
         shape = x.sig.aval.shape
         start = tuple(by if k == d else 0 for k in range(len(shape)))
         rest = self.make(ops.slice_, [x], n, start=start, limit=shape, strides=(1,) * len(shape))
-        none = (0,) * len(shape)
-        high = tuple(by if k == d else 0 for k in range(len(shape)))
-        return self.make(ops.pad, [rest, self.number(0, x)], n, low=none, high=high, interior=none)
+        return self.filled(rest, n, d, by)
 
     def roomy(self, x: Node, n: Node, d: int) -> Node:
         """At least as many rows as there is room for."""
         lack = self.size - x.sig.aval.shape[d]
-        if lack <= 0:
-            return x
+        return self.filled(x, n, d, lack) if lack > 0 else x
+
+    def filled(self, x: Node, n: Node, d: int, rows: int) -> Node:
+        """So many rows of zeros behind the others of a dim."""
         none = (0,) * x.sig.aval.ndim
-        high = tuple([lack if k == d else 0 for k in range(len(none))])
+        high = tuple([rows if k == d else 0 for k in range(len(none))])
         return self.make(ops.pad, [x, self.number(0, x)], n, low=none, high=high, interior=none)
 
     def place(self, n: Node, v: Var, at: int, whole: int) -> Node:

@@ -164,9 +164,9 @@ class Sizes:
 
     def _tie_joined(self, n: Node, axis: int) -> None:
         """A long part and a few rows more."""
-        long = [x for x in n.inputs if x.sig.aval.shape[axis] >= LEAST - NEAR]
-        if len(long) == 1 and n.sig.aval.shape[axis] - long[0].sig.aval.shape[axis] < NEAR:
-            self.parts.append(((id(n), None, axis), (id(long[0]), None, axis)))
+        long = long_part(n)
+        if long is not None:
+            self.parts.append(((id(n), None, axis), (id(long), None, axis)))
 
     def _tie_reshape(self, n: Node) -> None:
         x = n.inputs[0]
@@ -262,6 +262,13 @@ def stacked(n: Node) -> tuple[int, int] | None:
     return given[0], given[-1] + 1
 
 
+def long_part(n: Node) -> Node | None:
+    """What a concatenation adds a few rows to, if that is so."""
+    axis = n.sig.keyword["axis"]
+    long = [x for x in n.inputs if x.sig.aval.shape[axis] >= LEAST - NEAR]
+    return long[0] if len(long) == 1 and n.sig.aval.shape[axis] - long[0].sig.aval.shape[axis] < NEAR else None
+
+
 def other_rows(n: Node) -> tuple[Node, ...]:
     """What a concatenation of computed values takes besides them."""
     found = stacked(n)
@@ -274,4 +281,4 @@ def given_value(n: Node) -> Node | None:
     return below if below.buffer is not None and not isinstance(below, HostValue) else None
 
 
-__all__ = ["LEAST", "NEAR", "Sizes", "Unpadded", "Var", "given_value", "stacked"]
+__all__ = ["LEAST", "NEAR", "Sizes", "Unpadded", "Var", "given_value", "long_part", "stacked"]
